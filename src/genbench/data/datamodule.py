@@ -1,0 +1,142 @@
+"""Whole batches of unsigned bytes for Lightning, in an order that seed and position alone determine."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import overload
+
+import lightning
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from genbench.data.images import ImageData
+
+EVALUATION_BATCH = 500  # images; validation and test sets are divided into batches of this size
+
+
+class Batches:
+    """An endless stream of whole batches: epoch after epoch, each in an order of its own, joined end to end.
+
+    No image is left out and no batch is short: after k batches exactly k * batch_size images were seen, and a
+    stream that starts at that number goes on as if it had never stopped. It is its own iterator: `iter` does
+    not rewind it.
+
+    Lightning saves and restores the position through `state_dict`. It would draw one batch ahead of a stream
+    without a length, and save a position one batch too far: so there is a length, which no training reaches.
+    """
+
+    def __init__(self, images: Tensor, batch_size: int, seed: int, start: int = 0) -> None:
+        """Stream the images.
+
+        Args:
+            images: (N, C, H, W) uint8.
+            batch_size: images in a batch; may exceed N.
+            seed: of the order, not negative.
+            start: how many images of the stream were seen before; any number.
+        """
+        if len(images) == 0 or batch_size < 1 or start < 0:
+            raise ValueError(f"{len(images)} images, batch_size={batch_size}, start={start}")
+        self.images = images
+        self.batch_size = batch_size
+        self.seed = seed
+        self.images_seen = start
+        self._order: tuple[int, npt.NDArray[np.int64]] | None = None  # the current epoch and its order
+
+    def __len__(self) -> int:
+        return 2**40
+
+    def __iter__(self) -> "Batches":
+        return self
+
+    def __next__(self) -> Tensor:
+        indices = []
+        missing = self.batch_size
+        while missing:
+            epoch, position = divmod(self.images_seen, len(self.images))
+            taken = self._epoch(epoch)[position : position + missing]
+            indices.append(taken)
+            missing -= len(taken)
+            self.images_seen += len(taken)
+        # NumPy gathers in one thread: PyTorch's threads cost more than this copy where the cores are busy.
+        return torch.from_numpy(self.images.numpy()[np.concatenate(indices)])  # (batch_size, C, H, W)
+
+    def state_dict(self) -> dict[str, int]:
+        """The position: how many images the stream has given out."""
+        return {"images_seen": self.images_seen}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go to a saved position."""
+        self.images_seen = state_dict["images_seen"]
+
+    def _epoch(self, epoch: int) -> npt.NDArray[np.int64]:
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, epoch_order(len(self.images), self.seed, epoch)
+        return self._order[1]
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """The order of the n images in one epoch: (n,) int64, a permutation."""
+    return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+class InOrder(Sequence[Tensor]):
+    """All images in file order, in batches of which the last may be shorter."""
+
+    # Not a list: Lightning takes a list for several loaders.
+    def __init__(self, images: Tensor, batch_size: int = EVALUATION_BATCH) -> None:
+        self._batches: tuple[Tensor, ...] = torch.split(images, batch_size)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    @overload
+    def __getitem__(self, index: int) -> Tensor: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Tensor]: ...
+    def __getitem__(self, index: int | slice) -> Tensor | Sequence[Tensor]:
+        return self._batches[index]
+
+
+class ImageDataModule(lightning.LightningDataModule):
+    """Any data set under the protocol. All batches are uint8 on the CPU, without labels."""
+
+    def __init__(self, load: Callable[[str | None], ImageData], root: str | None, batch_size: int, seed: int) -> None:
+        """Describe the data; nothing is read yet.
+
+        Args:
+            load: what reads the data set, such as `genbench.data.mnist.load`.
+            root: where it is to be read from, if the user said so.
+            batch_size: training images in a batch.
+            seed: of the order of the training images.
+        """
+        super().__init__()
+        self.load = load
+        self.root = root
+        self.batch_size = batch_size
+        self.seed = seed
+
+    @cached_property
+    def data(self) -> ImageData:
+        """The data set, read at the first use."""
+        return self.load(self.root)
+
+    def prepare_data(self) -> None:
+        """Fetch what is not on this machine; Lightning calls this once a node."""
+        _ = self.data
+
+    def setup(self, stage: str) -> None:
+        """Read the data into memory."""
+        _ = self.data
+
+    def train_dataloader(self) -> Batches:
+        """The training images, endless, from the first."""
+        return Batches(self.data.train.images, self.batch_size, self.seed)
+
+    def val_dataloader(self) -> InOrder:
+        """The validation images, once."""
+        return InOrder(self.data.validation.images)
+
+    def test_dataloader(self) -> InOrder:
+        """The test images, once."""
+        return InOrder(self.data.test.images)

@@ -1,0 +1,287 @@
+"""IDX data sets (MNIST and its kin): found, verified, read, and downloaded where nothing else has them.
+
+The search order is `data.root`, $GENBENCH_DATA, the cache, the Debian package, the download. The MD5 of the
+IDX bytes is checked whenever they are read: no score rests on a damaged file. Only the cache is written to.
+"""
+
+import gzip
+import hashlib
+import logging
+import math
+import os
+import socket
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from genbench.data.images import ImageData, Split
+from genbench.data.splits import divide_train
+from genbench.errors import UserError
+
+log = logging.getLogger(__name__)
+
+TRAIN_IMAGES = "train-images-idx3-ubyte"
+TRAIN_LABELS = "train-labels-idx1-ubyte"
+TEST_IMAGES = "t10k-images-idx3-ubyte"
+TEST_LABELS = "t10k-labels-idx1-ubyte"
+FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+
+_TIMEOUT = 20.0  # seconds without a byte: a firewall that swallows packets must not hang a training
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """Where the gzip files can be had."""
+
+    mirrors: tuple[str, ...]  # URLs that end in a slash, tried in this order
+    md5: Mapping[str, str]  # of each gzip file, by its name
+
+
+@dataclass(frozen=True)
+class IdxDataSet:
+    """What must be known of one IDX data set to find it and to trust it."""
+
+    name: str
+    folder: str  # as torchvision lays it out: <root>/<folder>/raw
+    classes: tuple[str, ...]
+    md5: Mapping[str, str]  # of the uncompressed bytes of each of FILES
+    downloads: Callable[[], Downloads]  # called only to download: torchvision knows, and is slow to import
+    debian: Path | None = None  # where the Debian package puts the files
+
+
+def torchvision_downloads(folder: str) -> Downloads:
+    """The mirrors that torchvision knows for its data set of this name."""
+    import torchvision.datasets
+
+    known = getattr(torchvision.datasets, folder)
+    return Downloads(tuple(known.mirrors), dict(known.resources))
+
+
+def load(about: IdxDataSet, root: str | None) -> ImageData:
+    """Find, verify and read the data set, with its official test split.
+
+    Args:
+        about: which data set.
+        root: the folder that must hold it, or None to search and, if need be, download.
+
+    Raises:
+        UserError: it is nowhere, or a file is damaged and cannot be replaced.
+    """
+    files = _find(about, root)
+    train, validation = divide_train(_split(files[TRAIN_IMAGES], files[TRAIN_LABELS], len(about.classes)))
+    test = _split(files[TEST_IMAGES], files[TEST_LABELS], len(about.classes))
+    return ImageData(about.name, train, validation, test, about.classes)
+
+
+def parse_idx(data: bytes, dimensions: int) -> Tensor:
+    """The array of unsigned bytes in an IDX file (format: yann.lecun.com/exdb/mnist).
+
+    Raises:
+        ValueError: the magic number or the size is not that of such an array.
+    """
+    header = 4 * (1 + dimensions)
+    # Two zero bytes, 0x08 for unsigned bytes, the number of dimensions; then each length, big-endian.
+    if len(data) < header or data[:4] != bytes((0, 0, 8, dimensions)):
+        raise ValueError(
+            f"not an IDX file of unsigned bytes with {dimensions} dimensions: starts with {data[:4].hex()}"
+        )
+    shape = [int.from_bytes(data[i : i + 4], "big") for i in range(4, header, 4)]
+    if math.prod(shape) != len(data) - header or 0 in shape:
+        raise ValueError(f"IDX file of shape {shape} has {len(data) - header} bytes")
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=header).reshape(shape)
+
+
+def _split(images: bytes, labels: bytes, n_classes: int) -> Split:
+    pixels = parse_idx(images, 3).unsqueeze(1)  # (N, 1, H, W)
+    classes = parse_idx(labels, 1).long()  # (N,)
+    if len(pixels) != len(classes) or int(classes.max()) >= n_classes:
+        raise ValueError(f"{len(pixels)} images, {len(classes)} labels up to {int(classes.max())}")
+    return Split(pixels, classes)
+
+
+def _find(about: IdxDataSet, root: str | None) -> dict[str, bytes]:
+    """The IDX bytes of FILES, from the first place that has them."""
+    if root is not None:
+        found = _read_root(about, Path(root).expanduser())
+        if found is None:
+            raise UserError(
+                f"data.root={root} does not hold {about.folder}: expected"
+                f" {about.folder}/raw/{TRAIN_IMAGES}.gz"
+                f" and the other three IDX files (also without .gz, in raw/ or in the folder itself)"
+            )
+        return found
+    given = os.environ.get("GENBENCH_DATA")
+    if given:
+        found = _read_root(about, Path(given).expanduser())
+        if found is not None:
+            return found
+        log.warning("GENBENCH_DATA=%s does not hold %s: looking elsewhere", given, about.folder)
+    cache = _cache_folder(about)
+    if cache is not None:
+        try:
+            if _holds(cache):
+                return _read_folder(about, cache)
+        except UserError as error:
+            log.warning("%s; looking elsewhere", error)
+    if about.debian is not None and _holds(about.debian):
+        return _read_folder(about, about.debian)
+    return _download(about, cache)
+
+
+def _cache_folder(about: IdxDataSet) -> Path | None:
+    """<cache>/genbench/<folder>/raw; None where there is neither $XDG_CACHE_HOME nor a home."""
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    except RuntimeError:
+        return None
+    return cache / "genbench" / about.folder / "raw"
+
+
+def _read_root(about: IdxDataSet, root: Path) -> dict[str, bytes] | None:
+    """The files in <root>/<folder>/raw, <root>/raw or <root>; None if none of them is there."""
+    for folder in (root / about.folder / "raw", root / "raw", root):
+        if _holds(folder):
+            return _read_folder(about, folder)
+    return None
+
+
+def _holds(folder: Path) -> bool:
+    return any(_paths(folder, name) for name in FILES)
+
+
+def _read_folder(about: IdxDataSet, folder: Path) -> dict[str, bytes]:
+    return {name: _read_file(about, folder, name) for name in FILES}
+
+
+def _read_file(about: IdxDataSet, folder: Path, name: str) -> bytes:
+    """The verified bytes of <name> or <name>.gz, whichever is sound."""
+    paths = _paths(folder, name)
+    if not paths:
+        raise UserError(f"{folder} lacks {name}.gz: put all four IDX files of {about.folder} there")
+    damage = []
+    for path in paths:
+        try:
+            return _verified(about, path, name)
+        except UserError as error:
+            damage.append(error)
+    raise damage[0]
+
+
+def _paths(folder: Path, name: str) -> list[Path]:
+    return [path for path in (folder / name, folder / f"{name}.gz") if _exists(path)]
+
+
+def _exists(path: Path) -> bool:
+    # Path.exists answers False or raises for a folder that may not be entered, depending on Python's version.
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UserError(f"cannot read {path} ({error.strerror}): make it readable, or choose another folder") from error
+    return True
+
+
+def _verified(about: IdxDataSet, path: Path, name: str) -> bytes:
+    """The uncompressed bytes of a file, if they are the official ones."""
+    try:
+        data = path.read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(
+            f"cannot read {path} ({error}): make it readable, or replace it by {_official(about)}"
+        ) from error
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    if md5 != about.md5[name]:
+        raise UserError(
+            f"{path} is damaged or of another data set (MD5 of the IDX bytes {md5}, expected"
+            f" {about.md5[name]}): replace it by {_official(about)}"
+        )
+    return data
+
+
+def _official(about: IdxDataSet) -> str:
+    return f"the official file of {about.folder}"
+
+
+def _download(about: IdxDataSet, folder: Path | None) -> dict[str, bytes]:
+    """Fetch into the cache what it lacks; processes that do so at once wait for the first."""
+    if folder is None:
+        raise UserError(
+            f"{about.folder} must be downloaded but there is no home folder to keep it in: set XDG_CACHE_HOME"
+            f" to a folder that can be written to, or {_instead(about, None)}"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            return {name: _cached(about, folder, name) for name in FILES}
+    except OSError as error:
+        raise UserError(
+            f"{about.folder} must be downloaded but the cache {folder} cannot be written to"
+            f" ({error.strerror or error}): set XDG_CACHE_HOME to a folder that can,"
+            f" or {_instead(about, None)}"
+        ) from error
+
+
+def _cached(about: IdxDataSet, folder: Path, name: str) -> bytes:
+    damage = ""
+    if _paths(folder, name):
+        try:
+            return _read_file(about, folder, name)
+        except UserError as error:
+            damage = f"{error}; "
+    return _fetch(about, folder, name, damage)
+
+
+def _fetch(about: IdxDataSet, folder: Path, name: str, damage: str) -> bytes:
+    """Download one file from the first mirror that has it whole."""
+    from torchvision.datasets.utils import download_url
+
+    downloads = about.downloads()
+    archive = f"{name}.gz"
+    part = folder / f"{archive}.part"
+    failures = []
+    for mirror in downloads.mirrors:
+        log.info("downloading %s%s", mirror, archive)
+        try:
+            with _timeout():
+                download_url(mirror + archive, folder, part.name, downloads.md5[archive])
+            data = _verified(about, part, name)
+        except (OSError, HTTPException, RuntimeError, UserError) as error:
+            part.unlink(missing_ok=True)
+            failures.append(f"{mirror}{archive}: {' '.join(str(error).split()) or type(error).__name__}")
+            continue
+        part.replace(folder / archive)
+        return data
+    raise UserError(
+        f"{damage}{about.folder} is not on this machine and could not be downloaded ({'; '.join(failures)}):"
+        f" go online once so that it downloads, or {_instead(about, folder)}"
+    )
+
+
+def _instead(about: IdxDataSet, cache: Path | None) -> str:
+    """How to get the images without a download, for a message."""
+    ways = [f"set GENBENCH_DATA or data.root to a folder that holds {about.folder}/raw with the four IDX files"]
+    if about.debian is not None:
+        ways.append("install the Debian package dataset-fashion-mnist")
+    elif cache is not None:
+        ways.append(f"copy the four files into {cache}")
+    return f"{', or '.join(ways)}; data=optdigits needs no download"
+
+
+@contextmanager
+def _timeout() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

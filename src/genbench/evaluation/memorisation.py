@@ -1,0 +1,43 @@
+"""Does a model repeat its training images? Distances to them, judged on the scale of the images themselves."""
+
+from torch import Tensor
+
+from genbench.evaluation.neighbours import Neighbours
+
+NEAR_DUPLICATE_RATIO = 1 / 3  # of distances (Yoon 2023)
+
+
+def auth_pct(to_train: Neighbours, train_squared_radii: Tensor) -> float:
+    """Share (0 to 1) of authentic samples (AuthPct, Alaa 2022).
+
+    A sample is authentic if it lies farther from its nearest training image than that image lies from its
+    own nearest other training image. Copies score 0; read the score beside that of the real test images.
+
+    Args:
+        to_train: nearest training image of each sample, (N, 1)
+        train_squared_radii: squared distance of each training image to its nearest other, (T,)
+    """
+    distances, scales = _nearest_and_scale(to_train, train_squared_radii)
+    return (distances > scales).double().mean().item()
+
+
+def near_duplicates(to_train: Neighbours, train_squared_radii: Tensor) -> float:
+    """Share (0 to 1) of samples that are a training image but for details.
+
+    Such a sample lies at most a third as far from its nearest training image as that image lies from its own
+    nearest other training image. The distance that means "copied" differs from image to image, so it is
+    taken relative to the image's neighbourhood, as Carlini 2023 does on CIFAR-10. A third is the ratio of
+    Yoon 2023 and Gu 2023, who divide by the distance to the sample's second nearest training image; the
+    nearest image's own neighbour needs no second search, and still tells when an image that the training
+    set holds twice is copied.
+
+    Args:
+        to_train: nearest training image of each sample, (N, 1)
+        train_squared_radii: squared distance of each training image to its nearest other, (T,)
+    """
+    distances, scales = _nearest_and_scale(to_train, train_squared_radii)
+    return (distances <= NEAR_DUPLICATE_RATIO**2 * scales).double().mean().item()
+
+
+def _nearest_and_scale(to_train: Neighbours, train_squared_radii: Tensor) -> tuple[Tensor, Tensor]:
+    return to_train.squared_distances[:, 0], train_squared_radii[to_train.indices[:, 0]]

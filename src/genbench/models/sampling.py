@@ -1,0 +1,40 @@
+"""Drawing images from a model."""
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from genbench.models.interface import Generative
+
+# Every forward pass has this many rows, the last one filled up: image i depends on the seed and i alone, not on how
+# many were asked for (libraries choose their algorithms, and so their rounding, by the number of rows).
+BLOCK = 250
+
+
+def draw(model: L.LightningModule, n: int, seed: int) -> Tensor:
+    """Images from z ~ N(0, I), in evaluation mode and float32.
+
+    Args:
+        model: on any device; its mode is restored.
+        n: how many.
+        seed: of the noise, which is drawn on the CPU: the same on every device.
+
+    Returns:
+        (n, C, H, W) uint8 on the CPU.
+    """
+    assert isinstance(model, Generative)
+    generator = torch.Generator().manual_seed(seed)
+    blocks = [torch.randn(BLOCK, model.latent_size, generator=generator) for _ in range(0, n, BLOCK)]
+    return torch.cat([decode(model, z) for z in blocks])[:n]
+
+
+@torch.no_grad()
+def decode(model: L.LightningModule, z: Tensor) -> Tensor:
+    """The images of latent vectors (N, latent_size), as (N, C, H, W) uint8 on the CPU; evaluation mode, float32."""
+    assert isinstance(model, Generative)
+    training = model.training
+    model.eval()
+    with torch.autocast(model.device.type, enabled=False):
+        images = model.generate(z.to(model.device))
+    model.train(training)
+    return images.clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8).cpu()

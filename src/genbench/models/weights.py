@@ -1,0 +1,73 @@
+"""Networks to a file and back without unpickling anything."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from genbench import __version__
+from genbench.data.images import ImageShape
+from genbench.errors import UserError
+from genbench.models.interface import Generative
+
+
+def build(model: Mapping[str, Any], shape: ImageShape) -> L.LightningModule:
+    """The model that a conf/model/*.yaml describes, for images of one shape, freshly initialised.
+
+    Args:
+        model: `_target_` (the class) and its hyperparameters.
+        shape: of the images.
+
+    Raises:
+        UserError: the class does not accept a value.
+    """
+    try:
+        built = instantiate(dict(model), shape=shape, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if not isinstance(cause, TypeError | ValueError | ImportError | AttributeError):
+            raise
+        raise UserError(f"model {model.get('_target_')}: {str(cause).strip().splitlines()[0]}") from error
+    assert isinstance(built, L.LightningModule) and isinstance(built, Generative), f"{type(built)}: see interface.py"
+    return built
+
+
+def save(network: L.LightningModule, model: Mapping[str, Any], shape: ImageShape, path: Path) -> None:
+    """Write a model's state and, as metadata, all that `load` needs to build it."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    metadata = {"genbench": __version__, "model": json.dumps(dict(model)), "shape": json.dumps(shape)}
+    save_file(state, path, metadata)
+
+
+def load(path: Path) -> tuple[L.LightningModule, ImageShape]:
+    """The model in a weights.safetensors, on the CPU and in evaluation mode, and its images' shape.
+
+    Raises:
+        UserError: the file is absent or broken.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is not a dict)
+        model, shape = json.loads(metadata["model"]), ImageShape(*json.loads(metadata["shape"]))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}): train the run again") from error
+    with torch.random.fork_rng(devices=[]):
+        network = build(model, shape)
+    network.load_state_dict(state)
+    return network.eval(), shape
+
+
+def parameters(model: L.LightningModule) -> dict[str, int]:
+    """Trainable parameters of each network, by its name in the model."""
+    counts = {
+        name: sum(p.numel() for p in child.parameters() if p.requires_grad) for name, child in model.named_children()
+    }
+    return {name: n for name, n in counts.items() if n > 0}

@@ -1,0 +1,72 @@
+"""What is printed about runs: the summary of one, and a line for each of a sweep."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from genbench.runs import Run
+
+
+def stdout() -> Console:
+    """The console; 120 columns wide where there is no terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    return console
+
+
+def summary_table(run: Run) -> Table:
+    """A finished run's numbers and files, and what to do next."""
+    summary = run.read_json("summary.json")
+    table = Table(title=f"{run.path.name}: finished", show_header=False, box=None, padding=(0, 2), title_justify="left")
+    table.add_row("parameters", ", ".join(f"{name} {n:,}" for name, n in summary["parameters"].items()))
+    seconds, speed = duration(summary["train_seconds"]), summary["images_per_second"]
+    table.add_row("trained on", f"{summary['images_seen']:,} images in {seconds}, {speed:,.0f} images/s")
+    table.add_row("last losses", _losses(summary["train"]))
+    if summary["test"]:
+        table.add_row("test images", _losses(summary["test"]) + "  (nats per image)")
+    table.add_row("pictures", ", ".join(sorted(path.name for path in run.path.glob("*.png"))))
+    table.add_row("next", f"python -m genbench.sample run={run.path} n=100 out=grid.png")
+    table.add_row("", f"tensorboard --logdir {run.path.parent}")
+    return table
+
+
+def sweep_table(runs: Sequence[Run]) -> Table:
+    """A line for each job of a sweep: its state, cost and losses, or why it has none."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("run", "state", "images", "time", "images/s", "losses, or why there are none"):
+        table.add_column(heading, justify="right" if heading in ("images", "time", "images/s") else "left")
+    for run in runs:
+        status = run.status
+        if status.state != "finished":
+            table.add_row(run.path.name, status.state, "", "", "", f"{status.why}  (see {run.path / 'train.log'})")
+            continue
+        summary = run.read_json("summary.json")
+        table.add_row(
+            run.path.name,
+            status.state,
+            f"{summary['images_seen']:,}",
+            duration(summary["train_seconds"]),
+            f"{summary['images_per_second']:,.0f}",
+            ("test " if summary["test"] else "") + _losses(summary["test"] or summary["train"]),
+        )
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 48 s, 3 min 5 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _losses(values: dict[str, float | list[float]]) -> str:
+    parts = []
+    for name, value in values.items():
+        numbers = [f"{number:.4g}" for number in (value if isinstance(value, list) else [value])]
+        parts.append(f"{name.replace('_', ' ')} {' '.join(numbers[:4])}{' ...' if len(numbers) > 4 else ''}")
+    return "  ".join(parts)

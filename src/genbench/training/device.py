@@ -1,0 +1,67 @@
+"""Which processor trains, and in which precision."""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from genbench.config import TrainerConfig
+from genbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a training runs."""
+
+    accelerator: Literal["cpu", "cuda", "mps"]
+    precision: Literal["float32", "bfloat16"]
+    name: str  # the processor's own
+
+    @property
+    def lightning_precision(self) -> Literal["32-true", "bf16-mixed"]:
+        """Lightning's word for the precision; bfloat16 is autocast, with float32 weights."""
+        return "bf16-mixed" if self.precision == "bfloat16" else "32-true"
+
+    def __str__(self) -> str:
+        return f"{self.accelerator} ({self.name}), {self.precision}"
+
+
+def choose_device(config: TrainerConfig) -> Device:
+    """CUDA where present, else MPS, else the CPU; bfloat16 where the processor computes it natively, else float32.
+
+    Raises:
+        UserError: the accelerator that the config names is not on this machine.
+    """
+    present = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    wanted = next(name for name in present if present[name]) if config.accelerator == "auto" else config.accelerator
+    if not present[wanted]:
+        there = ", ".join(name for name in present if present[name])
+        raise UserError(f"trainer={wanted}: this machine has no {wanted} that PyTorch can use; here there is {there}")
+    native: bool
+    if wanted == "gpu":
+        accelerator: Literal["cpu", "cuda", "mps"] = "cuda"
+        name, native = torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False)
+    elif wanted == "mps":
+        accelerator, name, native = "mps", platform.processor(), False
+    else:
+        accelerator, name, native = "cpu", f"{processor_name()}, {torch.get_num_threads()} threads", has_amx()
+    precision = config.precision if config.precision != "auto" else ("bfloat16" if native else "float32")
+    return Device(accelerator, precision, name)  # type: ignore[arg-type]
+
+
+def has_amx() -> bool:
+    """True if the CPU has Intel's matrix units; without them bfloat16 is slower than float32 on a CPU."""
+    return "amx_bf16" in _cpuinfo()
+
+
+def processor_name() -> str:
+    """The CPU's marketing name, as far as the system tells."""
+    names = [line.partition(":")[2].strip() for line in _cpuinfo().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _cpuinfo() -> str:
+    path = Path("/proc/cpuinfo")  # Linux; elsewhere there is neither AMX nor another way without a dependency
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

@@ -1,0 +1,117 @@
+"""One training with Lightning: the callbacks that count, measure, draw, save and show, and the Trainer."""
+
+from dataclasses import dataclass
+
+import lightning as L
+from hydra.utils import instantiate
+from rich.console import Console
+
+from genbench.config import TrainConfig
+from genbench.data.datamodule import ImageDataModule
+from genbench.models.interface import Encoding
+from genbench.models.weights import parameters
+from genbench.reporting.tables import duration
+from genbench.runs import Run
+from genbench.training.budget import Budget
+from genbench.training.checkpoints import Checkpoints
+from genbench.training.device import Device
+from genbench.training.metrics import Metrics
+from genbench.training.pictures import Pictures
+from genbench.training.progress import ProgressBar
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training cost, and its last training losses."""
+
+    images_seen: int
+    train_seconds: float  # wall clock, validation and pictures included
+    images_per_second: float
+    train: dict[str, float]
+
+
+def fit(
+    model: L.LightningModule,
+    data: ImageDataModule,
+    config: TrainConfig,
+    device: Device,
+    run: Run,
+    console: Console,
+) -> Outcome:
+    """Train until the budget is used up, writing metrics, checkpoints and dashboards into the run directory.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after the step in progress and a checkpoint.
+    """
+    writer = instantiate(config.logger, log_dir=str(run.path)) if config.logger["_target_"] else None
+    budget = Budget(config.trainer, len(data.data.train), config.data.batch_size)
+    metrics = Metrics(run, budget, config.trainer.log_every_images, writer)
+    trainer = L.Trainer(
+        accelerator=device.accelerator,
+        devices=1,
+        precision=device.lightning_precision,
+        max_epochs=-1,  # one endless epoch: the budget ends it
+        val_check_interval=budget.validation_interval,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        callbacks=[
+            budget,
+            metrics,
+            *([Pictures(data.data, budget, writer)] if writer is not None else []),
+            ProgressBar(console, budget, _facts(model, data, device, run, budget)),
+            Checkpoints(run),
+        ],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(model, datamodule=data)
+    if writer is not None:
+        writer.close()
+    if budget.signal is not None:
+        raise KeyboardInterrupt(budget.signal)
+    return Outcome(budget.images_seen, budget.train_seconds, budget.images_seen / budget.train_seconds, metrics.latest)
+
+
+def _facts(model: L.LightningModule, data: ImageDataModule, device: Device, run: Run, budget: Budget) -> dict[str, str]:
+    """What a person wants to know before the training starts."""
+    images = data.data
+    bounds = []
+    if budget.max_images is not None:
+        epochs = budget.max_images / len(images.train)
+        bounds.append(f"{budget.max_images:,} images ({epochs:.3g} epochs)")
+    if budget.max_seconds is not None:
+        bounds.append(duration(budget.max_seconds))
+    return {
+        "run": str(run.path),
+        "device": str(device),
+        "data": f"{images.name}, {'x'.join(map(str, images.shape))}: {len(images.train):,} training, "
+        f"{len(images.validation):,} validation, {len(images.test):,} test images",
+        "parameters": ", ".join(f"{name} {n:,}" for name, n in parameters(model).items()),
+        "training": " or ".join(bounds) + f", {data.batch_size} images a step",
+    }
+
+
+def test_losses(model: L.LightningModule, data: ImageDataModule, device: Device) -> dict[str, float | list[float]]:
+    """The evidence lower bound's parts on the test images, in nats per image; empty for a model without encoder.
+
+    In float32, whatever the training's precision.
+    """
+    if not isinstance(model, Encoding):
+        return {}
+    trainer = L.Trainer(
+        accelerator=device.accelerator,
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.test(model, data, verbose=False)
+    values = {name.removeprefix("test/"): float(value) for name, value in trainer.callback_metrics.items()}
+    dimensions = sorted((name for name in values if name.startswith("kl_")), key=lambda name: int(name[3:]))
+    return {
+        **{name: values[name] for name in ("loss", "reconstruction", "kl")},
+        "kl_per_dimension": [values[name] for name in dimensions],
+    }

@@ -1,0 +1,137 @@
+"""What is measured while a model trains: metrics.csv and TensorBoard, by real images seen."""
+
+import csv
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from genbench.config import TrainConfig
+from genbench.runs import Run
+from genbench.training.budget import Budget
+
+Scalars = dict[str, float]
+
+
+class Metrics(L.Callback):
+    """Means of the training step's outputs every so many images, and every validation's results.
+
+    The step's outputs are summed on the device and read only when a row is due, so that no step waits for the host.
+    """
+
+    def __init__(self, run: Run, budget: Budget, every_images: int, writer: SummaryWriter | None) -> None:
+        self.latest: Scalars = {}
+        self._run = run
+        self._budget = budget
+        self._every = every_images
+        self._writer = writer
+        self._rows: list[Scalars] = []
+        self._sums: dict[str, Tensor] = {}
+        self._steps = 0
+        self._window_start = (0, 0.0)  # images and seconds at which the window began
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
+    ) -> None:
+        """Add one step; close the window when enough images were seen."""
+        for name, value in outputs.items():
+            self._sums[name] = self._sums[name] + value.detach() if name in self._sums else value.detach().clone()
+        self._steps += 1
+        if self._budget.images_seen // self._every > (self._budget.images_seen - len(batch)) // self._every:
+            self.close_window()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """A row of validation results, and the file as far as it goes."""
+        values = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("validation/")}
+        self._add(values)
+        self.write()
+
+    def close_window(self) -> None:
+        """A row of the training means since the last one, if there was a step."""
+        if self._steps == 0:
+            return
+        names = list(self._sums)
+        means = (torch.stack([self._sums[name].float() for name in names]) / self._steps).tolist()
+        self.latest = dict(zip(names, means, strict=True))
+        if self._writer is not None and not self._rows:
+            add_layout(self._writer, names)
+        self._add({f"train/{name}": value for name, value in self.latest.items()})
+        images, seconds = self._budget.images_seen, self._budget.seconds
+        if self._writer is not None:
+            speed = (images - self._window_start[0]) / max(seconds - self._window_start[1], 1e-9)
+            self._writer.add_scalar("speed/images_per_second", speed, images)
+        self._window_start = (images, seconds)
+        self._sums, self._steps = {}, 0
+
+    def write(self) -> None:
+        """Write metrics.csv: `images` and a column a metric, empty where a row has none."""
+        columns = list(dict.fromkeys(name for row in self._rows for name in row))
+        with (
+            self._run.whole("metrics.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            rows = csv.DictWriter(file, ["images", *(name for name in columns if name != "images")])
+            rows.writeheader()
+            rows.writerows(self._rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"rows": self._rows, "sums": self._sums, "steps": self._steps}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue the rows of a checkpoint."""
+        self._rows, self._sums, self._steps = state_dict["rows"], state_dict["sums"], state_dict["steps"]
+
+    def _add(self, values: Scalars) -> None:
+        images = self._budget.images_seen
+        self._rows.append({"images": images, **values})
+        if self._writer is not None:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, images)
+
+
+def add_layout(writer: SummaryWriter, train_metrics: list[str]) -> None:
+    """TensorBoard's custom tab: all losses on one chart, training beside validation on one for each metric."""
+    losses = [name for name in train_metrics if "loss" in name or name in ("reconstruction", "kl")]
+    charts: dict[str, list[Any]] = {"losses": ["Multiline", [f"train/{name}$" for name in losses]]}
+    charts |= {name: ["Multiline", [f"train/{name}$", f"validation/{name}$"]] for name in train_metrics}
+    writer.add_custom_scalars({"training": charts})
+
+
+def add_picture(writer: SummaryWriter, name: str, picture: Image.Image | Figure, images_seen: int) -> None:
+    """A picture or figure at the point of the training at which it was drawn."""
+    if isinstance(picture, Figure):
+        writer.add_figure(name, picture, images_seen, close=False)
+        return
+    pixels = torch.frombuffer(bytearray(picture.convert("RGB").tobytes()), dtype=torch.uint8)
+    writer.add_image(name, pixels.view(picture.height, picture.width, 3), images_seen, dataformats="HWC")
+
+
+def log_hparams(run: Run, config: TrainConfig, summary: Mapping[str, Any]) -> None:
+    """TensorBoard's hparams tab: the settings and final numbers, so that the runs of a sweep can be compared there.
+
+    Written once, at the end: the tab shows only metrics that were registered together with the settings.
+    """
+    if not config.logger["_target_"]:
+        return
+    settings: dict[str, str | float] = {
+        "data": config.data.name,
+        "model": config.model_name,
+        "batch_size": config.data.batch_size,
+        "seed": config.seed,
+        **{name: v if isinstance(v, int | float) else str(v) for name, v in config.model.items() if name != "_target_"},
+    }
+    results = {name: float(summary[name]) for name in ("images_seen", "train_seconds", "images_per_second")}
+    results |= {f"final/{name}": value for name, value in summary["train"].items()}
+    results |= {f"test/{name}": value for name, value in summary["test"].items() if isinstance(value, float)}
+    with SummaryWriter(str(run.path)) as writer:
+        for part in hparams(settings, results):  # type: ignore[no-untyped-call]
+            writer.file_writer.add_summary(part)
+        for name, value in results.items():
+            writer.add_scalar(name, value, summary["images_seen"])

@@ -1,0 +1,114 @@
+"""The DCGAN: the paper's sizes, the losses' formulas, and whose gradients go where."""
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from genbench.data.datamodule import InOrder
+from genbench.data.images import ImageShape
+from genbench.models.gan import GAN, discriminator_loss, generator_loss
+from genbench.models.weights import parameters
+
+
+def gan(shape: ImageShape = ImageShape(1, 28, 28), label_smoothing: float = 0.0) -> GAN:  # noqa: B008
+    torch.manual_seed(0)
+    return GAN(
+        shape,
+        latent_size=100,
+        generator_learning_rate=2e-4,
+        discriminator_learning_rate=2e-4,
+        betas=(0.5, 0.999),
+        dropout=0.3,
+        label_smoothing=label_smoothing,
+    )
+
+
+def test_the_papers_parameter_counts() -> None:
+    model = gan()
+    assert parameters(model) == {"generator": 2_318_209, "discriminator": 213_249}
+    statistics = {
+        name: sum(b.numel() for key, b in network.named_buffers() if "running" in key)
+        for name, network in model.named_children()
+    }
+    assert statistics == {"generator": 25_472, "discriminator": 384}
+
+
+@pytest.mark.parametrize("shape", [ImageShape(1, 28, 28), ImageShape(3, 32, 32), ImageShape(3, 16, 40)])
+def test_networks_read_their_shapes_off_the_data(shape: ImageShape) -> None:
+    model = gan(shape)
+    images = model.generate(torch.randn(5, 100))
+    assert images.shape == (5, *shape)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert model.discriminator(images).shape == (5,)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_losses_are_the_formulas(smoothing: float) -> None:
+    generator = np.random.default_rng(0)
+    real, fake = generator.normal(0, 3, 50), generator.normal(0, 3, 50)
+    d_real, d_fake = 1 / (1 + np.exp(-real)), 1 / (1 + np.exp(-fake))
+    target = 1 - smoothing
+    on_real = -np.mean(target * np.log(d_real) + (1 - target) * np.log(1 - d_real))
+    on_fake = -np.mean(np.log(1 - d_fake))
+    logits = torch.from_numpy(real), torch.from_numpy(fake)
+    assert float(discriminator_loss(*logits, smoothing)) == pytest.approx(on_real + on_fake, rel=1e-5)
+    assert float(generator_loss(logits[1])) == pytest.approx(-np.mean(np.log(d_fake)), rel=1e-5)
+
+
+def test_losses_stay_finite_for_a_certain_discriminator() -> None:
+    certain = torch.tensor([200.0, -200.0])
+    assert torch.isfinite(discriminator_loss(certain, certain, 0.0))
+    assert torch.isfinite(generator_loss(certain))
+
+
+class _Spy(GAN):
+    """Notes which networks have gradients right after each of the two losses went backwards."""
+
+    touched: list[set[str]]
+
+    def manual_backward(self, loss: Tensor, *args: object, **kwargs: object) -> None:
+        for parameter in self.parameters():
+            parameter.grad = None
+        super().manual_backward(loss, *args, **kwargs)
+        self.touched.append({n.split(".")[0] for n, p in self.named_parameters() if p.grad is not None})
+
+
+def test_each_losss_gradient_reaches_only_the_network_whose_turn_it_is() -> None:
+    torch.manual_seed(0)
+    model = _Spy(
+        ImageShape(1, 8, 8),
+        latent_size=4,
+        generator_learning_rate=1e-3,
+        discriminator_learning_rate=1e-3,
+        betas=(0.5, 0.999),
+        dropout=0.3,
+        label_smoothing=0.0,
+    )
+    object.__setattr__(model, "touched", [])
+    batches = InOrder(torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8))
+    trainer = L.Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    trainer.fit(model, batches, batches)
+    assert model.touched == [{"generator"}, {"discriminator"}]
+    assert trainer.global_step == 2  # both optimizers stepped
+    assert any(not torch.equal(before[name], p) for name, p in model.named_parameters())
+
+
+def test_initialisation() -> None:
+    model = gan()
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            assert float(parameter.detach().abs().max()) == 0.0
+    convolution = model.generator.get_parameter("body.4.weight")
+    assert float(convolution.detach().std()) == pytest.approx(0.02, rel=0.01)

@@ -1,0 +1,26 @@
+"""Images depend on the seed and their place alone."""
+
+import torch
+
+from genbench.models.sampling import BLOCK, draw
+from tests.models.test_gan import gan
+from tests.models.test_vae import vae
+
+
+def test_the_same_seed_gives_the_same_images_however_many_are_asked_for() -> None:
+    for model in (gan(), vae()):
+        few, many = draw(model, 5, seed=3), draw(model, BLOCK + 5, seed=3)
+        assert few.dtype == torch.uint8
+        assert few.shape == (5, 1, 28, 28)
+        assert torch.equal(few, many[:5])
+        assert not torch.equal(few, draw(model, 5, seed=4))
+
+
+def test_sampling_is_in_evaluation_mode_and_leaves_no_trace() -> None:
+    model = gan().train()
+    before = {name: b.clone() for name, b in model.named_buffers()}
+    noise = torch.random.get_rng_state()
+    draw(model, 3, seed=0)
+    assert model.training
+    assert torch.equal(noise, torch.random.get_rng_state())
+    assert all(torch.equal(before[name], b) for name, b in model.named_buffers())

@@ -1,0 +1,80 @@
+"""The VAE: the paper's sizes, the loss's formula, and gradients through the sampling."""
+
+import numpy as np
+import pytest
+import torch
+
+from genbench.data.images import ImageShape
+from genbench.models.vae import VAE, kl_divergence, reconstruction_loss
+from genbench.models.weights import parameters
+
+
+def vae(shape: ImageShape = ImageShape(1, 28, 28), latent_size: int = 2, kl_weight: float = 1.0) -> VAE:  # noqa: B008
+    torch.manual_seed(0)
+    return VAE(shape, latent_size=latent_size, learning_rate=1e-3, betas=(0.9, 0.999), kl_weight=kl_weight)
+
+
+def test_the_papers_parameter_counts() -> None:
+    assert parameters(vae()) == {"encoder": 69_076, "decoder": 65_089}
+
+
+@pytest.mark.parametrize("shape", [ImageShape(1, 28, 28), ImageShape(3, 32, 32), ImageShape(3, 16, 40)])
+def test_networks_read_their_shapes_off_the_data(shape: ImageShape) -> None:
+    model = vae(shape, latent_size=5)
+    assert model.generate(torch.randn(4, 5)).shape == (4, *shape)
+    mean, log_variance = model.encode(torch.rand(4, *shape))
+    assert mean.shape == log_variance.shape == (4, 5)
+
+
+def test_reconstruction_loss_is_the_cross_entropy_summed_over_pixels() -> None:
+    generator = np.random.default_rng(0)
+    logits, images = generator.normal(0, 2, (3, 2, 4, 4)), generator.random((3, 2, 4, 4))
+    p = 1 / (1 + np.exp(-logits))
+    expected = -np.sum(images * np.log(p) + (1 - images) * np.log(1 - p), axis=(1, 2, 3))
+    actual = reconstruction_loss(torch.from_numpy(logits), torch.from_numpy(images).float())
+    np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-5)
+
+
+def test_kl_is_the_divergence_of_two_gaussians() -> None:
+    mean, log_variance = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.3, -2.0]])
+    posterior = torch.distributions.Normal(mean, (0.5 * log_variance).exp())
+    expected = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(0.0, 1.0))
+    torch.testing.assert_close(kl_divergence(mean, log_variance), expected)
+    assert float(kl_divergence(torch.zeros(1, 2), torch.zeros(1, 2)).sum()) == 0.0
+
+
+def test_the_training_loss_is_reconstruction_plus_weighted_kl() -> None:
+    model = vae(kl_weight=0.25)
+    step = model.training_step(torch.randint(0, 256, (8, 1, 28, 28), dtype=torch.uint8), 0)
+    expected = step["reconstruction"] + 0.25 * step["kl"]
+    torch.testing.assert_close(step["loss"].detach(), expected)
+
+
+def test_the_gradient_reaches_the_encoder_through_the_sampled_z() -> None:
+    model = vae(kl_weight=0.0)  # so that only the reconstruction pulls at the encoder
+    model.training_step(torch.randint(0, 256, (8, 1, 28, 28), dtype=torch.uint8), 0)["loss"].backward()  # type: ignore[no-untyped-call]
+    for head in (model.encoder.mean, model.encoder.log_variance):
+        assert head.weight.grad is not None
+        assert float(head.weight.grad.abs().sum()) > 0
+
+
+def test_the_sampled_z_has_the_posteriors_moments() -> None:
+    model = vae()
+    seen: list[torch.Tensor] = []
+    model.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    images = torch.randint(0, 256, (1, 1, 28, 28), dtype=torch.uint8).expand(4_000, -1, -1, -1)
+    with torch.no_grad():
+        model._elbo_parts(images[:4_000], torch.Generator().manual_seed(0))
+        mean, log_variance = model.encode(images[:1].float() / 255)
+    z = seen[0]
+    torch.testing.assert_close(z.mean(0), mean[0], atol=0.1, rtol=0)
+    torch.testing.assert_close(z.std(0), (0.5 * log_variance[0]).exp(), atol=0.0, rtol=0.06)
+
+
+def test_glorot_weights_and_zero_biases() -> None:
+    for name, parameter in vae().named_parameters():
+        if name.endswith("bias"):
+            assert float(parameter.detach().abs().max()) == 0.0
+    weight = vae().encoder.get_parameter("body.5.weight")  # (16, 3136)
+    assert float(weight.detach().abs().max()) <= (6 / (16 + 3136)) ** 0.5
+    assert float(weight.detach().var()) == pytest.approx(2 / (16 + 3136), rel=0.03)

@@ -1,0 +1,61 @@
+"""Every YAML composes, passes the checks and builds."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import get_method, instantiate
+
+from genbench.config import CONF, TrainConfig, preflight
+from genbench.data.images import ImageShape
+from genbench.models.interface import Generative
+from genbench.models.weights import build, parameters
+
+GROUPS = ("model", "data", "trainer", "logger", "evaluation", "experiment")
+CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+
+
+def compose(*words: str) -> TrainConfig:
+    (config,) = preflight("train", TrainConfig, list(words)).configs
+    return config
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_composes(group: str, choice: str) -> None:
+    words = ["data.root=somewhere"] if choice == "folder" else []
+    compose(f"{group}={choice}", *words)
+
+
+def test_every_group_is_covered() -> None:
+    assert {path.name for path in CONF.iterdir() if path.is_dir()} == {*GROUPS, "hydra", "recipe"}
+
+
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "model"])
+def test_every_model_builds_from_the_class_at_the_path_that_its_name_says(choice: str) -> None:
+    config = compose(f"model={choice}")
+    assert config.model["_target_"].startswith(f"genbench.models.{choice}.")
+    model = build(config.model, ImageShape(1, 28, 28))
+    assert isinstance(model, Generative)
+    assert parameters(model)
+
+
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "data"])
+def test_every_data_set_names_its_loader(choice: str) -> None:
+    config = compose(f"data={choice}", "data.root=somewhere")
+    assert config.data.load == f"genbench.data.{choice}.load"
+    assert callable(get_method(config.data.load))
+
+
+def test_the_logger_builds(tmp_path: Path) -> None:
+    logger: Any = instantiate(compose("logger=tensorboard").logger, log_dir=str(tmp_path))
+    logger.close()
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize(("model", "epochs", "batch_size"), [("gan", 50, 32), ("vae", 30, 128)])
+def test_the_papers_lengths_and_batch_sizes(model: str, epochs: int, batch_size: int) -> None:
+    config = compose(f"model={model}", "experiment=paper")
+    assert config.trainer.max_epochs == epochs
+    assert config.data.batch_size == batch_size
+    assert config.trainer.max_images is None
+    assert config.trainer.max_minutes is None

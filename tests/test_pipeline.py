@@ -1,0 +1,173 @@
+"""From the command to the files of a run, by real processes."""
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from tests.conftest import Command
+
+pytestmark = pytest.mark.slow
+
+
+def run_of(runs: Path, model: str) -> Path:
+    (path,) = runs.glob(f"optdigits-{model}-*")
+    return path
+
+
+def read(path: Path) -> dict[str, object]:
+    content: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.mark.parametrize("model", ["gan", "vae"])
+def test_a_run_directory_holds_all_that_it_should(runs: Path, model: str) -> None:
+    run = run_of(runs, model)
+    expected = {
+        *("config.yaml", "status.json", "environment.json", "summary.json", "metrics.csv", "train.log"),
+        *("weights.safetensors", "samples.png", "checkpoints"),
+    }
+    if model == "vae":
+        expected |= {"reconstructions.png", "latent_grid.png", "latent_scatter.png"}
+    assert {path.name for path in run.iterdir() if not path.name.startswith("events.out")} == expected
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert read(run / "status.json")["state"] == "finished"
+    assert "training finished" in (run / "train.log").read_text(encoding="utf-8")
+    for path in run.glob("*.png"):
+        with Image.open(path) as picture:
+            picture.load()
+            assert min(picture.size) > 200
+
+
+@pytest.mark.parametrize("model", ["gan", "vae"])
+def test_the_summary_counts_real_images(runs: Path, model: str) -> None:
+    summary = read(run_of(runs, model) / "summary.json")
+    assert summary["images_seen"] == 640  # as many for two optimizers as for one
+    assert set(summary) == {"parameters", "images_seen", "train_seconds", "images_per_second", "train", "test"}
+    if model == "vae":
+        assert set(summary["test"]) == {"loss", "reconstruction", "kl", "kl_per_dimension"}  # type: ignore[call-overload]
+    else:
+        assert set(summary["train"]) == {"discriminator_loss", "generator_loss", "d_real", "d_fake"}  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("model", ["gan", "vae"])
+def test_metrics_and_validations_follow_the_images(runs: Path, model: str) -> None:
+    with (run_of(runs, model) / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    trained = [int(row["images"]) for row in rows if any(v for k, v in row.items() if k.startswith("train/"))]
+    validated = [int(row["images"]) for row in rows if any(v for k, v in row.items() if k.startswith("validation/"))]
+    assert trained == list(range(64, 641, 64))
+    assert validated == [320, 640]
+
+
+@pytest.mark.parametrize("model", ["gan", "vae"])
+def test_tensorboard_has_curves_samples_layout_and_hparams(runs: Path, model: str) -> None:
+    events = EventAccumulator(str(run_of(runs, model)))
+    events.Reload()
+    tags = events.Tags()
+    loss = "loss" if model == "vae" else "generator_loss"
+    assert {f"train/{loss}", f"validation/{loss}", "speed/images_per_second", "images_seen"} <= set(tags["scalars"])
+    assert [event.step for event in events.Scalars(f"validation/{loss}")] == [320, 640]
+    assert "samples" in tags["images"]
+    assert ("latent_scatter" in tags["images"]) == (model == "vae")
+    plugins = events.summary_metadata
+    assert any(meta.plugin_data.plugin_name == "custom_scalars" for meta in plugins.values())
+    assert any(meta.plugin_data.plugin_name == "hparams" for meta in plugins.values())
+
+
+def test_a_finished_run_is_not_trained_again(runs: Path, command: Command) -> None:
+    run = run_of(runs, "gan")
+    before = (run / "weights.safetensors").stat().st_mtime_ns
+    done = command("genbench.train", "model=gan", "experiment=smoke", "trainer=cpu", f"runs={runs}")
+    assert done.returncode == 0
+    assert "is finished" in done.stdout
+    assert (run / "weights.safetensors").stat().st_mtime_ns == before
+
+
+def test_the_written_config_trains_the_same_weights_again(runs: Path, command: Command, tmp_path: Path) -> None:
+    run = run_of(runs, "vae")
+    done = command("genbench.train", "--config-dir", str(run), "--config-name", "config", f"runs={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    again = tmp_path / run.name  # the same name: nothing that affects the result differs
+    assert (again / "weights.safetensors").read_bytes() == (run / "weights.safetensors").read_bytes()
+    assert (again / "metrics.csv").read_bytes() == (run / "metrics.csv").read_bytes()
+
+
+def test_samples_of_a_moved_run_are_the_same_whatever_their_number(
+    runs: Path, command: Command, tmp_path: Path
+) -> None:
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(run_of(runs, "gan"), moved)
+    for n in ("3", "300"):
+        done = command("genbench.sample", f"run={moved}", f"n={n}", "seed=1", f"out={tmp_path / n}.npz")
+        assert done.returncode == 0, done.stderr
+    few, many = np.load(tmp_path / "3.npz")["images"], np.load(tmp_path / "300.npz")["images"]
+    assert few.shape == (3, 1, 28, 28)
+    assert few.dtype == np.uint8
+    assert many.shape == (300, 1, 28, 28)
+    assert np.array_equal(few, many[:3])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run=nowhere"], "nowhere is not a run directory"),
+        (["run={run}", "out=grid.jpeg"], "must end in .png"),
+        (["run={run}", "out=no/such/grid.png"], "there is no folder no/such"),
+        (["run={run}", "n=0"], "n=0: must be at least 1"),
+        ([], "run must be given"),
+    ],
+)
+def test_wrong_sample_commands(words: list[str], message: str, runs: Path, command: Command) -> None:
+    done = command("genbench.sample", *(word.replace("{run}", str(run_of(runs, "gan"))) for word in words))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_failing_job_stops_no_other_and_is_named_at_the_end(command: Command, tmp_path: Path) -> None:
+    done = command(
+        "genbench.train", "-m", "data=folder,optdigits", "data.root=nowhere", "experiment=smoke", f"runs={tmp_path}"
+    )
+    assert done.returncode == 1
+    states = {path.name.split("-")[0]: read(path / "status.json") for path in tmp_path.glob("*-vae-*")}
+    assert states["optdigits"]["state"] == "finished"
+    assert states["folder"]["state"] == "failed"
+    assert "nowhere" in str(states["folder"]["why"])
+    assert "nowhere" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_and_keeps_a_checkpoint(number: signal.Signals, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "genbench.train", "model=vae", "trainer.max_minutes=10", f"runs={tmp_path}"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:  # the first line with a speed: it trains
+            if "images/s" in line:
+                break
+        process.send_signal(number)
+        process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    (run,) = tmp_path.glob("optdigits-vae-*")
+    status = read(run / "status.json")
+    assert (status["state"], status["why"]) == ("interrupted", number.name)
+    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert not (run / "weights.safetensors").exists()
+
+
+def test_an_equal_time_comparison_is_one_override(command: Command, tmp_path: Path) -> None:
+    started = time.monotonic()
+    done = command("genbench.train", "-m", "model=gan,vae", "trainer.max_minutes=0.05", f"runs={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 120
+    for path in tmp_path.glob("optdigits-*/summary.json"):
+        assert float(str(read(path)["train_seconds"])) >= 3.0
