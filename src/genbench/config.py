@@ -92,6 +92,7 @@ class TrainerConfig:
     max_epochs: float | None = within(0, 1e6, above=True)
     max_images: int | None = within(1, 1e12)
     max_minutes: float | None = within(0, 1e6, above=True)
+    ema_decay: float = within(0, 0.999999)
     validations: int = within(1, 10_000)
     log_every_images: int = within(1, 1e12)
 
@@ -100,7 +101,9 @@ class TrainerConfig:
 class EvaluationConfig:
     """How much is scored at the end of training."""
 
-    level: str = one_of("none")
+    level: str = one_of("none", "fast", "full")
+    nll_samples: int = within(1, 1_000_000)
+    nll_images: int = within(2, 1_000_000)
 
 
 @dataclass
@@ -159,6 +162,17 @@ class SampleConfig:
     out: str
     n: int = within(1, 10_000_000)
     seed: int = within(0, 2**32 - 1)
+
+
+@dataclass
+class EvaluateConfig:
+    """conf/evaluate.yaml: the scorecard of a run, or of anybody's images."""
+
+    run: str | None
+    samples: str | None
+    out: str
+    data: DataConfig | None
+    evaluation: EvaluationConfig
 
 
 _Positive = Range(0, 1e3, above=True)

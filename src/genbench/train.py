@@ -63,9 +63,10 @@ def train(config: TrainConfig) -> None:
     from hydra.utils import get_method
 
     from genbench.data.datamodule import ImageDataModule
+    from genbench.evaluation.of_run import scores_of_run
     from genbench.models.weights import build, parameters, save
     from genbench.reporting.pictures import draw_all
-    from genbench.reporting.tables import stdout, summary_table
+    from genbench.reporting.tables import scores_table, stdout, summary_table
     from genbench.training.device import choose_device
     from genbench.training.fit import fit, test_losses
     from genbench.training.metrics import log_hparams
@@ -92,8 +93,12 @@ def train(config: TrainConfig) -> None:
             save(model, config.model, data.data.shape, temporary)
         draw_all(run, model, data.data)
         run.write_json("summary.json", summary)
-        log_hparams(run, config, summary)
+        if config.evaluation.level != "none":
+            run.write_json("scores.json", scores_of_run(run, config.evaluation))
+        log_hparams(run, config)
     console.print(summary_table(run))
+    if config.evaluation.level != "none":
+        console.print(scores_table(run.read_json("scores.json"), str(run.path / "scores.json")))
 
 
 if __name__ == "__main__":

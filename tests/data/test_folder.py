@@ -1,3 +1,4 @@
+import io
 import struct
 import warnings
 import zlib
@@ -90,7 +91,12 @@ def test_files_that_are_no_images_are_ignored(tmp_path: Path) -> None:
     for name in ("notes.txt", "Thumbs.db", ".DS_Store", "._000.png", ".hidden.png"):
         (tmp_path / name).write_text("no image")
     write(tmp_path / ".thumbnails", grey(2))
-    assert len(all_images(folder.load(str(tmp_path)))) == 25
+    write(tmp_path / "notes" / ".thumbnails", grey(2))
+    write(tmp_path / "notes" / "old" / ".thumbnails", grey(2))
+    (tmp_path / "notes" / "old" / "._000.png").write_text("no image")
+    data = folder.load(str(tmp_path))
+    assert len(all_images(data)) == 25
+    assert data.classes == ()
 
 
 @pytest.mark.parametrize("suffix", ["png", "PNG", "jpg", "jpeg", "JPG"])
@@ -186,12 +192,19 @@ def test_largest_and_smallest_sizes_are_taken(tmp_path: Path) -> None:
     assert folder.load(str(write(tmp_path / "a", grey(20, 4, 256)))).shape == (1, 4, 256)
 
 
-def png_header(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
+
+def png(width: int, height: int, *chunks: bytes) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    return b"".join((b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), *chunks, chunk(b"IEND", b"")))
+
+
+def gif(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (width, height)).save(file, "GIF")
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("side", [10_000, 50_000])  # Pillow warns of the first and refuses the second
@@ -206,7 +219,7 @@ def test_image_bomb_is_refused_undecoded(tmp_path: Path, side: int, name: str, m
 
     monkeypatch.setattr(folder, "_to_rgb", watch)
     write(tmp_path, grey(20, 8, 8))
-    (tmp_path / name).write_bytes(png_header(side, side))
+    (tmp_path / name).write_bytes(png(side, side, chunk(b"IDAT", b"")))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         text = error_of(tmp_path)
@@ -220,8 +233,10 @@ def test_image_bomb_is_refused_undecoded(tmp_path: Path, side: int, name: str, m
     [
         pytest.param(b"", id="empty"),
         pytest.param(b"this is a text", id="text"),
-        pytest.param(png_header(12, 8), id="no pixels"),
-        pytest.param(b"GIF89a" + bytes(100), id="another format"),
+        pytest.param(png(12, 8, chunk(b"IDAT", b"")), id="no pixels"),
+        pytest.param(png(12, 8, chunk(b"IDAT", b""), bytes(12)), id="broken chunk"),
+        pytest.param(png(12, 8, chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**21)))), id="text bomb"),
+        pytest.param(gif(12, 8), id="another format"),
     ],
 )
 def test_image_file_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:

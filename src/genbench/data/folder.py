@@ -67,22 +67,54 @@ def load(root: str | None) -> ImageData:
     """
     if root is None:
         raise UserError("data=folder needs data.root=DIR: a folder of PNG or JPEG images, or an .npz or .npy file")
+    path, files = _source(root)
+    if not files:
+        return _from_arrays(path)
+    split, classes = _from_files(path, files)
+    return _divided(path.resolve().name, path, split, classes)
+
+
+def read_images(source: str, channels: int) -> Tensor:
+    """All images of a source such as `load` takes, in one tensor (N, C, H, W) uint8; classes and splits are ignored.
+
+    Args:
+        source: a folder of images, or an array file with the images as its only array or as `images`.
+        channels: 1 or 3; grey images become colour ones where 3 are wanted.
+
+    Raises:
+        UserError: there is no such source, or it holds something else.
+    """
+    path, files = _source(source)
+    if files:
+        images = _from_files(path, files)[0].images
+    else:
+        arrays, names = _arrays(path)
+        if WHOLE.images not in arrays:
+            raise UserError(f"{path} has the arrays {', '.join(names) or 'none'}: save the images as `images`")
+        (images,) = _to_tensors(path, [_pixels(path, WHOLE.images, arrays[WHOLE.images])])
+    return images.expand(-1, 3, -1, -1).contiguous() if images.shape[1] == 1 and channels == 3 else images
+
+
+def _source(root: str) -> tuple[Path, list[Path]]:
+    """A folder and its image files, or an array file and none."""
     path = Path(root).expanduser()
     try:
         if path.is_dir():
             images, arrays = _listing(path)
             if not arrays:
-                return _from_files(path, images)
+                if not images:
+                    raise UserError(f"{path} holds no PNG or JPEG image, and no .npz or .npy file")
+                return path, images
             if images or len(arrays) > 1:
-                raise UserError(f"{path} holds {arrays[0].name} and other data: give data.root the one file to read")
-            path = arrays[0]
-        elif not path.exists():
-            raise UserError(f"data.root={root}: there is no such file or folder")
+                raise UserError(f"{path} holds {arrays[0].name} and other data: give the one file to read")
+            return arrays[0], []
+        if not path.exists():
+            raise UserError(f"{root}: there is no such file or folder")
     except OSError as error:
         raise UserError(f"cannot read {error.filename or path} ({error.strerror}): make it readable") from error
     if path.suffix.lower() not in ARRAY_SUFFIXES:
-        raise UserError(f"data.root={root}: must be a folder of PNG or JPEG images, or an .npz or .npy file")
-    return _from_arrays(path)
+        raise UserError(f"{root}: must be a folder of PNG or JPEG images, or an .npz or .npy file")
+    return path, []
 
 
 # Files
@@ -131,9 +163,7 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and not path.is_dir()
 
 
-def _from_files(root: Path, paths: list[Path]) -> ImageData:
-    if not paths:
-        raise UserError(f"{root} holds no PNG or JPEG image, and no .npz or .npy file")
+def _from_files(root: Path, paths: list[Path]) -> tuple[Split, tuple[str, ...]]:
     first = paths[0]
     size: tuple[int, int] | None = None
     pictures = []
@@ -144,7 +174,7 @@ def _from_files(root: Path, paths: list[Path]) -> ImageData:
     (images,) = _to_tensors(root, [np.stack(pictures)])
     classes = tuple(sorted({path.parent.name for path in paths})) if first.parent != root else ()
     labels = torch.tensor([classes.index(path.parent.name) for path in paths]) if classes else None
-    return _divided(root.resolve().name, root, Split(images, labels), classes)
+    return Split(images, labels), classes
 
 
 def _decode(path: Path, size: tuple[int, int] | None, first: Path) -> Bytes:
@@ -268,7 +298,8 @@ def _pixels(path: Path, key: str, array: npt.NDArray[Any]) -> Bytes:
     # NaN fails the comparison.
     if not (array.min(initial=0.0) >= 0 and array.max(initial=0.0) <= 1):
         raise UserError(f"{path}: {key} has values that are not from 0 to 1: scale them, or save 0..255 as uint8")
-    return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
+    quantised: Bytes = np.rint(array * 255).astype(np.uint8)
+    return quantised
 
 
 # Both

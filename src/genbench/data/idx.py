@@ -135,13 +135,17 @@ def _find(about: IdxDataSet, root: str | None) -> dict[str, bytes]:
     return _download(about, cache)
 
 
-def _cache_folder(about: IdxDataSet) -> Path | None:
-    """<cache>/genbench/<folder>/raw; None where there is neither $XDG_CACHE_HOME nor a home."""
+def cache_folder() -> Path | None:
+    """The folder genbench in $XDG_CACHE_HOME or ~/.cache; None where there is neither that variable nor a home."""
     try:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "genbench"
     except RuntimeError:
         return None
-    return cache / "genbench" / about.folder / "raw"
+
+
+def _cache_folder(about: IdxDataSet) -> Path | None:
+    cache = cache_folder()
+    return None if cache is None else cache / about.folder / "raw"
 
 
 def _read_root(about: IdxDataSet, root: Path) -> dict[str, bytes] | None:

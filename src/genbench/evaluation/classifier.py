@@ -56,12 +56,13 @@ class FeatureNet(nn.Module):
 
     Args:
         shape: of one image; the shorter side is halved until it is at most 16, then once more.
-        classes: how many logits.
+        classes: how many logits; none for a network that will never be trained.
     """
 
     pixel_mean: Tensor  # (C, 1, 1), of the training images in [0, 1]
     pixel_std: Tensor  # (C, 1, 1)
 
+    @torch.random.fork_rng(devices=[])  # the layers draw first values of their own, which are never used
     def __init__(self, shape: ImageShape, classes: int) -> None:
         super().__init__()
         self.register_buffer("pixel_mean", torch.zeros(shape.channels, 1, 1))
@@ -85,14 +86,14 @@ class FeatureNet(nn.Module):
             nn.BatchNorm1d(FEATURES),
             nn.ReLU(),
         )
-        self.head = nn.Linear(FEATURES, classes)
+        self.head = nn.Linear(FEATURES, classes) if classes else None
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, FEATURES) and logits (B, classes) of uint8 images (B, C, H, W)."""
         pixels = (images.float() / 255 - self.pixel_mean) / self.pixel_std
         features: Tensor = self.body(pixels.contiguous(memory_format=torch.channels_last))
-        return features, self.head(features)
+        return features, features[:, :0] if self.head is None else self.head(features)
 
 
 def initialised_network(shape: ImageShape, classes: int, images: Tensor, seed: int) -> FeatureNet:
@@ -152,13 +153,14 @@ def train_classifier(data: ImageData, recipe: Recipe, device: torch.device) -> C
     log.info("training the classifier of %s for %d epochs; this is done once", data.name, epochs)
     with full_precision():
         for _ in range(epochs):
-            for indices in torch.randperm(len(data.train), generator=generator).split(batch_size)[:steps]:
+            order = torch.randperm(len(data.train), generator=generator)
+            for indices in torch.split(order, batch_size)[:steps]:
                 images = augment(data.train.images[indices], recipe, generator).to(device)
                 with torch.autocast(device.type, torch.bfloat16, enabled=fast):
                     _, logits = network(images)
                 loss = F.cross_entropy(logits.float(), labels[indices].to(device))
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
                 schedule.step()
     network.eval()
@@ -195,7 +197,7 @@ def in_blocks(network: nn.Module, images: Tensor, device: torch.device) -> tuple
     """
     outputs = []
     with torch.no_grad(), full_precision(), torch.autocast(device.type, enabled=False):
-        for block in images.split(BLOCK):
+        for block in torch.split(images, BLOCK):
             full = F.pad(block.to(device), (0, 0, 0, 0, 0, 0, 0, BLOCK - len(block)))
             outputs.append([output[: len(block)] for output in network(full)])
     first, second = zip(*outputs, strict=True)

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 COMPONENTS = 50
 RANDOM_SEED = 0
 
+_CPU = torch.device("cpu")
 _PIXELS_SIDE = 32  # larger images are averaged down to it: their covariance would not fit into memory
 
 
@@ -65,7 +66,7 @@ class FeatureSpace:
 
     def embed(self, images: Tensor) -> Embedding:
         """Standardised features, and class probabilities if this is the classifier, of uint8 (N, C, H, W)."""
-        if images.dtype != torch.uint8 or images.shape[1:] != self.shape:
+        if images.dtype != torch.uint8 or tuple(images.shape[1:]) != tuple(self.shape):
             raise ValueError(f"images must be uint8 (N, {self.shape}), got {images.dtype} {tuple(images.shape)}")
         raw, logits = in_blocks(self.network, images, self.mean.device)
         return Embedding((raw - self.mean) / self.std, logits.softmax(1) if logits.shape[1] else None)
@@ -108,9 +109,7 @@ class PixelComponents(nn.Module):
         return pixels @ self.components, pixels.new_empty(len(images), 0)
 
 
-def load_spaces(
-    data: ImageData, cache: Path, device: torch.device = torch.device("cpu"), recipe: Recipe = RECIPE
-) -> FeatureSpaces:
+def load_spaces(data: ImageData, cache: Path, device: torch.device = _CPU, recipe: Recipe = RECIPE) -> FeatureSpaces:
     """The feature spaces of a data set, from the cache or made and put there.
 
     Args:
@@ -133,7 +132,7 @@ def load_spaces(
         check_gate(data, float(stored.facts["test_accuracy"]))
         classifier = _space("classifier", stored, FeatureNet(data.shape, len(data.classes)), data.shape, device)
     stored = _cached(folder / "random.safetensors", lambda: _make_random(data, device))
-    random = _space("random", stored, FeatureNet(data.shape, 1), data.shape, device)
+    random = _space("random", stored, FeatureNet(data.shape, 0), data.shape, device)
     stored = _cached(folder / "pixels.safetensors", lambda: _make_pixels(data, fingerprint))
     pixels = _space("pixels", stored, PixelComponents(data.shape), data.shape, device)
     return FeatureSpaces(classifier, random, pixels, reason)
@@ -144,8 +143,11 @@ def data_fingerprint(data: ImageData) -> str:
     digest = hashlib.sha256()
     for split in (data.train, data.validation, data.test):
         for tensor in (split.images, split.labels):
-            digest.update(b"none" if tensor is None else f"{tuple(tensor.shape)}".encode())
-            digest.update(b"" if tensor is None else tensor.contiguous().numpy())
+            if tensor is None:
+                digest.update(b"none")
+            else:
+                digest.update(f"{tuple(tensor.shape)}".encode())
+                digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()
 
 
@@ -159,7 +161,7 @@ def fit_pixel_components(images: Tensor) -> tuple[PixelComponents, Tensor]:
     dimensions, count = network.components.shape
     total = torch.zeros(dimensions, dtype=torch.float64)
     products = torch.zeros(dimensions, dimensions, dtype=torch.float64)
-    for block in images.split(5000):
+    for block in torch.split(images, 5000):
         pixels = _flat(block).double()
         total += pixels.sum(0)
         products += pixels.T @ pixels
@@ -214,7 +216,7 @@ def _make_classifier(data: ImageData, recipe: Recipe, device: torch.device) -> _
 
 
 def _make_random(data: ImageData, device: torch.device) -> _Stored:
-    network = initialised_network(data.shape, 1, data.train.images, RANDOM_SEED).to(device).eval()
+    network = initialised_network(data.shape, 0, data.train.images, RANDOM_SEED).to(device).eval()
     return _standardised(network, data.train.images, device, {"seed": str(RANDOM_SEED)})
 
 
@@ -243,9 +245,7 @@ def _make_pixels(data: ImageData, fingerprint: str) -> _Stored:
 def _space(name: str, stored: _Stored, network: nn.Module, shape: ImageShape, device: torch.device) -> FeatureSpace:
     network.load_state_dict(stored.network)
     network.to(device).eval().requires_grad_(False)
-    return FeatureSpace(
-        name, stored.hash, stored.facts, network, stored.mean.to(device), stored.std.to(device), shape
-    )
+    return FeatureSpace(name, stored.hash, stored.facts, network, stored.mean.to(device), stored.std.to(device), shape)
 
 
 def _cached(path: Path, make: Callable[[], _Stored]) -> _Stored:
@@ -262,7 +262,9 @@ def _cached(path: Path, make: Callable[[], _Stored]) -> _Stored:
                 stored = make()
                 _write(path, stored)
     except OSError as error:
-        raise UserError(f"{path.parent} cannot be written to ({error}): set XDG_CACHE_HOME to a folder that can be")
+        raise UserError(
+            f"{path.parent} cannot be written to ({error}): set XDG_CACHE_HOME to a folder that can be"
+        ) from error
     return stored
 
 
@@ -282,7 +284,7 @@ def _read(path: Path) -> _Stored | None:
     try:
         with safe_open(path, framework="pt") as file:
             facts = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a dictionary
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
     except SafetensorError:
         return None
     if facts.pop("checksum", "") != weights_hash(tensors):

@@ -22,9 +22,7 @@ def c2st_linear(real: Tensor, generated: Tensor) -> float:
     generator = torch.Generator().manual_seed(_SPLIT_SEED)
     real_fit, real_test = _halves(real, generator)
     generated_fit, generated_test = _halves(generated, generator)
-    classifier = make_pipeline(
-        StandardScaler(), LogisticRegression(solver="newton-cholesky", class_weight="balanced")
-    )
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky", class_weight="balanced"))
     labels = torch.arange(2).repeat_interleave(torch.tensor([len(real_fit), len(generated_fit)]))
     classifier.fit(torch.cat([real_fit, generated_fit]).numpy(), labels.numpy())
     real_right = (classifier.predict(real_test.numpy()) == 0).mean()

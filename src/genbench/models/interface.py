@@ -28,8 +28,12 @@ class Generative(Protocol):
 
 @runtime_checkable
 class Encoding(Protocol):
-    """A model that also has a posterior q(z|x) = N(mean, diag(exp(log_variance)))."""
+    """A model with Bernoulli pixels p(x|z) and a posterior q(z|x) = N(mean, diag(exp(log_variance)))."""
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance, each (N, latent_size), of images (N, C, H, W) in [0, 1]."""
+        ...
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Logits (N, C, H, W) of the pixels' probabilities p(x|z) for latent vectors (N, latent_size)."""
         ...

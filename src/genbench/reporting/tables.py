@@ -1,6 +1,7 @@
 """What is printed about runs: the summary of one, and a line for each of a sweep."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -30,6 +31,33 @@ def summary_table(run: Run) -> Table:
     table.add_row("next", f"python -m genbench.sample run={run.path} n=100 out=grid.png")
     table.add_row("", f"tensorboard --logdir {run.path.parent}")
     return table
+
+
+def scores_table(scores: dict[str, Any], path: str) -> Table:
+    """A scorecard: a row a score, a column a feature space."""
+    spaces = {name: content for name, content in scores["spaces"].items() if isinstance(content, dict)}
+    table = Table(title=f"scores of {scores['data']} images: {path}", box=None, padding=(0, 2), title_justify="left")
+    table.add_column("score")
+    for name in spaces:
+        table.add_column(name, justify="right")
+    for score in next(iter(spaces.values())):
+        table.add_row(score, *(_mean_and_sd(content[score]) for content in spaces.values()))
+    for group in ("class", "likelihood", "reconstruction", "cost"):
+        content = scores.get(group, {})
+        if isinstance(content, str):
+            table.add_row(group, content)
+            continue
+        for name, value in content.items():
+            if isinstance(value, dict) and "mean" in value:
+                table.add_row(name, _mean_and_sd(value))
+            elif isinstance(value, int | float):
+                table.add_row(name, f"{value:.4g}")
+    return table
+
+
+def _mean_and_sd(score: dict[str, Any]) -> str:
+    spread = score.get("sd", score.get("standard_error"))
+    return f"{score['mean']:.4g}" + ("" if spread is None else f" ± {spread:.1g}")
 
 
 def sweep_table(runs: Sequence[Run]) -> Table:

@@ -51,6 +51,11 @@ def choose_device(config: TrainerConfig) -> Device:
     return Device(accelerator, precision, name)  # type: ignore[arg-type]
 
 
+def best_device() -> torch.device:
+    """CUDA where present, else the CPU. (MPS has no float64, which the scores need.)"""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def has_amx() -> bool:
     """True if the CPU has Intel's matrix units; without them bfloat16 is slower than float32 on a CPU."""
     return "amx_bf16" in _cpuinfo()

@@ -12,8 +12,10 @@ from genbench.models.interface import Encoding
 from genbench.models.weights import parameters
 from genbench.reporting.tables import duration
 from genbench.runs import Run
+from genbench.training.averaging import averaging
 from genbench.training.budget import Budget
 from genbench.training.checkpoints import Checkpoints
+from genbench.training.cost import Cost, peak_memory_bytes
 from genbench.training.device import Device
 from genbench.training.metrics import Metrics
 from genbench.training.pictures import Pictures
@@ -27,6 +29,8 @@ class Outcome:
     images_seen: int
     train_seconds: float  # wall clock, validation and pictures included
     images_per_second: float
+    training_flops_per_image: float | None
+    peak_memory_bytes: int
     train: dict[str, float]
 
 
@@ -44,6 +48,7 @@ def fit(
         KeyboardInterrupt: Ctrl-C or SIGTERM, after the step in progress and a checkpoint.
     """
     writer = instantiate(config.logger, log_dir=str(run.path)) if config.logger["_target_"] else None
+    cost = Cost()
     budget = Budget(config.trainer, len(data.data.train), config.data.batch_size)
     metrics = Metrics(run, budget, config.trainer.log_every_images, writer)
     trainer = L.Trainer(
@@ -56,9 +61,11 @@ def fit(
         num_sanity_val_steps=0,
         callbacks=[
             budget,
+            cost,
             metrics,
             *([Pictures(data.data, budget, writer)] if writer is not None else []),
             ProgressBar(console, budget, _facts(model, data, device, run, budget)),
+            *averaging(config.trainer.ema_decay),  # after the pictures: they are drawn by the averaged weights
             Checkpoints(run),
         ],
         logger=False,
@@ -71,7 +78,14 @@ def fit(
         writer.close()
     if budget.signal is not None:
         raise KeyboardInterrupt(budget.signal)
-    return Outcome(budget.images_seen, budget.train_seconds, budget.images_seen / budget.train_seconds, metrics.latest)
+    return Outcome(
+        images_seen=budget.images_seen,
+        train_seconds=budget.train_seconds,
+        images_per_second=budget.images_seen / budget.train_seconds,
+        training_flops_per_image=cost.flops_per_image,
+        peak_memory_bytes=peak_memory_bytes(device.accelerator),
+        train=metrics.latest,
+    )
 
 
 def _facts(model: L.LightningModule, data: ImageDataModule, device: Device, run: Run, budget: Budget) -> dict[str, str]:

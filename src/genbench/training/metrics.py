@@ -113,13 +113,14 @@ def add_picture(writer: SummaryWriter, name: str, picture: Image.Image | Figure,
     writer.add_image(name, pixels.view(picture.height, picture.width, 3), images_seen, dataformats="HWC")
 
 
-def log_hparams(run: Run, config: TrainConfig, summary: Mapping[str, Any]) -> None:
+def log_hparams(run: Run, config: TrainConfig) -> None:
     """TensorBoard's hparams tab: the settings and final numbers, so that the runs of a sweep can be compared there.
 
     Written once, at the end: the tab shows only metrics that were registered together with the settings.
     """
     if not config.logger["_target_"]:
         return
+    summary = run.read_json("summary.json")
     settings: dict[str, str | float] = {
         "data": config.data.name,
         "model": config.model_name,
@@ -130,6 +131,10 @@ def log_hparams(run: Run, config: TrainConfig, summary: Mapping[str, Any]) -> No
     results = {name: float(summary[name]) for name in ("images_seen", "train_seconds", "images_per_second")}
     results |= {f"final/{name}": value for name, value in summary["train"].items()}
     results |= {f"test/{name}": value for name, value in summary["test"].items() if isinstance(value, float)}
+    if (run.path / "scores.json").is_file():
+        for space, scores in run.read_json("scores.json")["spaces"].items():
+            if isinstance(scores, dict):
+                results |= {f"{space}/{name}": score["mean"] for name, score in scores.items()}
     with SummaryWriter(str(run.path)) as writer:
         for part in hparams(settings, results):  # type: ignore[no-untyped-call]
             writer.file_writer.add_summary(part)

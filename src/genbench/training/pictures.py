@@ -20,7 +20,7 @@ class Pictures(L.Callback):
         self._budget = budget
         self._writer = writer
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw and log."""
         assert isinstance(pl_module, Generative)
         z = torch.randn(64, pl_module.latent_size, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,72 @@
+"""python -m genbench.evaluate: the scorecard of a run, or of anybody's images."""
+
+import json
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from genbench.config import CONF, EvaluateConfig, check, preflight, user_errors
+from genbench.errors import UserError
+from genbench.runs import Run, whole_file
+
+
+def main() -> None:
+    """Check the command line, then let Hydra call `job`."""
+    with user_errors():
+        preflight("evaluate", EvaluateConfig)
+        job()
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
+def job(composed: DictConfig) -> None:
+    """Score what is asked for, write the scores and print them."""
+    with user_errors():  # Hydra would print a traceback
+        config = check(composed, EvaluateConfig)
+        if (config.run is None) == (config.samples is None):
+            raise UserError("say what to score: either run=DIR, or samples=FILE data=NAME out=FILE.json")
+        if config.run is not None:
+            evaluate_run(Run.open(config.run), config)
+        else:
+            evaluate_samples(config)
+
+
+def evaluate_run(run: Run, config: EvaluateConfig) -> None:
+    """Write scores.json into a finished run's directory and print the scores.
+
+    Raises:
+        UserError: the run has no weights, or its data cannot be found.
+    """
+    if not (run.path / "weights.safetensors").is_file():
+        raise UserError(f"{run.path} has no weights to score: its training is {run.status.state}")
+    from genbench.evaluation.of_run import scores_of_run
+    from genbench.reporting.tables import scores_table, stdout
+
+    scores = scores_of_run(run, config.evaluation)
+    run.write_json("scores.json", scores)
+    stdout().print(scores_table(scores, str(run.path / "scores.json")))
+
+
+def evaluate_samples(config: EvaluateConfig) -> None:
+    """Write the scores of images that any tool made, and print them.
+
+    Raises:
+        UserError: the images cannot be read or compared with the data set's.
+    """
+    assert config.samples is not None
+    out = Path(config.out)
+    if out.suffix != ".json" or not out.parent.is_dir():
+        raise UserError(f"out={out}: must be a .json file in a folder that exists")
+    if config.data is None:
+        raise UserError("say which data set the images imitate: add data=mnist, say")
+    from genbench.evaluation.of_samples import scores_of_samples
+    from genbench.reporting.tables import scores_table, stdout
+
+    scores = scores_of_samples(config.samples, config.data)
+    with whole_file(out) as temporary:
+        temporary.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    stdout().print(scores_table(scores, str(out)))
+
+
+if __name__ == "__main__":
+    main()
