@@ -175,6 +175,14 @@ class EvaluateConfig:
     evaluation: EvaluationConfig
 
 
+@dataclass
+class CalibrateConfig:
+    """conf/calibrate.yaml: the scores of images whose quality is known."""
+
+    data: DataConfig
+    out: str
+
+
 _Positive = Range(0, 1e3, above=True)
 # A model's hyperparameters by their standard names: type and range go with the name, for every model alike. A name
 # that is not here is checked by the model itself.

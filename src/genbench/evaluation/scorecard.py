@@ -44,30 +44,37 @@ class Judge:
         """How many images a draw has: as many as there are real ones."""
         return len(self.real)
 
+    def measure(self, images: Tensor) -> dict[str, float]:
+        """All scores of one draw of images (n, C, H, W) uint8, as "<space>.<score>" and "class.<score>"."""
+        scores: dict[str, float] = {}
+        for space in self.spaces.available():
+            embedding = space.embed(images)
+            in_space = asdict(compare(self.references[space.name], embedding.features))
+            scores |= {f"{space.name}.{name}": value for name, value in in_space.items()}
+            if embedding.probabilities is not None and self.real_probabilities is not None:
+                of_classes = asdict(class_scores(embedding.probabilities, self.real_probabilities))
+                scores |= {f"class.{name}": value for name, value in of_classes.items()}
+        return scores
+
     def score(self, draws: Iterable[Tensor]) -> dict[str, Any]:
         """Scores of draws of images, each (n, C, H, W) uint8, as scores.json holds them.
 
         Returns:
             spaces.<space>.<score> and class.<score>, each with mean, sd over the draws (None for a single one), the
-            number n of images in a draw and of draws; and of what the numbers depend on: protocol and extractors.
+            number n of images in a draw and of draws; and what the numbers depend on: protocol and extractors.
         """
-        in_spaces: dict[str, list[dict[str, float]]] = {space.name: [] for space in self.spaces.available()}
-        in_classes: list[dict[str, float]] = []
-        for images in draws:
-            for space in self.spaces.available():
-                embedding = space.embed(images)
-                in_spaces[space.name].append(asdict(compare(self.references[space.name], embedding.features)))
-                if embedding.probabilities is not None and self.real_probabilities is not None:
-                    in_classes.append(asdict(class_scores(embedding.probabilities, self.real_probabilities)))
-        spaces: dict[str, Any] = {name: summarised(scores, self.n) for name, scores in in_spaces.items()}
-        if self.spaces.classifier is None:
-            spaces["classifier"] = self.spaces.no_classifier
+        groups: dict[str, Any] = {}
+        for key, score in summarised([self.measure(images) for images in draws], self.n).items():
+            group, _, name = key.partition(".")
+            groups.setdefault(group, {})[name] = score
+        reason = self.spaces.no_classifier
+        classes = groups.pop("class", reason)
         return {
             "protocol": PROTOCOL,
             "data": self.data.name,
             "extractors": {space.name: space.hash for space in self.spaces.available()},
-            "spaces": spaces,
-            "class": summarised(in_classes, self.n) if in_classes else self.spaces.no_classifier,
+            "spaces": groups if not reason else {"classifier": reason, **groups},
+            "class": classes,
         }
 
 
