@@ -96,8 +96,9 @@ def test_training_features_have_zero_mean_and_unit_variance(data: ImageData, spa
         assert (variances.diff() <= 1e-5).all()
         assert variances[0] > 5 * variances[-1]
     else:
-        assert (torch.isclose(variances, torch.ones(FEATURES), rtol=1e-3) | (variances == 0)).all()
-        assert (variances > 0).sum() > FEATURES // 2
+        torch.testing.assert_close(variances, torch.ones(FEATURES), rtol=1e-3, atol=0)
+    if space.name == "random":  # no unit that hardly ever fires
+        assert features.abs().max() < 12
 
 
 def test_features_depend_on_neither_neighbours_nor_place(data: ImageData, space: FeatureSpace) -> None:
@@ -284,7 +285,7 @@ def test_colour_images_of_another_size(tmp_path: Path) -> None:
     # Class 1 is brighter in its second channel alone.
     parts = []
     for seed, count in enumerate((200, 20, 60)):
-        images, labels = noise(count, (3, 36, 40), seed) // 2, torch.arange(count) % 2
+        images, labels = noise(count, (3, 12, 16), seed) // 2, torch.arange(count) % 2
         images[labels == 1, 1] += 60
         parts.append(Split(images, labels))
     spaces = load_spaces(ImageData("colour/ö", parts[0], parts[1], parts[2], ("a", "b")), tmp_path, recipe=QUICK)
@@ -315,8 +316,8 @@ def test_components_do_not_depend_on_the_order_of_the_images(data: ImageData) ->
 
 
 def test_large_images_are_averaged_down_first() -> None:
-    small = noise(80, (1, 32, 32))
-    first, variances = fit_pixel_components(small.repeat_interleave(2, 2).repeat_interleave(2, 3))
+    small = noise(80, (1, 8, 32))
+    first, variances = fit_pixel_components(small.repeat_interleave(2, 3))
     second, same = fit_pixel_components(small)
     torch.testing.assert_close(variances, same)
     torch.testing.assert_close(first.components, second.components)

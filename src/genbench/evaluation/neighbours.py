@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_BLOCK = 2**22  # approximate distances held at once: 16 MiB in float32
+_BLOCK = 2**23  # approximate distances held at once: 32 MiB in float32
 _DEPTH = 32  # distances per group: only groups whose minimum is small enough are looked into
 _PAIRS = 2**12  # exact distances worked out at once
 

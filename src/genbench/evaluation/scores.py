@@ -99,7 +99,8 @@ def compare(reference: Reference, generated: Tensor) -> SpaceScores:
 
     test_to_test = reference.test_squared_distances
     generated_to_generated = nearest_others(generated, PRECISION_RECALL_K).squared_distances
-    test_to_generated = nearest(test, generated).squared_distances.squeeze(1)
+    # Distinct rows suffice, and spare a collapsed generator's thousands of ties.
+    test_to_generated = nearest(test, generated.unique(dim=0)).squared_distances.squeeze(1)
     generated_to_test = nearest(generated, test).squared_distances.squeeze(1)
     to_train = nearest(generated, train)
 

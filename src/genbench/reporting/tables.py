@@ -27,6 +27,8 @@ def summary_table(run: Run) -> Table:
     table.add_row("last losses", _losses(summary["train"]))
     if summary["test"]:
         table.add_row("test images", _losses(summary["test"]) + "  (nats per image)")
+    for alarm in summary["alarms"]:
+        table.add_row("[bold red]alarm[/]", alarm)
     table.add_row("pictures", ", ".join(sorted(path.name for path in run.path.glob("*.png"))))
     table.add_row("next", f"python -m genbench.sample run={run.path} n=100 out=grid.png")
     table.add_row("", f"tensorboard --logdir {run.path.parent}")

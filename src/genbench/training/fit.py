@@ -17,6 +17,7 @@ from genbench.training.budget import Budget
 from genbench.training.checkpoints import Checkpoints
 from genbench.training.cost import Cost, peak_memory_bytes
 from genbench.training.device import Device
+from genbench.training.health import Health
 from genbench.training.metrics import Metrics
 from genbench.training.pictures import Pictures
 from genbench.training.progress import ProgressBar
@@ -32,6 +33,7 @@ class Outcome:
     training_flops_per_image: float | None
     peak_memory_bytes: int
     train: dict[str, float]
+    alarms: list[str]  # what health.py found wrong at the end
 
 
 def fit(
@@ -51,6 +53,7 @@ def fit(
     cost = Cost()
     budget = Budget(config.trainer, len(data.data.train), config.data.batch_size)
     metrics = Metrics(run, budget, config.trainer.log_every_images, writer)
+    health = Health(data.data, budget, console)
     trainer = L.Trainer(
         accelerator=device.accelerator,
         devices=1,
@@ -63,6 +66,7 @@ def fit(
             budget,
             cost,
             metrics,
+            health,
             *([Pictures(data.data, budget, writer)] if writer is not None else []),
             ProgressBar(console, budget, _facts(model, data, device, run, budget)),
             *averaging(config.trainer.ema_decay),  # after the pictures: they are drawn by the averaged weights
@@ -85,6 +89,7 @@ def fit(
         training_flops_per_image=cost.flops_per_image,
         peak_memory_bytes=peak_memory_bytes(device.accelerator),
         train=metrics.latest,
+        alarms=health.alarms,
     )
 
 
