@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from genbench.evaluation.kernel import mean_kernel, mean_kernel_within
@@ -100,7 +101,7 @@ def compare(reference: Reference, generated: Tensor) -> SpaceScores:
     test_to_test = reference.test_squared_distances
     generated_to_generated = nearest_others(generated, PRECISION_RECALL_K).squared_distances
     # Distinct rows suffice, and spare a collapsed generator's thousands of ties.
-    test_to_generated = nearest(test, generated.unique(dim=0)).squared_distances.squeeze(1)
+    test_to_generated = nearest(test, torch.unique(generated, dim=0)).squared_distances.squeeze(1)
     generated_to_test = nearest(generated, test).squared_distances.squeeze(1)
     to_train = nearest(generated, train)
 

@@ -1,0 +1,110 @@
+"""The known images are what they say, and the votes follow from the table."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from genbench.data.optdigits import load
+from genbench.evaluation import calibration
+from genbench.evaluation.calibration import (
+    COPIES,
+    FAILURE,
+    GAUSSIAN,
+    MISSING,
+    REAL,
+    REPEATED,
+    ROWS,
+    UNIFORM,
+    WORSE,
+    votes,
+)
+
+DATA = load(None)
+N = 200
+
+
+@pytest.mark.parametrize("name", list(ROWS))
+def test_every_row_is_bytes_of_the_right_shape_and_each_draw_another(name: str) -> None:
+    draws = [ROWS[name](DATA, draw, N) for draw in (0, 1)]
+    for images in draws:
+        assert images.dtype == torch.uint8
+        assert images.shape == (N, 1, 28, 28)
+    assert not torch.equal(*draws)
+    assert torch.equal(draws[0], ROWS[name](DATA, 0, N))
+
+
+def test_copies_are_training_images_and_draws_share_none() -> None:
+    train = {image.numpy().tobytes() for image in DATA.train.images}
+    first, second = (ROWS[COPIES](DATA, draw, N) for draw in (0, 1))
+    assert all(image.numpy().tobytes() in train for image in first)
+    indices = [calibration._train_indices(DATA, draw, N) for draw in (0, 1)]
+    assert not set(indices[0].tolist()) & set(indices[1].tolist())
+    assert not torch.equal(first, second)
+
+
+def test_one_image_per_class_is_repeated() -> None:
+    assert len({image.numpy().tobytes() for image in ROWS[REPEATED](DATA, 0, N)}) == 10
+
+
+def test_the_missing_class_is_the_last() -> None:
+    images = ROWS[MISSING](DATA, 0, N)
+    assert DATA.train.labels is not None
+    nines = {image.numpy().tobytes() for image in DATA.train.images[DATA.train.labels == 9]}
+    assert not any(image.numpy().tobytes() in nines for image in images)
+
+
+def test_shifted_copies_are_moved_by_one_pixel() -> None:
+    moved, copies = ROWS["copies shifted by a pixel"](DATA, 0, N), ROWS[COPIES](DATA, 0, N)
+    ways = {(1, 2): 0, (-1, 2): 0, (1, 3): 0, (-1, 3): 0}
+    for image, copy in zip(moved, copies, strict=True):
+        for way in ways:  # digits have a black margin, so rolling is shifting
+            ways[way] += torch.equal(image[None], copy[None].roll(way[0], way[1]))
+    assert min(ways.values()) > N / 8
+    assert sum(ways.values()) > 0.95 * N
+
+
+def test_gaussians_have_the_moments_of_the_pixels() -> None:
+    real = DATA.train.images.flatten(1).double() / 255
+    full = ROWS["full-covariance Gaussian on the pixels"](DATA, 0, 5000).flatten(1).double() / 255
+    independent = ROWS[GAUSSIAN](DATA, 0, 5000).flatten(1).double() / 255
+    inner = real.std(0) > 0.2  # where clipping to [0, 1] changes little
+    assert float((full.T.cov() - real.T.cov())[inner][:, inner].norm() / real.T.cov()[inner][:, inner].norm()) < 0.35
+    off_diagonal = independent.T.corrcoef()[inner][:, inner] - torch.eye(int(inner.sum()))
+    assert float(off_diagonal.abs().max()) < 0.1
+
+
+def table(**changes: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Rows and doses of one score in one space, all in order but for the changes."""
+    values = {REAL: 0.5, GAUSSIAN: 0.9, UNIFORM: 0.9, REPEATED: 0.9, COPIES: 0.5, MISSING: 0.7, "bad": 0.8} | changes
+    rows = {name: {"random.c2st_1nn": {"mean": value, "sd": 0.01}} for name, value in values.items()}
+    steps = [changes.get(f"dose{i}", 0.5 + 0.1 * i) for i in range(3)]
+    return rows, {"noise": {str(i): {"random.c2st_1nn": value} for i, value in enumerate(steps)}}
+
+
+def ask(rows: dict[str, Any], doses: dict[str, Any]) -> dict[str, bool | None]:
+    return votes(rows, doses, {"random": 128}, 10_000)["random"]["c2st_1nn"]
+
+
+def test_a_score_that_does_all_it_should_votes() -> None:
+    assert ask(*table()) == {"monotone in noise": True, "floor": True, "flags its failure": True, "votes": True}
+
+
+@pytest.mark.parametrize(
+    ("change", "question"),
+    [({"dose2": 0.4}, "monotone in noise"), ({REAL: 0.6}, "floor"), ({GAUSSIAN: 0.51}, "flags its failure")],
+)
+def test_a_score_that_does_not_loses_its_vote(change: dict[str, float], question: str) -> None:
+    answers = ask(*table(**change))
+    assert answers[question] is False
+    assert answers["votes"] is False
+
+
+def test_a_step_back_within_the_noise_is_forgiven() -> None:
+    assert ask(*table(dose1=0.6, dose2=0.585))["votes"] is True
+
+
+def test_every_score_has_a_direction_and_a_failure() -> None:
+    assert set(WORSE) == set(FAILURE)
+    assert math.isclose(math.log(10 / 9), 0.105, abs_tol=1e-3)
