@@ -193,7 +193,7 @@ HYPERPARAMETERS: dict[str, tuple[type, Range]] = {
     "discriminator_learning_rate": (float, _Positive),
     "betas": (list, Range(0, 0.999999)),
     "kl_weight": (float, Range(0, 1e6)),
-    "kl_warmup_images": (int, Range(0, 1e12)),
+    "leak": (float, Range(0, 0.99)),
     "dropout": (float, Range(0, 0.99)),
     "label_smoothing": (float, Range(0, 0.49)),
 }

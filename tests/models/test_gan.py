@@ -11,8 +11,10 @@ from genbench.data.images import ImageShape
 from genbench.models.gan import GAN, discriminator_loss, generator_loss
 from genbench.models.weights import parameters
 
+GREY = ImageShape(1, 28, 28)
 
-def gan(shape: ImageShape = ImageShape(1, 28, 28), label_smoothing: float = 0.0) -> GAN:  # noqa: B008
+
+def gan(shape: ImageShape = GREY, label_smoothing: float = 0.0) -> GAN:
     torch.manual_seed(0)
     return GAN(
         shape,

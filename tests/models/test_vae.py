@@ -8,10 +8,19 @@ from genbench.data.images import ImageShape
 from genbench.models.vae import VAE, kl_divergence, reconstruction_loss
 from genbench.models.weights import parameters
 
+GREY = ImageShape(1, 28, 28)
 
-def vae(shape: ImageShape = ImageShape(1, 28, 28), latent_size: int = 2, kl_weight: float = 1.0) -> VAE:  # noqa: B008
+
+def vae(shape: ImageShape = GREY, latent_size: int = 2, kl_weight: float = 1.0) -> VAE:
     torch.manual_seed(0)
-    return VAE(shape, latent_size=latent_size, learning_rate=1e-3, betas=(0.9, 0.999), kl_weight=kl_weight)
+    return VAE(
+        shape,
+        latent_size=latent_size,
+        learning_rate=1e-3,
+        betas=(0.9, 0.999),
+        kl_weight=kl_weight,
+        leak=0.0,
+    )
 
 
 def test_the_papers_parameter_counts() -> None:

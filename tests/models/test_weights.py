@@ -16,6 +16,7 @@ VAE = {
     "learning_rate": 1e-3,
     "betas": [0.9, 0.999],
     "kl_weight": 1.0,
+    "leak": 0.2,
 }
 
 
