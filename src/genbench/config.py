@@ -169,6 +169,7 @@ class EvaluateConfig:
     """conf/evaluate.yaml: the scorecard of a run, or of anybody's images."""
 
     run: str | None
+    runs: str | None
     samples: str | None
     out: str
     data: DataConfig | None

@@ -23,10 +23,14 @@ def job(composed: DictConfig) -> None:
     """Score what is asked for, write the scores and print them."""
     with user_errors():  # Hydra would print a traceback
         config = check(composed, EvaluateConfig)
-        if (config.run is None) == (config.samples is None):
-            raise UserError("say what to score: either run=DIR, or samples=FILE data=NAME out=FILE.json")
+        if [config.run, config.runs, config.samples].count(None) != 2:
+            raise UserError("say what to score: run=DIR, or runs=DIR, or samples=FILE data=NAME out=FILE.json")
+        if config.evaluation.level == "none":
+            raise UserError("evaluation=none: leaves nothing to do; choose evaluation=fast or full")
         if config.run is not None:
             evaluate_run(Run.open(config.run), config)
+        elif config.runs is not None:
+            evaluate_runs(Path(config.runs), config)
         else:
             evaluate_samples(config)
 
@@ -45,6 +49,25 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
     scores = scores_of_run(run, config.evaluation)
     run.write_json("scores.json", scores)
     stdout().print(scores_table(scores, str(run.path / "scores.json")))
+
+
+def evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
+    """Score the finished runs of a folder that have no scores yet, and print all scores side by side.
+
+    Raises:
+        UserError: there is no finished run, or scores that cannot be compared stand beside each other.
+    """
+    runs = [Run(path.parent) for path in sorted(folder.glob("*/status.json"))]
+    finished = [run for run in runs if run.is_finished]
+    if not finished:
+        raise UserError(f"runs={folder}: there is no finished run in this folder")
+    for run in finished:
+        if not (run.path / "scores.json").is_file():
+            evaluate_run(run, config)
+    from genbench.reporting.tables import comparison_tables, stdout
+
+    for table in comparison_tables(finished):
+        stdout().print(table)
 
 
 def evaluate_samples(config: EvaluateConfig) -> None:

@@ -291,6 +291,7 @@ def test_colour_images_of_another_size(tmp_path: Path) -> None:
     spaces = load_spaces(ImageData("colour/ö", parts[0], parts[1], parts[2], ("a", "b")), tmp_path, recipe=QUICK)
     assert spaces.classifier is not None
     assert float(spaces.classifier.facts["test_accuracy"]) == 1
+    assert len(list(tmp_path.glob("extractors/colour__-*/classifier.safetensors"))) == 1
     assert [space.features(parts[2].images).shape for space in spaces.available()] == [(60, 64), (60, 64), (60, 50)]
 
 

@@ -33,8 +33,9 @@ def invert(
     The generator must be in eval mode, where one latent's image depends on no other's; its parameters and
     their gradients are left alone. N * starts latents are held at once: hand in as many images as fit.
     """
-    initial = torch.randn(len(images), starts, latent_size, generator=torch.Generator().manual_seed(seed))
-    latents = initial.flatten(0, 1).to(images.device).requires_grad_()  # (N * starts, d)
+    generator = torch.Generator().manual_seed(seed)
+    initial = [torch.randn(starts, latent_size, generator=generator) for _ in images]  # the same for any N
+    latents = torch.cat(initial).to(images.device).requires_grad_()  # (N * starts, d)
     targets = images.repeat_interleave(starts, dim=0)
     optimizer = torch.optim.Adam([latents], lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)

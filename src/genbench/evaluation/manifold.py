@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from genbench.evaluation.neighbours import ball_counts, nearest, nearest_others
+from genbench.evaluation.neighbours import ball_counts, in_balls, nearest, nearest_others
 
 PRECISION_RECALL_K = 3
 DENSITY_COVERAGE_K = 5
@@ -39,7 +39,7 @@ def squared_radii(features: Tensor, k: int) -> Tensor:
 
 def share_in_balls(points: Tensor, centres: Tensor, squared_radii: Tensor) -> float:
     """Share of points (N, d) inside at least one of the open balls around centres (M, d)."""
-    return (ball_counts(points, centres, squared_radii) > 0).double().mean().item()
+    return in_balls(points, centres, squared_radii).double().mean().item()
 
 
 def density_in_balls(points: Tensor, centres: Tensor, squared_radii: Tensor, k: int) -> float:

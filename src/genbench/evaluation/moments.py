@@ -15,10 +15,12 @@ class Moments:
 
 
 def moments(features: Tensor) -> Moments:
-    """Mean and covariance (divisor N - 1) of features (N, d); ValueError if N < 2."""
+    """Mean and covariance (divisor N - 1) of features (N, d); ValueError if N < 2 or not all are finite."""
     if len(features) < 2:
         raise ValueError(f"a covariance needs at least 2 feature vectors, got {len(features)}")
     features = features.double()
+    if not features.isfinite().all():
+        raise ValueError("features must be finite")
     mean = features.mean(0)
     centred = features - mean
     return Moments(mean, centred.T @ centred / (len(features) - 1))

@@ -48,6 +48,19 @@ def ball_counts(points: Tensor, centres: Tensor, squared_radii: Tensor) -> Tenso
     return torch.cat(counts)
 
 
+def in_balls(points: Tensor, centres: Tensor, squared_radii: Tensor) -> Tensor:
+    """Whether any of the open balls around centres (M, d) holds each of points (N, d): (N,) bool."""
+    results = []
+    for start, approximate, error in _blocks(points, centres, squared_radii, 1):
+        inside = approximate.amin((1, 2)) < -error
+        # A point that is surely in some ball needs no closer look, in however many others it may be.
+        rows, columns, _ = _entries(approximate, error.masked_fill(inside, -torch.inf))
+        settled = _squared_distances(points, centres, start + rows, columns) < squared_radii[columns]
+        inside[rows[settled]] = True
+        results.append(inside)
+    return torch.cat(results)
+
+
 def _nearest(points: Tensor, centres: Tensor, k: int, skip_self: bool) -> Neighbours:
     if len(centres) < k + skip_self:
         raise ValueError(f"{k} nearest neighbours need at least {k + skip_self} points, got {len(centres)}")
@@ -146,5 +159,4 @@ def _product_dtype(device: torch.device) -> torch.dtype:
         full = torch.get_float32_matmul_precision() == "highest"
     except RuntimeError:  # set per backend, through the newer interface
         full = False
-    exact = device.type == "cpu" and full and not torch.is_autocast_enabled("cpu")
-    return torch.float32 if exact else torch.float64
+    return torch.float32 if full and device.type == "cpu" else torch.float64

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from genbench.errors import UserError
 from genbench.runs import Run
 
 
@@ -54,6 +55,43 @@ def scores_table(scores: dict[str, Any], path: str) -> Table:
                 table.add_row(name, _mean_and_sd(value))
             elif isinstance(value, int | float):
                 table.add_row(name, f"{value:.4g}")
+    return table
+
+
+def comparison_tables(runs: Sequence[Run]) -> list[Table]:
+    """For each data set a table: a row a score, a column a run, each with its sd over the draws.
+
+    Raises:
+        UserError: two runs on one data set were scored by different protocols, levels or extractors.
+    """
+    by_data: dict[str, list[tuple[Run, dict[str, Any]]]] = {}
+    for run in runs:
+        scores = run.read_json("scores.json")
+        by_data.setdefault(scores["data"], []).append((run, scores))
+    return [_comparison_table(data, scored) for data, scored in by_data.items()]
+
+
+def _comparison_table(data: str, scored: Sequence[tuple[Run, dict[str, Any]]]) -> Table:
+    (first_run, first), *others = scored
+    for run, scores in others:
+        for key in ("protocol", "level", "extractors"):
+            if scores[key] != first[key]:
+                raise UserError(
+                    f"{run.path.name} and {first_run.path.name} had different {key} and cannot be compared:"
+                    f" score one again with python -m genbench.evaluate run={run.path}"
+                )
+    table = Table(title=f"scores of {data} images", box=None, padding=(0, 2, 0, 0), title_justify="left")
+    table.add_column("score")
+    for run, _ in scored:
+        _, model, _, seed = run.path.name.rsplit("-", 3)
+        table.add_column(f"{model} {seed}", justify="right")
+    groups = {**first["spaces"], "class": first["class"]}
+    for group, content in groups.items():
+        for name in content if isinstance(content, dict) else ():
+            cells = [{**scores["spaces"], "class": scores["class"]}[group][name] for _, scores in scored]
+            table.add_row(f"{group} {name}", *(_mean_and_sd(cell) for cell in cells))
+    for name in ("images_seen", "train_seconds", "seconds_for_10000_samples"):
+        table.add_row(name, *(f"{scores['cost'][name]:,.0f}" for _, scores in scored))
     return table
 
 

@@ -1,0 +1,47 @@
+import pytest
+import torch
+from torch import Tensor
+
+from genbench.evaluation.memorisation import auth_pct, near_duplicates
+from genbench.evaluation.neighbours import Neighbours, nearest, nearest_others
+
+
+def normal(rows: int, columns: int, seed: int = 0) -> Tensor:
+    return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def geometry(generated: Tensor, train: Tensor) -> tuple[Neighbours, Tensor]:
+    return nearest(generated, train), nearest_others(train).squared_distances[:, 0]
+
+
+def test_auth_pct_is_the_brute_force() -> None:
+    train, generated = normal(300, 6), normal(200, 6, 1)
+    distances = (generated.unsqueeze(1) - train).norm(dim=2)
+    among_train = (train.unsqueeze(1) - train).norm(dim=2).fill_diagonal_(torch.inf)
+    authentic = sum(distances[i].min() > among_train[distances[i].argmin()].min() for i in range(len(generated)))
+    assert 0 < authentic < 200
+    assert auth_pct(*geometry(generated, train)) == int(authentic) / 200
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_copies_are_neither_authentic_nor_new(dtype: torch.dtype) -> None:
+    train = normal(500, 32).to(dtype)
+    train[1] = train[0]  # an image that the training set holds twice
+    to_train, radii = geometry(train[:100].clone(), train)
+    assert auth_pct(to_train, radii) == 0
+    assert near_duplicates(to_train, radii) == 1
+
+
+def test_noise_on_copies_counts_up_to_a_third_of_the_way_to_the_next_image() -> None:
+    train = torch.arange(10).double().unsqueeze(1) * 3  # 3 apart: a third is 1
+    shifts = torch.tensor([0.9, 1.0, 1.1, 1.4]).double()
+    to_train, radii = geometry((train[5] + shifts).view(-1, 1), train)
+    assert near_duplicates(to_train, radii) == 0.5
+    assert auth_pct(to_train, radii) == 0
+
+
+def test_new_samples_of_the_same_distribution_are_no_near_duplicates() -> None:
+    to_train, radii = geometry(normal(500, 16, 1), normal(2000, 16))
+    assert near_duplicates(to_train, radii) == 0
+    # The sample's nearest is an image with near neighbours of its own: over a half, not a half.
+    assert 0.5 < auth_pct(to_train, radii) < 0.9

@@ -1,0 +1,149 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import genbench.evaluation.neighbours as neighbours
+from genbench.evaluation.neighbours import ball_counts, in_balls, nearest, nearest_others
+
+Points = Callable[[int, int, int], Tensor]
+
+
+def normal(rows: int, columns: int, seed: int = 0) -> Tensor:
+    return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def all_pairs(x: Tensor, y: Tensor) -> Tensor:
+    return (x.double().unsqueeze(1) - y.double()).square().sum(2)
+
+
+def brute_nearest(x: Tensor, y: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    distances, indices = all_pairs(x, y).sort(dim=1, stable=True)
+    return distances[:, :k], indices[:, :k]
+
+
+def lattice(rows: int, columns: int, seed: int = 0) -> Tensor:
+    """Integer points, of which many coincide and more lie at equal distances."""
+    return torch.randint(0, 3, (rows, columns), generator=torch.Generator().manual_seed(seed)).double()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+@pytest.mark.parametrize(("rows", "centres", "k"), [(300, 500, 1), (20, 21, 5), (50, 5, 5), (1, 333, 3)])
+def test_nearest_is_the_brute_force(rows: int, centres: int, k: int, offset: float, dtype: torch.dtype) -> None:
+    x, y = (normal(rows, 32) + offset).to(dtype), (normal(centres, 32, 1) + offset).to(dtype)
+    found = nearest(x, y, k)
+    distances, indices = brute_nearest(x, y, k)
+    assert found.indices.equal(indices)
+    torch.testing.assert_close(found.squared_distances, distances, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize(("rows", "k"), [(400, 5), (6, 5), (2, 1)])
+def test_nearest_others_leaves_out_the_row_itself_only(rows: int, k: int) -> None:
+    x = normal(rows, 16)
+    distances = all_pairs(x, x)
+    distances.fill_diagonal_(torch.inf)
+    distances, indices = distances.sort(dim=1)
+    found = nearest_others(x, k)
+    assert found.indices.equal(indices[:, :k])
+    torch.testing.assert_close(found.squared_distances, distances[:, :k], rtol=1e-12, atol=0)
+
+
+def test_ties_and_copies_are_exact() -> None:
+    x, y = lattice(200, 5), lattice(500, 5, 1)
+    found = nearest(x, y, 3)
+    distances, indices = brute_nearest(x, y, 3)
+    assert found.squared_distances.equal(distances)
+    above_zero = distances[:, -1] > 0
+    assert found.indices[above_zero].equal(indices[above_zero])
+    others = all_pairs(x, x).fill_diagonal_(torch.inf).sort(dim=1).values[:, :2]
+    assert nearest_others(x, 2).squared_distances.equal(others)
+    radii = brute_nearest(y, y, 4)[0][:, -1]
+    inside = all_pairs(x, y) < radii
+    assert ball_counts(x, y, radii).equal(inside.sum(1))
+    assert in_balls(x, y, radii).equal(inside.any(1))
+
+
+def test_a_copy_far_from_the_origin_is_at_distance_zero() -> None:
+    y = normal(1000, 64).float() * 3 + 100
+    found = nearest(y[::10].clone(), y)
+    assert found.squared_distances.eq(0).all()
+    assert found.indices.squeeze(1).equal(torch.arange(0, 1000, 10))
+
+
+@pytest.mark.parametrize("radius", [0.5, 4.0, 8.0, 12.0])  # no ball, some, many, all
+def test_balls_are_the_brute_force(radius: float) -> None:
+    x, y = normal(300, 16), normal(400, 16, 1)
+    radii = (radius * torch.rand(400, generator=torch.Generator().manual_seed(2), dtype=torch.float64)).square()
+    inside = all_pairs(x, y) < radii
+    assert ball_counts(x, y, radii).equal(inside.sum(1))
+    assert in_balls(x, y, radii).equal(inside.any(1))
+
+
+def test_a_ball_is_open_to_the_last_bit() -> None:
+    x, y = normal(200, 24), normal(200, 24, 1)
+    exact = (x - y).square().sum(1)
+    for slack, expected in ((1 + 1e-14, True), (1.0, False), (1 - 1e-14, False)):
+        held = torch.cat([in_balls(x[[i]], y[[i]], exact[[i]] * slack) for i in range(200)])
+        assert held.eq(expected).all()
+        counts = torch.cat([ball_counts(x[[i]], y[[i]], exact[[i]] * slack) for i in range(200)])
+        assert counts.eq(int(expected)).all()
+
+
+def test_pairs_that_float32_cannot_tell_apart_are_told_apart() -> None:
+    # 64 centres at distances that differ by 1e-9 from one to the next, nearest last.
+    axes = torch.eye(64, dtype=torch.float64)
+    y = axes * (1 - 1e-9 * torch.arange(64).double()).unsqueeze(1)
+    x = torch.zeros(3, 64, dtype=torch.float64)
+    assert nearest(x, y, 3).indices.equal(torch.tensor([[63, 62, 61]]).expand(3, 3))
+
+
+@pytest.mark.parametrize("block", [1, 700, 10_000])
+@pytest.mark.parametrize("points", [normal, lattice])
+def test_no_result_depends_on_the_block_size(points: Points, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = points(150, 5, 0), points(170, 5, 1)
+    before = nearest(x, y, 2), nearest_others(x, 3)
+    radii = nearest_others(y, 3).squared_distances[:, -1]
+    counts = ball_counts(x, y, radii)
+    monkeypatch.setattr(neighbours, "_BLOCK", block)
+    monkeypatch.setattr(neighbours, "_PAIRS", 7)
+    after = nearest(x, y, 2), nearest_others(x, 3)
+    for one, other in zip(before, after, strict=True):
+        assert one.squared_distances.equal(other.squared_distances)
+    assert ball_counts(x, y, radii).equal(counts)
+    assert in_balls(x, y, radii).equal(counts > 0)
+
+
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_a_reduced_matrix_precision_changes_nothing(precision: str) -> None:
+    x, y = normal(200, 64).float(), normal(300, 64, 1).float()
+    expected = nearest(x, y, 3)
+    torch.set_float32_matmul_precision(precision)
+    try:
+        found = nearest(x, y, 3)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    assert found.indices.equal(expected.indices)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert nearest(x, y, 3).indices.equal(expected.indices)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_finds_the_same() -> None:
+    x, y = normal(200, 64).float(), normal(300, 64, 1).float()
+    radii = nearest_others(y, 3).squared_distances[:, -1]
+    found = nearest(x.cuda(), y.cuda(), 3)
+    assert found.indices.cpu().equal(nearest(x, y, 3).indices)
+    assert ball_counts(x.cuda(), y.cuda(), radii.cuda()).cpu().equal(ball_counts(x, y, radii))
+
+
+def test_refuses_too_few_points_and_values_that_are_not_finite() -> None:
+    x = normal(4, 3)
+    with pytest.raises(ValueError, match="at least 5 points, got 4"):
+        nearest(x, x, 5)
+    with pytest.raises(ValueError, match="at least 5 points, got 4"):
+        nearest_others(x, 4)
+    with pytest.raises(ValueError, match="finite"):
+        nearest(x, torch.full((4, 3), float(np.nan)))

@@ -1,0 +1,140 @@
+"""The evaluate verb: what it writes, and every wrong input in one line."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import Command
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def cached(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a user whose classifier of the digits is trained once."""
+    return os.environ | {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
+
+
+def test_a_run_is_scored_by_the_protocol(runs: Path, command: Command, cached: dict[str, str]) -> None:
+    for model in ("vae", "gan"):
+        (run,) = runs.glob(f"optdigits-{model}-*")
+        done = command("genbench.evaluate", f"run={run}", "evaluation.nll_images=4", env=cached)
+        assert done.returncode == 0, done.stderr
+        scores = json.loads((run / "scores.json").read_text(encoding="utf-8"))
+        assert scores["level"] == "full"
+        assert set(scores["spaces"]) == set(scores["extractors"]) == {"classifier", "random", "pixels"}
+        for space in scores["spaces"].values():
+            assert len(space) == 11
+            assert all(set(score) == {"mean", "sd", "n", "draws"} for score in space.values())
+            assert space["fcd"]["draws"] == 5
+            assert space["fcd"]["n"] == 257
+        assert set(scores["class"]) == {"class_kl", "classes_hit", "ambiguous_share"}
+        assert scores["reconstruction"]["mse"] > 0
+        assert scores["cost"]["training_flops_per_image"] > 1e6
+        if model == "vae":
+            assert scores["likelihood"]["nll"]["n"] == 4
+            assert len(scores["likelihood"]["kl_per_dimension"]) == 2
+        else:
+            assert scores["likelihood"] == "no likelihood: implicit model"  # why, never a blank
+
+
+def test_anybodys_images_are_scored_and_twice_the_same(
+    runs: Path, command: Command, cached: dict[str, str], tmp_path: Path
+) -> None:
+    (run,) = runs.glob("optdigits-gan-*")
+    done = command("genbench.sample", f"run={run}", "n=600", f"out={tmp_path / 'mine.npz'}")
+    assert done.returncode == 0, done.stderr
+    results = []
+    for name in ("a.json", "b.json"):
+        done = command(
+            "genbench.evaluate",
+            f"samples={tmp_path / 'mine.npz'}",
+            "data=optdigits",
+            f"out={tmp_path / name}",
+            env=cached,
+        )
+        assert done.returncode == 0, done.stderr
+        results.append(json.loads((tmp_path / name).read_text(encoding="utf-8")))
+    assert results[0]["spaces"] == results[1]["spaces"]
+    assert results[0]["spaces"]["pixels"]["fcd"]["draws"] == 2  # 600 images make two draws of 257
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bad")
+    np.save(folder / "wide.npy", np.zeros((100, 32, 32), np.uint8))
+    floats = np.zeros((100, 28, 28), np.float32)
+    np.save(folder / "bright.npy", floats + 2)
+    floats[3] = np.nan
+    np.save(folder / "nan.npy", floats)
+    np.save(folder / "three.npy", np.zeros((3, 28, 28), np.uint8))
+    (folder / "text.npz").write_text("hello", encoding="utf-8")
+    (folder / "notes.txt").write_text("hello", encoding="utf-8")
+    (folder / "empty").mkdir()
+    (folder / "pictures").mkdir()
+    Image.new("L", (28, 28)).save(folder / "pictures" / "one.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["samples={bad}/wide.npy"], "1x32x32 (channels x height x width), those of optdigits are 1x28x28"),
+        (["samples={bad}/nan.npy"], "values that are not from 0 to 1"),
+        (["samples={bad}/bright.npy"], "values that are not from 0 to 1"),
+        (["samples={bad}/three.npy"], "3 images are too few"),
+        (["samples={bad}/pictures"], "1 images are too few"),
+        (["samples={bad}/empty"], "holds no PNG or JPEG image"),
+        (["samples={bad}/text.npz"], "is not a readable array file"),
+        (["samples={bad}/notes.txt"], "must be a folder of PNG or JPEG images"),
+        (["samples={bad}/nowhere.npz"], "there is no such file or folder"),
+        (["samples={bad}/three.npy", "out=scores.txt"], "must be a .json file"),
+        ([], "say what to score"),
+        (["run=a", "samples=b"], "say what to score"),
+        (["runs={bad}"], "there is no finished run"),
+        (["run=a", "evaluation=none"], "leaves nothing to do"),
+        (["run=nowhere"], "nowhere is not a run directory"),
+        (["run={bad}", "evaluation=fulll"], "did you mean full?"),
+    ],
+)
+def test_wrong_input_is_answered_in_one_line(
+    words: list[str], message: str, bad: Path, command: Command, tmp_path: Path
+) -> None:
+    words = [word.replace("{bad}", str(bad)) for word in words]
+    done = command("genbench.evaluate", "data=optdigits", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_weights_cannot_be_scored(runs: Path, command: Command, tmp_path: Path) -> None:
+    (run,) = runs.glob("optdigits-gan-*")
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "weights.safetensors").unlink()
+    done = command("genbench.evaluate", f"run={tmp_path / 'run'}")
+    assert done.returncode == 2
+    assert "has no weights to score" in done.stderr
+
+
+def test_scores_of_another_extractor_are_never_put_beside_these(
+    runs: Path, command: Command, cached: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copytree(runs, tmp_path / "runs")
+    done = command("genbench.evaluate", f"runs={tmp_path / 'runs'}", "evaluation=fast", env=cached)
+    assert done.returncode == 0, done.stderr
+    assert "gan s0" in done.stdout
+    assert "vae s0" in done.stdout
+    (path,) = (tmp_path / "runs").glob("optdigits-gan-*/scores.json")
+    scores = json.loads(path.read_text(encoding="utf-8"))
+    scores["extractors"]["classifier"] = "0" * 16
+    path.write_text(json.dumps(scores), encoding="utf-8")
+    done = command("genbench.evaluate", f"runs={tmp_path / 'runs'}", "evaluation=fast", env=cached)
+    assert done.returncode == 2
+    assert "different extractors and cannot be compared" in done.stderr
+    assert done.stderr.count("\n") == 1
