@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from genbench.config import EvaluateConfig, preflight
+from genbench.errors import UserError
+from genbench.evaluate import evaluate
 from tests.conftest import Command
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,7 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return os.environ | {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}
 
 
+@pytest.mark.slow
 def test_a_run_is_scored_by_the_protocol(runs: Path, command: Command, cached: dict[str, str]) -> None:
     for model in ("vae", "gan"):
         (run,) = runs.glob(f"optdigits-{model}-*")
@@ -43,6 +45,7 @@ def test_a_run_is_scored_by_the_protocol(runs: Path, command: Command, cached: d
             assert scores["likelihood"] == "no likelihood: implicit model"  # why, never a blank
 
 
+@pytest.mark.slow
 def test_anybodys_images_are_scored_and_twice_the_same(
     runs: Path, command: Command, cached: dict[str, str], tmp_path: Path
 ) -> None:
@@ -81,6 +84,11 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def evaluate_as_told(*words: str) -> None:
+    (config,) = preflight("evaluate", EvaluateConfig, words).configs
+    evaluate(config)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -103,16 +111,26 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_wrong_input_is_answered_in_one_line(
-    words: list[str], message: str, bad: Path, command: Command, tmp_path: Path
+    words: list[str], message: str, bad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     words = [word.replace("{bad}", str(bad)) for word in words]
-    done = command("genbench.evaluate", "data=optdigits", *words, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+    with pytest.raises(UserError) as caught:
+        evaluate_as_told("data=optdigits", *words)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_the_process_exits_with_2(command: Command, bad: Path) -> None:
+    done = command("genbench.evaluate", "data=optdigits", f"samples={bad / 'nan.npy'}")
+    assert done.returncode == 2
+    assert done.stderr.startswith("genbench: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
 def test_a_run_without_weights_cannot_be_scored(runs: Path, command: Command, tmp_path: Path) -> None:
     (run,) = runs.glob("optdigits-gan-*")
     shutil.copytree(run, tmp_path / "run")
@@ -122,6 +140,7 @@ def test_a_run_without_weights_cannot_be_scored(runs: Path, command: Command, tm
     assert "has no weights to score" in done.stderr
 
 
+@pytest.mark.slow
 def test_scores_of_another_extractor_are_never_put_beside_these(
     runs: Path, command: Command, cached: dict[str, str], tmp_path: Path
 ) -> None:

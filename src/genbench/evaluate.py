@@ -20,19 +20,27 @@ def main() -> None:
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="evaluate")
 def job(composed: DictConfig) -> None:
-    """Score what is asked for, write the scores and print them."""
+    """Score what is asked for."""
     with user_errors():  # Hydra would print a traceback
-        config = check(composed, EvaluateConfig)
-        if [config.run, config.runs, config.samples].count(None) != 2:
-            raise UserError("say what to score: run=DIR, or runs=DIR, or samples=FILE data=NAME out=FILE.json")
-        if config.evaluation.level == "none":
-            raise UserError("evaluation=none: leaves nothing to do; choose evaluation=fast or full")
-        if config.run is not None:
-            evaluate_run(Run.open(config.run), config)
-        elif config.runs is not None:
-            evaluate_runs(Path(config.runs), config)
-        else:
-            evaluate_samples(config)
+        evaluate(check(composed, EvaluateConfig))
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Write the scores of a run, of all runs in a folder, or of images, and print them.
+
+    Raises:
+        UserError: it is not said what to score, or that cannot be scored.
+    """
+    if [config.run, config.runs, config.samples].count(None) != 2:
+        raise UserError("say what to score: run=DIR, or runs=DIR, or samples=FILE data=NAME out=FILE.json")
+    if config.evaluation.level == "none":
+        raise UserError("evaluation=none: leaves nothing to do; choose evaluation=fast or full")
+    if config.run is not None:
+        evaluate_run(Run.open(config.run), config)
+    elif config.runs is not None:
+        evaluate_runs(Path(config.runs), config)
+    else:
+        evaluate_samples(config)
 
 
 def evaluate_run(run: Run, config: EvaluateConfig) -> None:

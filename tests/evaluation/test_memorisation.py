@@ -32,12 +32,12 @@ def test_copies_are_neither_authentic_nor_new(dtype: torch.dtype) -> None:
     assert near_duplicates(to_train, radii) == 1
 
 
-def test_noise_on_copies_counts_up_to_a_third_of_the_way_to_the_next_image() -> None:
-    train = torch.arange(10).double().unsqueeze(1) * 3  # 3 apart: a third is 1
-    shifts = torch.tensor([0.9, 1.0, 1.1, 1.4]).double()
-    to_train, radii = geometry((train[5] + shifts).view(-1, 1), train)
-    assert near_duplicates(to_train, radii) == 0.5
-    assert auth_pct(to_train, radii) == 0
+def test_a_copy_is_within_half_and_an_authentic_sample_beyond_the_whole_way_to_the_next_image() -> None:
+    train = torch.tensor([0.0, 2.0, 100.0, 102.0]).double().unsqueeze(1)  # 2 apart
+    shifts = torch.tensor([0.9, 1.0, 1.1, 1.9, 2.1]).double().unsqueeze(1)
+    to_train, radii = geometry(train[1] + shifts, train)
+    assert near_duplicates(to_train, radii) == 2 / 5
+    assert auth_pct(to_train, radii) == 1 / 5
 
 
 def test_new_samples_of_the_same_distribution_are_no_near_duplicates() -> None:
