@@ -69,6 +69,7 @@ def test_the_gradient_reaches_the_encoder_through_the_sampled_z() -> None:
 
 def test_the_sampled_z_has_the_posteriors_moments() -> None:
     model = vae()
+    torch.nn.init.constant_(model.encoder.get_parameter("log_variance.bias"), -2.0)  # so that sd and variance differ
     seen: list[torch.Tensor] = []
     model.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     images = torch.randint(0, 256, (1, 1, 28, 28), dtype=torch.uint8).expand(4_000, -1, -1, -1)
