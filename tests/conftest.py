@@ -17,7 +17,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
 
     def run(*words: str, cwd: Path = folder, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         words = (sys.executable, "-m", *words)
-        return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300)
+        return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=540)
 
     return run
 

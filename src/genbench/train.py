@@ -41,7 +41,7 @@ def job(composed: DictConfig) -> None:
     try:
         train(config)
     except Exception as error:  # noqa: BLE001  (whatever it was, it is recorded and reported at the end)
-        if run.status.state != "failed":  # before the training began, so that nothing has recorded it yet
+        if run.status.state == "queued":  # before the training began, so that nothing has recorded it yet
             run.set_status("failed", str(error))
         print(f"{run.path}: {error}", file=sys.stderr)
 
@@ -93,12 +93,14 @@ def train(config: TrainConfig) -> None:
             save(model, config.model, data.data.shape, temporary)
         draw_all(run, model, data.data)
         run.write_json("summary.json", summary)
-        if config.evaluation.level != "none":
-            run.write_json("scores.json", scores_of_run(run, config.evaluation))
-        log_hparams(run, config)
     console.print(summary_table(run))
-    if config.evaluation.level != "none":
-        console.print(scores_table(run.read_json("scores.json"), str(run.path / "scores.json")))
+    try:
+        if config.evaluation.level != "none":  # a run that cannot be scored is a finished run all the same
+            scores = scores_of_run(run, config.evaluation)
+            run.write_json("scores.json", scores)
+            console.print(scores_table(scores, str(run.path / "scores.json")))
+    finally:
+        log_hparams(run, config)
 
 
 if __name__ == "__main__":
