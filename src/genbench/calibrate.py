@@ -1,6 +1,7 @@
 """python -m genbench.calibrate: the scores of images whose quality is known, and which scores may be trusted."""
 
 import json
+import logging
 from pathlib import Path
 
 import hydra
@@ -34,6 +35,7 @@ def calibrate(config: CalibrateConfig) -> None:
     out = Path(config.out)
     if out.suffix != ".md" or not out.parent.is_dir():
         raise UserError(f"out={out}: must be a .md file in a folder that exists")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # it takes a while
     from hydra.utils import get_method
 
     from genbench.evaluation.calibration import calibration

@@ -1,6 +1,7 @@
 """python -m genbench.evaluate: the scorecard of a run, or of anybody's images."""
 
 import json
+import logging
 from pathlib import Path
 
 import hydra
@@ -35,6 +36,7 @@ def evaluate(config: EvaluateConfig) -> None:
         raise UserError("say what to score: run=DIR, or runs=DIR, or samples=FILE data=NAME out=FILE.json")
     if config.evaluation.level == "none":
         raise UserError("evaluation=none: leaves nothing to do; choose evaluation=fast or full")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # the classifier's training takes a while
     if config.run is not None:
         evaluate_run(Run.open(config.run), config)
     elif config.runs is not None:

@@ -96,6 +96,7 @@ def train(config: TrainConfig) -> None:
     console.print(summary_table(run))
     try:
         if config.evaluation.level != "none":  # a run that cannot be scored is a finished run all the same
+            console.print("scoring; the first time on a data set its classifier is trained as well")
             scores = scores_of_run(run, config.evaluation)
             run.write_json("scores.json", scores)
             console.print(scores_table(scores, str(run.path / "scores.json")))

@@ -4,7 +4,6 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 from torch import Tensor
-from torch.distributions import Normal, kl_divergence
 
 import genbench.evaluation.likelihood as likelihood
 from genbench.evaluation.likelihood import (
@@ -12,7 +11,6 @@ from genbench.evaluation.likelihood import (
     bernoulli_log_likelihood,
     binarise,
     importance_sampled_nll,
-    kl_per_dimension,
 )
 
 NOISE = 0.5
@@ -100,12 +98,6 @@ def test_binarised_pixels_are_fixed_by_the_seed_and_right_on_average() -> None:
     assert binary[..., 0].max() == 0
     assert binary[..., 255].min() == 1
     torch.testing.assert_close(binary.mean(0).flatten(), torch.arange(256) / 255, rtol=0, atol=0.04)
-
-
-def test_kl_per_dimension_is_torchs() -> None:
-    mean, log_variance = images(10), images(10).flip(0)
-    expected = kl_divergence(Normal(mean, (log_variance / 2).exp()), Normal(0.0, 1.0)).mean(0)
-    torch.testing.assert_close(kl_per_dimension(mean, log_variance), expected)
 
 
 def test_a_unit_is_active_if_its_mean_varies_by_more_than_a_hundredth() -> None:

@@ -67,12 +67,6 @@ def _log_marginal(
     return torch.cat(log_weights, 1).logsumexp(1) - math.log(samples)
 
 
-def kl_per_dimension(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(q(z_j|x) || N(0, 1)) of each latent dimension, averaged over images (N, d): (d,) float64, nats."""
-    mean, log_variance = mean.double(), log_variance.double()
-    return (mean.square() + log_variance.exp() - 1 - log_variance).mean(0) / 2
-
-
 def active_units(mean: Tensor) -> int:
     """Latent dimensions whose posterior mean (N, d) varies by more than 0.01 over images (Burda 2015, 5.2)."""
     return int((mean.double().var(0) > ACTIVE_ABOVE).sum())
