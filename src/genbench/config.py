@@ -8,6 +8,7 @@ import difflib
 import hashlib
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -133,7 +134,7 @@ class TrainConfig:
         """
         data = asdict(self.data)
         if data["root"] is not None:
-            data["root"] = str(Path(data["root"]).expanduser().resolve()) if self.data.name == "folder" else None
+            data["root"] = str(Path(os.path.expanduser(data["root"])).resolve()) if self.data.name == "folder" else None
         trainer = asdict(self.trainer)
         for key in ("accelerator", "log_every_images"):
             del trainer[key]

@@ -97,7 +97,7 @@ def read_images(source: str, channels: int) -> Tensor:
 
 def _source(root: str) -> tuple[Path, list[Path]]:
     """A folder and its image files, or an array file and none."""
-    path = Path(root).expanduser()
+    path = Path(os.path.expanduser(root))  # leaves an unknown user as it stands
     try:
         if path.is_dir():
             images, arrays = _listing(path)

@@ -109,7 +109,7 @@ def _split(images: bytes, labels: bytes, n_classes: int) -> Split:
 def _find(about: IdxDataSet, root: str | None) -> dict[str, bytes]:
     """The IDX bytes of FILES, from the first place that has them."""
     if root is not None:
-        found = _read_root(about, Path(root).expanduser())
+        found = _read_root(about, Path(os.path.expanduser(root)))
         if found is None:
             raise UserError(
                 f"data.root={root} does not hold {about.folder}: expected"
@@ -119,7 +119,7 @@ def _find(about: IdxDataSet, root: str | None) -> dict[str, bytes]:
         return found
     given = os.environ.get("GENBENCH_DATA")
     if given:
-        found = _read_root(about, Path(given).expanduser())
+        found = _read_root(about, Path(os.path.expanduser(given)))
         if found is not None:
             return found
         log.warning("GENBENCH_DATA=%s does not hold %s: looking elsewhere", given, about.folder)
