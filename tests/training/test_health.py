@@ -1,10 +1,18 @@
 """Collapse is noticed, health is left alone."""
 
+import io
+
+import pytest
 import torch
+from rich.console import Console
 from torch import Tensor
 
+from genbench.config import TrainConfig, preflight
 from genbench.data.optdigits import load
-from genbench.training.health import class_shares, class_sorter, mean_distance
+from genbench.training.budget import Budget
+from genbench.training.health import Health, class_shares, class_sorter, mean_distance
+from tests.models.test_gan import gan
+from tests.models.test_vae import vae
 
 
 def test_real_images_hit_every_class_and_a_missing_one_is_seen() -> None:
@@ -23,3 +31,42 @@ def test_the_mean_distance_of_equal_images_is_zero_and_of_known_ones_known() -> 
     images: Tensor = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
     images[1] = 255
     assert mean_distance(images) == 4.0
+
+
+class _Trainer:
+    """As much of Lightning's Trainer as the callback looks at."""
+
+    def __init__(self, **metrics: float) -> None:
+        self.callback_metrics = {f"validation/{name}": torch.tensor(value) for name, value in metrics.items()}
+
+
+class _HalfDone(Budget):
+    fraction = 0.5
+
+
+def _health() -> Health:
+    (config,) = preflight("train", TrainConfig, []).configs
+    return Health(load(None), _HalfDone(config.trainer, 1000, 10), Console(file=io.StringIO()))
+
+
+def test_a_dead_latent_dimension_raises_an_alarm_and_live_ones_do_not() -> None:
+    health = _health()
+    health.on_validation_epoch_end(_Trainer(kl_0=3.0, kl_1=2.0), vae())  # type: ignore[arg-type]
+    assert health.alarms == []
+    health.on_validation_epoch_end(_Trainer(kl_0=3.0, kl_1=0.01), vae())  # type: ignore[arg-type]
+    (alarm,) = health.alarms
+    assert "posterior collapse: latent dimension 2 of 2" in alarm
+    assert "posterior collapse" in health._console.file.getvalue()  # type: ignore[attr-defined]
+    health.on_validation_epoch_end(_Trainer(kl_0=3.0, kl_1=0.5), vae())  # type: ignore[arg-type]
+    assert health.alarms == []  # it recovered
+
+
+def test_a_generator_of_one_image_and_a_certain_discriminator_raise_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    health, model = _health(), gan()
+    monkeypatch.setattr(model, "log", lambda *_, **__: None)
+    torch.nn.init.zeros_(model.generator.get_parameter("body.10.weight"))  # every latent gives the same image
+    health.on_validation_epoch_end(_Trainer(discriminator_accuracy=1.0), model)  # type: ignore[arg-type]
+    text = " ".join(health.alarms)
+    assert "samples differ from each other 0% as much" in text
+    assert "hardly any sample looks like class" in text
+    assert "the discriminator is right about 100.0%" in text
