@@ -60,7 +60,7 @@ def test_other_verbs_do_not_sweep() -> None:
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["model=gna"], "did you mean gan?"), (["data=folder", "data.root=nowhere"], "data.root=nowhere")],
+    [(["model=gna"], "did you mean gan?"), (["data=folder", "data.root=nowhere"], "nowhere: there is no such file or folder")],
 )
 def test_the_process_prints_one_line_exits_with_2_and_leaves_nothing(
     words: list[str], message: str, tmp_path: Path
@@ -116,7 +116,7 @@ def test_the_run_name_follows_all_that_affects_the_result_and_nothing_else() -> 
     assert plain.endswith("-s0")
     for same in ("runs=elsewhere", "logger=none", "trainer=cpu", "data.root=/x", "overwrite=true"):
         assert name("model=vae", "data=mnist", same) == plain
-    for other in ("model.latent_size=3", "data.batch_size=64", "trainer.max_images=99", "trainer.precision=float32"):
+    for other in ("model.latent_size=3", "data.batch_size=32", "trainer.max_images=99", "trainer.precision=float32"):
         assert name("model=vae", "data=mnist", other) != plain
     assert name("model=vae", "data=mnist", "seed=7") == plain.removesuffix("0") + "7"
     assert name("data=folder", "data.root=/x") != name("data=folder", "data.root=/y")
