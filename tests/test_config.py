@@ -60,7 +60,10 @@ def test_other_verbs_do_not_sweep() -> None:
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["model=gna"], "did you mean gan?"), (["data=folder", "data.root=nowhere"], "nowhere: there is no such file or folder")],
+    [
+        (["model=gna"], "did you mean gan?"),
+        (["data=folder", "data.root=nowhere"], "nowhere: there is no such file or folder"),
+    ],
 )
 def test_the_process_prints_one_line_exits_with_2_and_leaves_nothing(
     words: list[str], message: str, tmp_path: Path
