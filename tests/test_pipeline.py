@@ -55,7 +55,10 @@ def test_a_run_directory_holds_all_that_it_should(runs: Path, model: str) -> Non
 def test_the_summary_counts_real_images(runs: Path, model: str) -> None:
     summary = read(run_of(runs, model) / "summary.json")
     assert summary["images_seen"] == 640  # as many for two optimizers as for one
-    assert set(summary) == {"parameters", "images_seen", "train_seconds", "images_per_second", "train", "test"}
+    assert set(summary) == {
+        *("parameters", "images_seen", "train_seconds", "images_per_second", "training_flops_per_image"),
+        *("peak_memory_bytes", "train", "alarms", "test"),
+    }
     if model == "vae":
         assert set(summary["test"]) == {"loss", "reconstruction", "kl", "kl_per_dimension"}  # type: ignore[call-overload]
     else:

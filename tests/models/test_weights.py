@@ -24,6 +24,8 @@ def test_a_saved_model_draws_the_same_images(tmp_path: Path) -> None:
     shape = ImageShape(3, 16, 16)
     model = build(VAE, shape)
     save(model, VAE, shape, tmp_path / "weights.safetensors")
+    save(model, VAE, shape, tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "weights.safetensors").read_bytes()
     state = torch.random.get_rng_state()
     again, again_shape = load(tmp_path / "weights.safetensors")
     assert torch.equal(state, torch.random.get_rng_state())

@@ -42,8 +42,9 @@ def build(model: Mapping[str, Any], shape: ImageShape) -> L.LightningModule:
 def save(network: L.LightningModule, model: Mapping[str, Any], shape: ImageShape, path: Path) -> None:
     """Write a model's state and, as metadata, all that `load` needs to build it."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    metadata = {"genbench": __version__, "model": json.dumps(dict(model)), "shape": json.dumps(shape)}
-    save_file(state, path, metadata)
+    about = {"version": __version__, "model": dict(model), "shape": shape}
+    # One key: safetensors writes several in an order that differs from file to file.
+    save_file(state, path, {"genbench": json.dumps(about)})
 
 
 def load(path: Path) -> tuple[L.LightningModule, ImageShape]:
@@ -54,9 +55,9 @@ def load(path: Path) -> tuple[L.LightningModule, ImageShape]:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
+            about = json.loads(file.metadata()["genbench"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is not a dict)
-        model, shape = json.loads(metadata["model"]), ImageShape(*json.loads(metadata["shape"]))
+        model, shape = about["model"], ImageShape(*about["shape"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): train the run again") from error
     with torch.random.fork_rng(devices=[]):
