@@ -62,7 +62,9 @@ def test_other_verbs_do_not_sweep() -> None:
     ("words", "message"),
     [
         (["model=gna"], "did you mean gan?"),
-        (["data=folder", "data.root=nowhere"], "nowhere: there is no such file or folder"),
+        pytest.param(
+            ["data=folder", "data.root=nowhere"], "nowhere: there is no such file or folder", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_process_prints_one_line_exits_with_2_and_leaves_nothing(

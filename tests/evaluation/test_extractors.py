@@ -218,6 +218,7 @@ def test_augmentation_shifts_by_whole_pixels_and_erases_a_square() -> None:
 # Training and its gate
 
 
+@pytest.mark.slow
 def test_training_repeats_and_leaves_the_global_generator_alone(data: ImageData) -> None:
     before = torch.get_rng_state()
     first, second = (train_classifier(data, QUICK, CPU).network.state_dict() for _ in range(2))
