@@ -23,7 +23,7 @@ test: setup
 
 check: setup
 	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/python -m mypy
-	$(BIN)/python -m pytest -q -m 'not slow' -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'not slow' -n 2 --dist loadfile
 
 tensorboard: setup
 	$(BIN)/tensorboard --logdir runs
