@@ -38,10 +38,10 @@ def calibrate(config: CalibrateConfig) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # it takes a while
     from hydra.utils import get_method
 
+    from genbench.device import best_device, processor_name
     from genbench.evaluation.calibration import calibration
     from genbench.evaluation.scorecard import feature_cache
     from genbench.reporting.calibration import calibration_page
-    from genbench.training.device import best_device, processor_name
 
     data = get_method(config.data.load)(config.data.root)
     device = best_device()

@@ -63,11 +63,11 @@ def train(config: TrainConfig) -> None:
     from hydra.utils import get_method
 
     from genbench.data.datamodule import ImageDataModule
+    from genbench.device import choose_device
     from genbench.evaluation.of_run import scores_of_run
     from genbench.models.weights import build, parameters, save
     from genbench.reporting.pictures import draw_all
     from genbench.reporting.tables import scores_table, stdout, summary_table
-    from genbench.training.device import choose_device
     from genbench.training.fit import fit, test_losses
     from genbench.training.metrics import log_hparams
     from genbench.training.recording import environment, recorded

@@ -24,3 +24,13 @@ def test_sampling_is_in_evaluation_mode_and_leaves_no_trace() -> None:
     assert model.training
     assert torch.equal(noise, torch.random.get_rng_state())
     assert all(torch.equal(before[name], b) for name, b in model.named_buffers())
+
+
+def test_bfloat16_moves_pixels_by_few_levels_and_float32_is_the_default() -> None:
+    for model in (gan(), vae()):
+        exact = draw(model, 20, seed=0)
+        rounded = draw(model, 20, seed=0, precision=torch.bfloat16)
+        assert torch.equal(exact, draw(model, 20, seed=0, precision=torch.float32))
+        levels = (exact.int() - rounded.int()).abs()
+        assert 0 < levels.max() <= 8
+        assert levels.float().mean() < 1

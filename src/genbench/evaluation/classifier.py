@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genbench.data.images import ImageData, ImageShape, Split
+from genbench.device import native_bfloat16
 from genbench.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ BLOCK = 250  # images that go through a network at once, always: features must n
 GATES: Mapping[str, float] = {"mnist": 0.993, "fashion": 0.925, "optdigits": 0.95}  # test accuracy by data set
 
 _LARGEST_SIDE = 32  # of the shorter side: larger images are halved more often before the body sees them
-_CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def train_classifier(data: ImageData, recipe: Recipe, device: torch.device) -> C
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=epochs * steps, pct_start=0.2
     )
-    fast = trains_in_bfloat16(device)
+    fast = device.type == "cpu" and native_bfloat16(device)  # a GPU is fast enough in float32
     log.info("training the classifier of %s for %d epochs; this is done once", data.name, epochs)
     with full_precision():
         for _ in range(epochs):
@@ -249,11 +248,6 @@ def weights_hash(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
-
-
-def trains_in_bfloat16(device: torch.device) -> bool:
-    """True on a processor with AMX, where bfloat16 is the faster; elsewhere on processors it is the slower."""
-    return device.type == "cpu" and _CPUINFO.is_file() and "amx_bf16" in _CPUINFO.read_text()
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from hydra.utils import get_method
 from genbench.config import DataConfig
 from genbench.data.folder import read_images
 from genbench.data.images import ImageData
+from genbench.device import best_device
 from genbench.evaluation.scorecard import DRAWS, IMAGES, check_images, feature_cache, make_judge
-from genbench.training.device import best_device
 
 
 def scores_of_samples(source: str, about: DataConfig) -> dict[str, Any]:

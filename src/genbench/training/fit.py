@@ -8,6 +8,7 @@ from rich.console import Console
 
 from genbench.config import TrainConfig
 from genbench.data.datamodule import ImageDataModule
+from genbench.device import Device
 from genbench.models.interface import Encoding
 from genbench.models.weights import parameters
 from genbench.reporting.tables import duration
@@ -16,7 +17,6 @@ from genbench.training.averaging import averaging
 from genbench.training.budget import Budget
 from genbench.training.checkpoints import Checkpoints
 from genbench.training.cost import Cost, peak_memory_bytes
-from genbench.training.device import Device
 from genbench.training.health import Health
 from genbench.training.metrics import Metrics
 from genbench.training.pictures import Pictures

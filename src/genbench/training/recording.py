@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from genbench import __version__
+from genbench.device import Device
 from genbench.errors import UserError
 from genbench.runs import Run
-from genbench.training.device import Device
 
 log = logging.getLogger("genbench")
 

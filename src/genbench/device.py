@@ -1,4 +1,4 @@
-"""Which processor trains, and in which precision."""
+"""Which processor computes, and in which precision."""
 
 import platform
 from dataclasses import dataclass
@@ -39,16 +39,15 @@ def choose_device(config: TrainerConfig) -> Device:
     if not present[wanted]:
         there = ", ".join(name for name in present if present[name])
         raise UserError(f"trainer={wanted}: this machine has no {wanted} that PyTorch can use; here there is {there}")
-    native: bool
     if wanted == "gpu":
         accelerator: Literal["cpu", "cuda", "mps"] = "cuda"
-        name, native = torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False)
+        name = torch.cuda.get_device_name()
     elif wanted == "mps":
-        accelerator, name, native = "mps", platform.processor(), False
+        accelerator, name = "mps", platform.processor()
     else:
-        accelerator, name, native = "cpu", f"{processor_name()}, {torch.get_num_threads()} threads", has_amx()
-    precision = config.precision if config.precision != "auto" else ("bfloat16" if native else "float32")
-    return Device(accelerator, precision, name)  # type: ignore[arg-type]
+        accelerator, name = "cpu", f"{processor_name()}, {torch.get_num_threads()} threads"
+    native = "bfloat16" if native_bfloat16(torch.device(accelerator)) else "float32"
+    return Device(accelerator, native if config.precision == "auto" else config.precision, name)  # type: ignore[arg-type]
 
 
 def best_device() -> torch.device:
@@ -56,9 +55,14 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def has_amx() -> bool:
-    """True if the CPU has Intel's matrix units; without them bfloat16 is slower than float32 on a CPU."""
-    return "amx_bf16" in _cpuinfo()
+def native_bfloat16(device: torch.device) -> bool:
+    """True if a device multiplies bfloat16 matrices natively; elsewhere they are slower than float32.
+
+    On CPUs that takes Intel's matrix units, AMX.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and "amx_bf16" in _cpuinfo()
 
 
 def processor_name() -> str:
