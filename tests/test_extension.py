@@ -14,14 +14,14 @@ from tests.conftest import Command
 pytestmark = pytest.mark.slow
 
 MODEL = '''
-import lightning as L
 import torch
 from torch import Tensor, nn
 
 from genbench.data.images import ImageShape
+from genbench.models.interface import Model
 
 
-class Mean(L.LightningModule):
+class Mean(Model):
     """Learns one grey image, and adds noise to it."""
 
     def __init__(self, shape: ImageShape, *, latent_size: int, learning_rate: float, noise: float) -> None:
@@ -34,8 +34,13 @@ class Mean(L.LightningModule):
     def generate(self, z: Tensor) -> Tensor:
         return (self.canvas[0] + self.noise * z.mean(1).view(-1, 1, 1, 1)).clamp(0, 1)
 
-    def training_step(self, batch: Tensor, batch_index: int) -> dict[str, Tensor]:
-        return {"loss": (self.canvas[0] - batch.float() / 255).square().mean()}
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        loss = (self.canvas[0] - batch.float() / 255).square().mean()
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        return {"loss": loss.detach()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), self.learning_rate)

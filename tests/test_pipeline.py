@@ -36,7 +36,7 @@ def read(path: Path) -> dict[str, object]:
 def test_a_run_directory_holds_all_that_it_should(runs: Path, model: str) -> None:
     run = run_of(runs, model)
     expected = {
-        *("config.yaml", "status.json", "environment.json", "summary.json", "metrics.csv", "train.log"),
+        *("config.yaml", "status.json", "environment.json", "summary.json", "metrics.csv", "timing.csv", "train.log"),
         *("weights.safetensors", "samples.png", "checkpoints"),
     }
     if model == "vae":
@@ -57,7 +57,7 @@ def test_the_summary_counts_real_images(runs: Path, model: str) -> None:
     assert summary["images_seen"] == 640  # as many for two optimizers as for one
     assert set(summary) == {
         *("parameters", "images_seen", "train_seconds", "images_per_second", "training_flops_per_image"),
-        *("peak_memory_bytes", "train", "alarms", "test"),
+        *("peak_memory_bytes", "validation_seconds", "train", "alarms", "test"),
     }
     if model == "vae":
         assert set(summary["test"]) == {"loss", "reconstruction", "kl", "kl_per_dimension"}  # type: ignore[call-overload]

@@ -20,6 +20,11 @@ class Device:
     name: str  # the processor's own
 
     @property
+    def dtype(self) -> torch.dtype:
+        """The precision, as PyTorch names it."""
+        return torch.bfloat16 if self.precision == "bfloat16" else torch.float32
+
+    @property
     def lightning_precision(self) -> Literal["32-true", "bf16-mixed"]:
         """Lightning's word for the precision; bfloat16 is autocast, with float32 weights."""
         return "bf16-mixed" if self.precision == "bfloat16" else "32-true"

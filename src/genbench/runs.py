@@ -6,6 +6,7 @@
         environment.json     versions, device, commit
         summary.json         parameters, seconds, images, test losses
         metrics.csv          a row every so many real images
+        timing.csv           when these were seen
         train.log            what was said
         events.out.*         TensorBoard
         checkpoints/last.ckpt

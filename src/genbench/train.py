@@ -63,8 +63,10 @@ def train(config: TrainConfig) -> None:
     from hydra.utils import get_method
 
     from genbench.data.datamodule import ImageDataModule
-    from genbench.device import choose_device
+    from genbench.device import best_device, choose_device
+    from genbench.evaluation.extractors import load_spaces
     from genbench.evaluation.of_run import scores_of_run
+    from genbench.evaluation.scorecard import feature_cache
     from genbench.models.weights import build, parameters, save
     from genbench.reporting.pictures import draw_all
     from genbench.reporting.tables import scores_table, stdout, summary_table
@@ -76,14 +78,18 @@ def train(config: TrainConfig) -> None:
     device = choose_device(config.trainer)
     data = ImageDataModule(get_method(config.data.load), config.data.root, config.data.batch_size, config.seed)
     data.prepare_data()
+    console = stdout()
+    spaces = None
+    if config.evaluation.level != "none":
+        console.print("samples will be scored; the first time on a data set its classifier is trained before")
+        spaces = load_spaces(data.data, feature_cache(), best_device())
     L.seed_everything(config.seed, workers=True, verbose=False)
     model = build(config.model, data.data.shape).to(memory_format=torch.channels_last)
 
-    console = stdout()
     run.create(config.to_yaml(), overwrite=config.overwrite)
     with recorded(run):
         run.write_json("environment.json", environment(device))
-        outcome = fit(model, data, config, device, run, console)
+        outcome = fit(model, data, config, device, run, console, spaces)
         summary = {
             "parameters": parameters(model),
             **asdict(outcome),
@@ -96,7 +102,7 @@ def train(config: TrainConfig) -> None:
     console.print(summary_table(run))
     try:
         if config.evaluation.level != "none":  # a run that cannot be scored is a finished run all the same
-            console.print("scoring; the first time on a data set its classifier is trained as well")
+            console.print("scoring")
             scores = scores_of_run(run, config.evaluation)
             run.write_json("scores.json", scores)
             console.print(scores_table(scores, str(run.path / "scores.json")))

@@ -52,7 +52,7 @@ def test_every_batch_is_whole_and_counted(batch_size: int) -> None:
     images = torch.randint(0, 256, (30, 3, 4, 8), dtype=torch.uint8)
     batches = Batches(images, batch_size, seed=0)
     for k, batch in enumerate(islice(batches, 20), start=1):
-        assert batch.shape == (batch_size, 3, 4, 8)
+        assert batch.shape == (1, batch_size, 3, 4, 8)
         assert batch.dtype == torch.uint8
         assert batches.images_seen == k * batch_size
 
@@ -74,6 +74,14 @@ def test_state_restores_the_position() -> None:
     seen(other, 1)
     other.load_state_dict(state)
     assert seen(other, 6) == ahead
+
+
+def test_stacked_batches_are_the_same_stream() -> None:
+    sizes = {0: 3, 21: 1, 28: 5}
+    stacked = Batches(numbered(30), 7, seed=3, stacked=sizes.__getitem__)
+    stacks = list(islice(stacked, 3))
+    assert [stack.shape[:2] for stack in stacks] == [(3, 7), (1, 7), (5, 7)]
+    assert torch.cat(stacks).flatten(1).tolist() == seen(Batches(numbered(30), 7, seed=3), 9)
 
 
 def test_iter_does_not_rewind() -> None:

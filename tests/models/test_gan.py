@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from genbench.data.datamodule import InOrder
+from genbench.data.datamodule import Batches, InOrder
 from genbench.data.images import ImageShape
 from genbench.models.gan import GAN, discriminator_loss, generator_loss
 from genbench.models.weights import parameters
@@ -90,10 +90,12 @@ def test_each_losss_gradient_reaches_only_the_network_whose_turn_it_is() -> None
         label_smoothing=0.0,
     )
     object.__setattr__(model, "touched", [])
-    batches = InOrder(torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8))
+    images = torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8)
+    batches = Batches(images, 6, seed=0)
     trainer = L.Trainer(
         accelerator="cpu",
         max_epochs=1,
+        limit_train_batches=1,
         num_sanity_val_steps=0,
         logger=False,
         enable_checkpointing=False,
@@ -101,9 +103,8 @@ def test_each_losss_gradient_reaches_only_the_network_whose_turn_it_is() -> None
         enable_model_summary=False,
     )
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    trainer.fit(model, batches, batches)
+    trainer.fit(model, batches, InOrder(images))
     assert model.touched == [{"generator"}, {"discriminator"}]
-    assert trainer.global_step == 2  # both optimizers stepped
     assert any(not torch.equal(before[name], p) for name, p in model.named_parameters())
 
 

@@ -1,27 +1,40 @@
 """The moving average of the weights has a closed form."""
 
+import lightning as L
 import pytest
 import torch
 
-from genbench.training.averaging import averaging, moving_average
+from genbench.training.averaging import MovingAverage, averaging, share_kept
+from tests.models.test_vae import vae
 
 
-def test_each_update_moves_by_the_rest_of_the_decay_and_faster_at_first() -> None:
-    update = moving_average(0.9)
-    averaged = [torch.zeros(3), torch.full((2,), 5.0)]
-    current = [torch.ones(3), torch.full((2,), 7.0)]
-    update(averaged, current, 0)  # (1 + 0) / (10 + 0) = 0.1 is kept
-    torch.testing.assert_close(averaged[0], torch.full((3,), 0.9))
-    torch.testing.assert_close(averaged[1], torch.full((2,), 6.8))
-    update(averaged, [torch.zeros(3), torch.zeros(2)], torch.tensor(1000))  # 0.9 is kept
-    torch.testing.assert_close(averaged[0], torch.full((3,), 0.81))
-    torch.testing.assert_close(averaged[1], torch.full((2,), 6.12))
+def test_the_decay_is_kept_and_less_at_first() -> None:
+    assert share_kept(0.9, 0, 1) == pytest.approx(0.1)  # (1 + 0) / (10 + 0)
+    assert share_kept(0.9, 1000, 1) == 0.9
+    assert share_kept(0.9, 1000, 3) == pytest.approx(0.9**3)
+    assert share_kept(0.9, 4, 3) == pytest.approx(5 / 14 * 6 / 15 * 7 / 16)
 
 
-def test_integers_are_copied() -> None:
-    averaged = [torch.tensor(3)]
-    moving_average(0.9)(averaged, [torch.tensor(8)], 50)
-    assert averaged == [torch.tensor(8)]
+def test_the_average_moves_by_the_rest_and_integers_are_copied() -> None:
+    torch.manual_seed(0)
+    model = vae()
+    count = torch.tensor(3)
+    model.register_buffer("count", count)
+    callback = MovingAverage(0.9)
+    callback.setup(L.Trainer(logger=False, enable_checkpointing=False), model, "fit")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+        count.fill_(8)
+    callback.on_train_batch_end(L.Trainer(), model, {}, torch.empty(2, 4, 1, 28, 28), 0)
+    kept = 0.1 * 2 / 11
+    assert callback._average_model is not None
+    averaged = callback._average_model.module.state_dict()
+    assert int(averaged.pop("count")) == 8
+    for name, value in averaged.items():
+        torch.testing.assert_close(value, before[name] + 1 - kept)
+    assert callback.state_dict()["steps"] == 2
 
 
 @pytest.mark.parametrize(("decay", "callbacks"), [(0.0, 0), (0.999, 1)])

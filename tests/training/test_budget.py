@@ -41,3 +41,30 @@ def test_validations_are_even_over_the_images(images: int, batch_size: int, vali
 def test_validations_are_even_over_the_time_where_time_is_a_bound() -> None:
     budget = Budget(trainer(max_images=1000, max_minutes=1.0, validations=6), 50, 10)
     assert budget.validation_interval == timedelta(seconds=10)
+
+
+def trips(budget: Budget, batch_size: int, steps: int) -> list[int]:
+    sizes: list[int] = []
+    while sum(sizes) < steps:
+        sizes.append(budget.steps_in_next_trip(sum(sizes) * batch_size))
+    return sizes
+
+
+def test_on_a_gpu_trips_end_at_validations_and_at_the_last_image() -> None:
+    budget = Budget(trainer(max_images=2815, validations=2), 5000, 10, "cuda")  # 282 steps
+    assert trips(budget, 10, 282) == [50, 50, 41, 50, 50, 41]
+    assert budget.validation_interval == 3
+    budget = Budget(trainer(max_images=2400, validations=10_000), 5000, 10, "cuda")
+    assert trips(budget, 10, 240) == [1] * 240
+    assert budget.validation_interval == 1
+
+
+def test_elsewhere_every_step_is_a_trip() -> None:
+    budget = Budget(trainer(max_images=2815, validations=2), 5000, 10)
+    assert trips(budget, 10, 282) == [1] * 282
+    assert budget.validation_interval == 141
+
+
+def test_a_bound_in_time_leaves_trips_whole_and_one_in_images_ends_them() -> None:
+    assert trips(Budget(trainer(max_minutes=1.0), 5000, 10, "cuda"), 10, 150) == [50, 50, 50]
+    assert trips(Budget(trainer(max_minutes=1.0, max_images=1195), 5000, 10, "cuda"), 10, 120) == [50, 50, 20]

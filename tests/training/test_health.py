@@ -46,7 +46,7 @@ class _HalfDone(Budget):
 
 def _health() -> Health:
     (config,) = preflight("train", TrainConfig, []).configs
-    return Health(load(None), _HalfDone(config.trainer, 1000, 10), Console(file=io.StringIO()))
+    return Health(load(None), _HalfDone(config.trainer, 1000, 10), Console(file=io.StringIO()), torch.float32)
 
 
 def test_a_dead_latent_dimension_raises_an_alarm_and_live_ones_do_not() -> None:

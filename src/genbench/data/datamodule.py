@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genbench.data.images import ImageData
 
+WATCHED = 1000  # validation images whose losses are worked out while a model trains
 EVALUATION_BATCH = 500  # images; validation and test sets are divided into batches of this size
 
 
@@ -20,20 +21,28 @@ class Batches:
 
     No image is left out and no batch is short: after k batches exactly k * batch_size images were seen, and a
     stream that starts at that number goes on as if it had never stopped. It is its own iterator: `iter` does
-    not rewind it.
+    not rewind it. Batches come stacked, as many at a time as are asked for.
 
     Lightning saves and restores the position through `state_dict`. It would draw one batch ahead of a stream
     without a length, and save a position one batch too far: so there is a length, which no training reaches.
     """
 
-    def __init__(self, images: Tensor, batch_size: int, seed: int, start: int = 0) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        batch_size: int,
+        seed: int,
+        start: int = 0,
+        stacked: Callable[[int], int] = lambda images_seen: 1,
+    ) -> None:
         """Stream the images.
 
         Args:
-            images: (N, C, H, W) uint8.
+            images: (N, C, H, W) uint8; the batches are made on the device where they are.
             batch_size: images in a batch; may exceed N.
-            seed: of the order, not negative.
+            seed: of the order, not negative; the order is the same on every device.
             start: how many images of the stream were seen before; any number.
+            stacked: how many batches come next, given how many images were seen.
         """
         if len(images) == 0 or batch_size < 1 or start < 0:
             raise ValueError(f"{len(images)} images, batch_size={batch_size}, start={start}")
@@ -41,7 +50,8 @@ class Batches:
         self.batch_size = batch_size
         self.seed = seed
         self.images_seen = start
-        self._order: tuple[int, npt.NDArray[np.int64]] | None = None  # the current epoch and its order
+        self.stacked = stacked
+        self._order: tuple[int, Tensor] | None = None  # the current epoch and its order
 
     def __len__(self) -> int:
         return 2**40
@@ -51,15 +61,19 @@ class Batches:
 
     def __next__(self) -> Tensor:
         indices = []
-        missing = self.batch_size
+        batches = self.stacked(self.images_seen)
+        missing = batches * self.batch_size
         while missing:
             epoch, position = divmod(self.images_seen, len(self.images))
             taken = self._epoch(epoch)[position : position + missing]
             indices.append(taken)
             missing -= len(taken)
             self.images_seen += len(taken)
+        chosen = torch.cat(indices)
         # NumPy gathers in one thread: PyTorch's threads cost more than this copy where the cores are busy.
-        return torch.from_numpy(self.images.numpy()[np.concatenate(indices)])  # (batch_size, C, H, W)
+        cpu = self.images.is_cpu
+        images = torch.from_numpy(self.images.numpy()[chosen.numpy()]) if cpu else self.images[chosen]
+        return images.view(batches, self.batch_size, *images.shape[1:])
 
     def state_dict(self) -> dict[str, int]:
         """The position: how many images the stream has given out."""
@@ -69,9 +83,10 @@ class Batches:
         """Go to a saved position."""
         self.images_seen = state_dict["images_seen"]
 
-    def _epoch(self, epoch: int) -> npt.NDArray[np.int64]:
+    def _epoch(self, epoch: int) -> Tensor:
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, epoch_order(len(self.images), self.seed, epoch)
+            order = torch.from_numpy(epoch_order(len(self.images), self.seed, epoch))
+            self._order = epoch, order.to(self.images.device)
         return self._order[1]
 
 
@@ -99,7 +114,7 @@ class InOrder(Sequence[Tensor]):
 
 
 class ImageDataModule(lightning.LightningDataModule):
-    """Any data set under the protocol. All batches are uint8 on the CPU, without labels."""
+    """Any data set under the protocol. All batches are uint8, without labels, and made on the training's device."""
 
     def __init__(self, load: Callable[[str | None], ImageData], root: str | None, batch_size: int, seed: int) -> None:
         """Describe the data; nothing is read yet.
@@ -115,6 +130,7 @@ class ImageDataModule(lightning.LightningDataModule):
         self.root = root
         self.batch_size = batch_size
         self.seed = seed
+        self.stacked: Callable[[int], int] = lambda images_seen: 1  # training batches that come at once; see Batches
 
     @cached_property
     def data(self) -> ImageData:
@@ -131,11 +147,17 @@ class ImageDataModule(lightning.LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """The training images, endless, from the first."""
-        return Batches(self.data.train.images, self.batch_size, self.seed)
+        images = self.data.train.images.to(self._device)
+        return Batches(images, self.batch_size, self.seed, stacked=self.stacked)
 
     def val_dataloader(self) -> InOrder:
-        """The validation images, once."""
-        return InOrder(self.data.validation.images)
+        """Up to 1,000 of the validation images, spread evenly over them, once: training is watched, not scored."""
+        chosen = torch.linspace(0, len(self.data.validation) - 1, min(WATCHED, len(self.data.validation))).long()
+        return InOrder(self.data.validation.images[chosen].to(self._device))
+
+    @property
+    def _device(self) -> torch.device:
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
     def test_dataloader(self) -> InOrder:
         """The test images, once."""

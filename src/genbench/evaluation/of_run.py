@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import lightning as L
 import torch
 import yaml
 from hydra.utils import get_method
@@ -18,7 +17,7 @@ from genbench.errors import UserError
 from genbench.evaluation.inversion import invert, squared_errors
 from genbench.evaluation.likelihood import active_units, bernoulli_log_likelihood, binarise, importance_sampled_nll
 from genbench.evaluation.scorecard import DRAWS, feature_cache, first, judge_against, make_judge
-from genbench.models.interface import Encoding, Generative
+from genbench.models.interface import Encoding, Model
 from genbench.models.sampling import draw
 from genbench.models.weights import load
 from genbench.reporting.pictures import posterior_means
@@ -81,7 +80,7 @@ class _Draws:
     In bfloat16 where that is native: it moves the scores by less than another draw does.
     """
 
-    def __init__(self, model: L.LightningModule, n: int, number: int) -> None:
+    def __init__(self, model: Model, n: int, number: int) -> None:
         self.model = model
         self.n = n
         self.number = number
@@ -96,7 +95,7 @@ class _Draws:
             yield images
 
 
-def likelihood(run: Run, model: L.LightningModule, data: ImageData, level: EvaluationConfig) -> dict[str, Any] | str:
+def likelihood(run: Run, model: Model, data: ImageData, level: EvaluationConfig) -> dict[str, Any] | str:
     """The evidence lower bound's parts, the importance-sampled NLL and the active units; or why there are none.
 
     The first are of grey test images and bound the expected binarised NLL from above; the NLL is of test images
@@ -124,12 +123,11 @@ def likelihood(run: Run, model: L.LightningModule, data: ImageData, level: Evalu
     }
 
 
-def reconstruction(model: L.LightningModule, data: ImageData) -> dict[str, Any]:
+def reconstruction(model: Model, data: ImageData) -> dict[str, Any]:
     """Mean squared error per pixel, images in [0, 1], of test images as the model can best render them.
 
     By the encoder's mean where there is an encoder, else by a search of the latent space from several starts.
     """
-    assert isinstance(model, Generative)
     images = first(data.test, INVERTED_IMAGES).images.to(model.device).float().div(255.0)
     if isinstance(model, Encoding):
         with torch.no_grad():

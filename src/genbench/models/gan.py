@@ -1,11 +1,12 @@
 """The deep convolutional GAN of the paper (Goodfellow et al. 2014, arXiv:1406.2661; Radford et al. 2016)."""
 
-import lightning as L
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genbench.data.images import ImageShape
+from genbench.models.convolution import Conv2d, ConvTranspose2d
+from genbench.models.interface import Model
 
 
 class Generator(nn.Module):
@@ -19,13 +20,13 @@ class Generator(nn.Module):
             nn.BatchNorm1d(256 * height * width),
             nn.ReLU(),
             nn.Unflatten(1, (256, height, width)),
-            nn.ConvTranspose2d(256, 128, 5, stride=2, padding=2, output_padding=1),  # (B, 128, H/2, W/2)
+            ConvTranspose2d(256, 128, 5, stride=2, padding=2, output_padding=1),  # (B, 128, H/2, W/2)
             nn.BatchNorm2d(128),
             nn.ReLU(),
-            nn.ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),  # (B, 64, H, W)
+            ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),  # (B, 64, H, W)
             nn.BatchNorm2d(64),
             nn.ReLU(),
-            nn.Conv2d(64, shape.channels, 5, padding=2),  # (B, C, H, W)
+            Conv2d(64, shape.channels, 5, padding=2),  # (B, C, H, W)
             nn.Tanh(),
         )
 
@@ -41,10 +42,10 @@ class Discriminator(nn.Module):
     def __init__(self, shape: ImageShape, dropout: float) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(shape.channels, 64, 5, stride=2, padding=2),  # (B, 64, H/2, W/2)
+            Conv2d(shape.channels, 64, 5, stride=2, padding=2),  # (B, 64, H/2, W/2)
             nn.BatchNorm2d(64),
             nn.LeakyReLU(0.2),
-            nn.Conv2d(64, 128, 5, stride=2, padding=2),  # (B, 128, H/4, W/4)
+            Conv2d(64, 128, 5, stride=2, padding=2),  # (B, 128, H/4, W/4)
             nn.BatchNorm2d(128),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
@@ -76,7 +77,7 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
     return F.softplus(-fake_logits.float()).mean()
 
 
-class GAN(L.LightningModule):
+class GAN(Model):
     """Generator and discriminator, each with its own Adam, one step each per batch of real images."""
 
     def __init__(
@@ -91,7 +92,6 @@ class GAN(L.LightningModule):
         label_smoothing: float,
     ) -> None:
         super().__init__()
-        self.automatic_optimization = False
         self.latent_size = latent_size
         self.generator_learning_rate = generator_learning_rate
         self.discriminator_learning_rate = discriminator_learning_rate
@@ -106,13 +106,13 @@ class GAN(L.LightningModule):
         images: Tensor = self.generator(z)
         return images.float().add(1.0).div(2.0)
 
-    def training_step(self, batch: Tensor, batch_index: int) -> dict[str, Tensor]:
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step of both networks on bytes (B, C, H, W); returns both losses, mean D(x) and mean D(G(z)).
 
         As in the paper's code, both losses see the same generated images and the same discriminator: neither
         network's step waits for the other's.
         """
-        optimizers = self.optimizers()
+        optimizers = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizers, list)
         generator_optimizer, discriminator_optimizer = optimizers
         real = _to_signed(batch)
@@ -155,7 +155,9 @@ class GAN(L.LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Two Adams: the generator's and the discriminator's."""
         return [
-            torch.optim.Adam(network.parameters(), learning_rate, self.betas, fused=True)
+            torch.optim.Adam(
+                network.parameters(), learning_rate, self.betas, fused=True, capturable=self.device.type == "cuda"
+            )
             for network, learning_rate in (
                 (self.generator, self.generator_learning_rate),
                 (self.discriminator, self.discriminator_learning_rate),

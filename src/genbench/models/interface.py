@@ -1,29 +1,47 @@
 """What the rest of genbench needs of a model. A new one is one file here and one in conf/model/.
 
-A model is a LightningModule whose constructor takes the images' shape and then the keys of its YAML:
+The class's constructor takes the images' shape and then the keys of its YAML:
 
-    class Mine(L.LightningModule):
+    class Mine(Model):
         def __init__(self, shape: ImageShape, *, latent_size: int, ...) -> None
 
-Its training_step gets unsigned bytes (B, C, H, W) and returns a dict of scalar tensors: what is plotted (with key
-"loss" under automatic optimization). Its networks are its direct submodules: their names and parameter counts are
-reported.
+Its networks are its direct submodules: their names and parameter counts are reported.
 """
 
 from typing import Protocol, runtime_checkable
 
+import lightning as L
+import torch
 from torch import Tensor
 
 
-@runtime_checkable
-class Generative(Protocol):
-    """A model that draws images from latent vectors z ~ N(0, I)."""
+class Model(L.LightningModule):
+    """A model that learns images and draws new ones from latent vectors z ~ N(0, I)."""
 
     latent_size: int
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
     def generate(self, z: Tensor) -> Tensor:
         """Images (N, C, H, W) in [0, 1] from latent vectors (N, latent_size)."""
-        ...
+        raise NotImplementedError
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One whole optimisation step on bytes (B, C, H, W); returns scalars to plot, detached.
+
+        It never waits for the device (no float(), no branch on a value), so that a GPU can record and replay it.
+        """
+        raise NotImplementedError
+
+    def training_step(self, batches: Tensor, index: int) -> dict[str, Tensor]:
+        """Steps on bytes (K, B, C, H, W), one batch after another; returns the means of what they return."""
+        outputs = []
+        for batch in batches:
+            outputs.append(self.step(batch))
+            torch.clear_autocast_cache()  # it holds the weights of before the step
+        return {name: torch.stack([values[name] for values in outputs]).mean(0) for name in outputs[0]}
 
 
 @runtime_checkable

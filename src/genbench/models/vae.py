@@ -1,11 +1,12 @@
 """The convolutional variational autoencoder of the paper (Kingma & Welling 2014, arXiv:1312.6114)."""
 
-import lightning as L
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genbench.data.images import ImageShape
+from genbench.models.convolution import Conv2d, ConvTranspose2d
+from genbench.models.interface import Model
 
 
 class Encoder(nn.Module):
@@ -18,9 +19,9 @@ class Encoder(nn.Module):
     def __init__(self, shape: ImageShape, latent_size: int, leak: float) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(shape.channels, 32, 3, stride=2, padding=1),  # (B, 32, H/2, W/2)
+            Conv2d(shape.channels, 32, 3, stride=2, padding=1),  # (B, 32, H/2, W/2)
             nn.ReLU(),
-            nn.Conv2d(32, 64, 3, stride=2, padding=1),  # (B, 64, H/4, W/4)
+            Conv2d(32, 64, 3, stride=2, padding=1),  # (B, 64, H/4, W/4)
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(64 * (shape.height // 4) * (shape.width // 4), 16),
@@ -45,11 +46,11 @@ class Decoder(nn.Module):
             nn.Linear(latent_size, 64 * height * width),
             nn.ReLU(),
             nn.Unflatten(1, (64, height, width)),
-            nn.ConvTranspose2d(64, 64, 3, stride=2, padding=1, output_padding=1),  # (B, 64, H/2, W/2)
+            ConvTranspose2d(64, 64, 3, stride=2, padding=1, output_padding=1),  # (B, 64, H/2, W/2)
             nn.ReLU(),
-            nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1),  # (B, 32, H, W)
+            ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1),  # (B, 32, H, W)
             nn.ReLU(),
-            nn.ConvTranspose2d(32, shape.channels, 3, padding=1),  # (B, C, H, W)
+            ConvTranspose2d(32, shape.channels, 3, padding=1),  # (B, C, H, W)
         )
 
     def forward(self, z: Tensor) -> Tensor:
@@ -85,7 +86,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance)
 
 
-class VAE(L.LightningModule):
+class VAE(Model):
     """Encoder and decoder, trained on the evidence lower bound by one Adam."""
 
     def __init__(
@@ -121,16 +122,17 @@ class VAE(L.LightningModule):
         """Images (B, C, H, W) in [0, 1]: the pixels' probabilities for latent vectors (B, latent_size)."""
         return self.decode(z).float().sigmoid()
 
-    def training_step(self, batch: Tensor, batch_index: int) -> dict[str, Tensor]:
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step on bytes (B, C, H, W); returns the negative evidence lower bound and its parts."""
-        reconstruction, kl = self._elbo_parts(batch, generator=None)
-        kl_total = kl.sum(1).mean()
-        reconstruction_mean = reconstruction.mean()
-        return {
-            "loss": reconstruction_mean + self.kl_weight * kl_total,
-            "reconstruction": reconstruction_mean.detach(),
-            "kl": kl_total.detach(),
-        }
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        reconstruction_of_each, kl_of_each = self._elbo_parts(batch, generator=None)
+        reconstruction, kl = reconstruction_of_each.mean(), kl_of_each.sum(1).mean()
+        loss = reconstruction + self.kl_weight * kl
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        return {"loss": loss.detach(), "reconstruction": reconstruction.detach(), "kl": kl.detach()}
 
     def validation_step(self, batch: Tensor, batch_index: int) -> None:
         """The training loss and its parts on validation images."""
@@ -142,7 +144,8 @@ class VAE(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One Adam for both networks."""
-        return torch.optim.Adam(self.parameters(), self.learning_rate, self.betas, fused=True)
+        capturable = self.device.type == "cuda"
+        return torch.optim.Adam(self.parameters(), self.learning_rate, self.betas, fused=True, capturable=capturable)
 
     def _elbo_parts(self, batch: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         images = batch.float().div(255.0)  # (B, C, H, W) in [0, 1]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -15,10 +14,10 @@ from safetensors.torch import save_file
 from genbench import __version__
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
-from genbench.models.interface import Generative
+from genbench.models.interface import Model
 
 
-def build(model: Mapping[str, Any], shape: ImageShape) -> L.LightningModule:
+def build(model: Mapping[str, Any], shape: ImageShape) -> Model:
     """The model that a conf/model/*.yaml describes, for images of one shape, freshly initialised.
 
     Args:
@@ -35,11 +34,11 @@ def build(model: Mapping[str, Any], shape: ImageShape) -> L.LightningModule:
         if not isinstance(cause, TypeError | ValueError | ImportError | AttributeError):
             raise
         raise UserError(f"model {model.get('_target_')}: {str(cause).strip().splitlines()[0]}") from error
-    assert isinstance(built, L.LightningModule) and isinstance(built, Generative), f"{type(built)}: see interface.py"
+    assert isinstance(built, Model), f"{type(built)}: see interface.py"
     return built
 
 
-def save(network: L.LightningModule, model: Mapping[str, Any], shape: ImageShape, path: Path) -> None:
+def save(network: Model, model: Mapping[str, Any], shape: ImageShape, path: Path) -> None:
     """Write a model's state and, as metadata, all that `load` needs to build it."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     about = {"version": __version__, "model": dict(model), "shape": shape}
@@ -47,7 +46,7 @@ def save(network: L.LightningModule, model: Mapping[str, Any], shape: ImageShape
     save_file(state, path, {"genbench": json.dumps(about)})
 
 
-def load(path: Path) -> tuple[L.LightningModule, ImageShape]:
+def load(path: Path) -> tuple[Model, ImageShape]:
     """The model in a weights.safetensors, on the CPU and in evaluation mode, and its images' shape.
 
     Raises:
@@ -66,7 +65,7 @@ def load(path: Path) -> tuple[L.LightningModule, ImageShape]:
     return network.eval(), shape
 
 
-def parameters(model: L.LightningModule) -> dict[str, int]:
+def parameters(model: Model) -> dict[str, int]:
     """Trainable parameters of each network, by its name in the model."""
     counts = {
         name: sum(p.numel() for p in child.parameters() if p.requires_grad) for name, child in model.named_children()

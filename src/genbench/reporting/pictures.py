@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import lightning as L
 import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,12 +12,12 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from genbench.data.images import ImageData
-from genbench.models.interface import Encoding
+from genbench.models.interface import Encoding, Model
 from genbench.models.sampling import decode, draw
 from genbench.runs import Run
 
 
-def draw_all(run: Run, model: L.LightningModule, data: ImageData) -> None:
+def draw_all(run: Run, model: Model, data: ImageData) -> None:
     """All pictures of a finished run into its directory."""
     pictures = {"samples.png": grid(draw(model, 64, seed=0), 8)}
     if isinstance(model, Encoding):
@@ -40,7 +39,7 @@ def grid(images: Tensor, columns: int) -> Image.Image:
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
 
 
-def reconstructions(model: L.LightningModule, images: Tensor, columns: int = 16) -> Image.Image:
+def reconstructions(model: Model, images: Tensor, columns: int = 16) -> Image.Image:
     """Images (N, C, H, W) uint8 and below each its reconstruction from the posterior's mean."""
     restored = decode(model, posterior_means(model, images))
     rows = [
@@ -50,20 +49,20 @@ def reconstructions(model: L.LightningModule, images: Tensor, columns: int = 16)
     return grid(torch.cat(rows), columns)
 
 
-def latent_grid(model: L.LightningModule, side: int = 20) -> Image.Image:
+def latent_grid(model: Model, side: int = 20) -> Image.Image:
     """The decoder over a plane of normal quantiles (Kingma & Welling 2014, appendix A; the paper's figures 4 and 7).
 
     Latent dimensions beyond the first two are held at 0. The first grows to the right, the second upwards.
     """
     quantiles = torch.special.ndtri(torch.linspace(0.5 / side, 1.0 - 0.5 / side, side))
-    z = torch.zeros(side * side, int(model.latent_size))  # type: ignore[arg-type]
+    z = torch.zeros(side * side, model.latent_size)
     z[:, 0] = quantiles.repeat(side)
     if z.shape[1] > 1:
         z[:, 1] = quantiles.flip(0).repeat_interleave(side)
     return grid(decode(model, z), side)
 
 
-def latent_scatter(model: L.LightningModule, images: Tensor, labels: Tensor | None, classes: Sequence[str]) -> Figure:
+def latent_scatter(model: Model, images: Tensor, labels: Tensor | None, classes: Sequence[str]) -> Figure:
     """Posterior means of images (N, C, H, W) uint8 in the first two latent dimensions, coloured by class (figure 5)."""
     means = posterior_means(model, images).numpy()
     second = means[:, 1] if means.shape[1] > 1 else np.zeros(len(means))
@@ -103,7 +102,7 @@ def class_colours(n: int) -> list[tuple[float, ...]]:
 
 
 @torch.no_grad()
-def posterior_means(model: L.LightningModule, images: Tensor) -> Tensor:
+def posterior_means(model: Model, images: Tensor) -> Tensor:
     """Means (N, latent_size) of q(z|x) for images (N, C, H, W) uint8, on the CPU; evaluation mode, float32."""
     assert isinstance(model, Encoding)
     training = model.training

@@ -1,5 +1,6 @@
 """What is printed about runs: the summary of one, and a line for each of a sweep."""
 
+import multiprocessing
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,9 @@ from genbench.runs import Run
 
 
 def stdout() -> Console:
-    """The console; 120 columns wide where there is no terminal."""
-    console = Console()
+    """The console; 120 columns wide where there is no terminal, as for one of several runs side by side."""
+    alone = multiprocessing.current_process().name == "MainProcess"
+    console = Console(force_terminal=None if alone else False)
     if not console.is_terminal:
         console.width = 120
     return console

@@ -1,41 +1,69 @@
 """The exponential moving average of the weights (Polyak & Juditsky 1992; Yazıcı et al. 2019 for GANs)."""
 
-from collections.abc import Callable
+from itertools import chain
+from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
-from torch.optim.swa_utils import PARAM_LIST
-
-
-def moving_average(decay: float) -> Callable[[PARAM_LIST, PARAM_LIST, Tensor | int], None]:
-    """The update for torch's AveragedModel: averaged += (1 - d) (current - averaged), in place.
-
-    The average follows faster at first, d = min(decay, (1 + n) / (10 + n)) after n steps, so that a short training is
-    not judged by its first weights. Integers (BatchNorm counts its batches) are copied.
-    """
-
-    @torch.no_grad()
-    def update(averaged: PARAM_LIST, current: PARAM_LIST, steps: Tensor | int) -> None:
-        n = int(steps)
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, 1.0 - min(decay, (1 + n) / (10 + n)))
-        else:
-            for mean, value in zip(averaged, current, strict=True):
-                mean.copy_(value)
-
-    return update
 
 
 class MovingAverage(WeightAveraging):
-    """Validation, pictures and the finished model use averaged weights; training goes on with its own."""
+    """Validation, pictures and the finished model use averaged weights; training goes on with its own.
 
-    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        """After every step, and not once more at the end of the only epoch."""
-        return step_idx is not None
+    Once a trip through Lightning's loop, after k steps: averaged += (1 - d^k) (current - averaged).
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__()
+        self._decay = decay
+        self._steps = 0  # counted here: Lightning counts a step for each optimizer, and waits for the device
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
+    ) -> None:
+        """Move the average, integers (BatchNorm counts its batches) excepted: they are copied."""
+        assert self._average_model is not None
+        averaged = self._average_model.module
+        pairs = list(
+            zip(
+                chain(averaged.parameters(), averaged.buffers()),
+                chain(pl_module.parameters(), pl_module.buffers()),
+                strict=True,
+            )
+        )
+        moved = [pair for pair in pairs if pair[0].is_floating_point()]
+        kept = share_kept(self._decay, self._steps, len(batch))
+        torch._foreach_lerp_([mean for mean, _ in moved], [value for _, value in moved], 1.0 - kept)
+        for mean, value in pairs:
+            if not mean.is_floating_point():
+                mean.copy_(value)
+        self._steps += len(batch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps besides the averages."""
+        return {**super().state_dict(), "steps": self._steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue the count of a checkpoint."""
+        super().load_state_dict(state_dict)
+        self._steps = state_dict["steps"]
+
+
+def share_kept(decay: float, steps: int, more: int) -> float:
+    """What is left of an average after some steps when more were taken: the product of each one's decay.
+
+    The average follows faster at first, with d = min(decay, (1 + n) / (10 + n)) after n steps, so that a short
+    training is not judged by its first weights.
+    """
+    kept = 1.0
+    for n in range(steps, steps + more):
+        kept *= min(decay, (1 + n) / (10 + n))
+    return kept
 
 
 def averaging(decay: float) -> list[L.Callback]:
     """The callback, or none if the decay is 0."""
-    return [MovingAverage(multi_avg_fn=moving_average(decay))] if decay else []
+    return [MovingAverage(decay)] if decay else []

@@ -9,18 +9,21 @@ from rich.console import Console
 from genbench.config import TrainConfig
 from genbench.data.datamodule import ImageDataModule
 from genbench.device import Device
-from genbench.models.interface import Encoding
+from genbench.evaluation.extractors import FeatureSpaces
+from genbench.models.interface import Encoding, Model
 from genbench.models.weights import parameters
 from genbench.reporting.tables import duration
 from genbench.runs import Run
 from genbench.training.averaging import averaging
 from genbench.training.budget import Budget
 from genbench.training.checkpoints import Checkpoints
-from genbench.training.cost import Cost, peak_memory_bytes
+from genbench.training.cost import peak_memory_bytes
 from genbench.training.health import Health
 from genbench.training.metrics import Metrics
 from genbench.training.pictures import Pictures
 from genbench.training.progress import ProgressBar
+from genbench.training.quality import Quality
+from genbench.training.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Outcome:
 
     images_seen: int
     train_seconds: float  # wall clock, validation and pictures included
+    validation_seconds: float  # of these
     images_per_second: float
     training_flops_per_image: float | None
     peak_memory_bytes: int
@@ -37,23 +41,27 @@ class Outcome:
 
 
 def fit(
-    model: L.LightningModule,
+    model: Model,
     data: ImageDataModule,
     config: TrainConfig,
     device: Device,
     run: Run,
     console: Console,
+    spaces: FeatureSpaces | None = None,
 ) -> Outcome:
     """Train until the budget is used up, writing metrics, checkpoints and dashboards into the run directory.
+
+    With feature spaces the samples are scored at every validation.
 
     Raises:
         KeyboardInterrupt: Ctrl-C or SIGTERM, after the step in progress and a checkpoint.
     """
     writer = instantiate(config.logger, log_dir=str(run.path)) if config.logger["_target_"] else None
-    cost = Cost()
-    budget = Budget(config.trainer, len(data.data.train), config.data.batch_size)
+    steps = Steps(console)
+    budget = Budget(config.trainer, len(data.data.train), config.data.batch_size, device.accelerator)
+    data.stacked = budget.steps_in_next_trip
     metrics = Metrics(run, budget, config.trainer.log_every_images, writer)
-    health = Health(data.data, budget, console)
+    health = Health(data.data, budget, console, device.dtype)
     trainer = L.Trainer(
         accelerator=device.accelerator,
         devices=1,
@@ -63,14 +71,15 @@ def fit(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         callbacks=[
+            steps,
             budget,
-            cost,
             metrics,
             health,
+            *([Quality(data.data, spaces, health)] if spaces is not None else []),
             *([Pictures(data.data, budget, writer)] if writer is not None else []),
-            ProgressBar(console, budget, _facts(model, data, device, run, budget)),
+            ProgressBar(console, budget, run.path.name, _facts(model, data, device, run, budget)),
             *averaging(config.trainer.ema_decay),  # after the pictures: they are drawn by the averaged weights
-            Checkpoints(run),
+            Checkpoints(run, budget),
         ],
         logger=False,
         enable_checkpointing=False,
@@ -85,15 +94,16 @@ def fit(
     return Outcome(
         images_seen=budget.images_seen,
         train_seconds=budget.train_seconds,
+        validation_seconds=budget.validation_seconds,
         images_per_second=budget.images_seen / budget.train_seconds,
-        training_flops_per_image=cost.flops_per_image,
+        training_flops_per_image=steps.flops_per_image,
         peak_memory_bytes=peak_memory_bytes(device.accelerator),
         train=metrics.latest,
         alarms=health.alarms,
     )
 
 
-def _facts(model: L.LightningModule, data: ImageDataModule, device: Device, run: Run, budget: Budget) -> dict[str, str]:
+def _facts(model: Model, data: ImageDataModule, device: Device, run: Run, budget: Budget) -> dict[str, str]:
     """What a person wants to know before the training starts."""
     images = data.data
     bounds = []
@@ -112,7 +122,7 @@ def _facts(model: L.LightningModule, data: ImageDataModule, device: Device, run:
     }
 
 
-def test_losses(model: L.LightningModule, data: ImageDataModule, device: Device) -> dict[str, float | list[float]]:
+def test_losses(model: Model, data: ImageDataModule, device: Device) -> dict[str, float | list[float]]:
     """The evidence lower bound's parts on the test images, in nats per image; empty for a model without encoder.
 
     In float32, whatever the training's precision.

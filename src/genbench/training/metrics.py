@@ -32,6 +32,7 @@ class Metrics(L.Callback):
         self._every = every_images
         self._writer = writer
         self._rows: list[Scalars] = []
+        self._times: list[tuple[int, float]] = []
         self._sums: dict[str, Tensor] = {}
         self._steps = 0
         self._window_start = (0, 0.0)  # images and seconds at which the window began
@@ -39,17 +40,19 @@ class Metrics(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
     ) -> None:
-        """Add one step; close the window when enough images were seen."""
+        """Add the means of some steps; close the window when enough images were seen."""
+        steps, batch_size = batch.shape[:2]
         for name, value in outputs.items():
-            self._sums[name] = self._sums[name] + value.detach() if name in self._sums else value.detach().clone()
-        self._steps += 1
-        if self._budget.images_seen // self._every > (self._budget.images_seen - len(batch)) // self._every:
+            self._sums[name] = self._sums.get(name, 0) + value * steps
+        self._steps += steps
+        if self._budget.images_seen // self._every > (self._budget.images_seen - steps * batch_size) // self._every:
             self.close_window()
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """A row of validation results, and the file as far as it goes."""
-        values = {name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith("validation/")}
-        self._add(values)
+        names = ("validation/", "fast/")
+        self._add({name: float(v) for name, v in trainer.callback_metrics.items() if name.startswith(names)})
+        self._times.append((self._budget.images_seen, self._budget.seconds))
         self.write()
 
     def close_window(self) -> None:
@@ -70,7 +73,10 @@ class Metrics(L.Callback):
         self._sums, self._steps = {}, 0
 
     def write(self) -> None:
-        """Write metrics.csv: `images` and a column a metric, empty where a row has none."""
+        """Write metrics.csv: `images` and a column a metric, empty where a row has none.
+
+        Seconds, which no two trainings have in common, stand in timing.csv, a row a validation.
+        """
         columns = list(dict.fromkeys(name for row in self._rows for name in row))
         with (
             self._run.whole("metrics.csv") as temporary,
@@ -79,14 +85,17 @@ class Metrics(L.Callback):
             rows = csv.DictWriter(file, ["images", *(name for name in columns if name != "images")])
             rows.writeheader()
             rows.writerows(self._rows)
+        with self._run.whole("timing.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("images", "seconds"), *self._times])
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"rows": self._rows, "sums": self._sums, "steps": self._steps}
+        return {"rows": self._rows, "times": self._times, "sums": self._sums, "steps": self._steps}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue the rows of a checkpoint."""
-        self._rows, self._sums, self._steps = state_dict["rows"], state_dict["sums"], state_dict["steps"]
+        self._rows, self._times = state_dict["rows"], state_dict["times"]
+        self._sums, self._steps = state_dict["sums"], state_dict["steps"]
 
     def _add(self, values: Scalars) -> None:
         images = self._budget.images_seen

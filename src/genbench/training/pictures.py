@@ -5,7 +5,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from genbench.data.images import ImageData
-from genbench.models.interface import Encoding, Generative
+from genbench.models.interface import Encoding, Model
 from genbench.models.sampling import decode
 from genbench.reporting.pictures import grid, latent_scatter
 from genbench.training.budget import Budget
@@ -22,7 +22,7 @@ class Pictures(L.Callback):
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw and log."""
-        assert isinstance(pl_module, Generative)
+        assert isinstance(pl_module, Model)
         z = torch.randn(64, pl_module.latent_size, generator=torch.Generator().manual_seed(0))
         add_picture(self._writer, "samples", grid(decode(pl_module, z), 8), self._budget.images_seen)
         if isinstance(pl_module, Encoding):

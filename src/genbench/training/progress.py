@@ -19,9 +19,10 @@ BAR_SECONDS = 0.25
 class ProgressBar(L.Callback):
     """First a table of what is about to happen, then one bar, or lines where the output is not a terminal."""
 
-    def __init__(self, console: Console, budget: Budget, facts: dict[str, str]) -> None:
+    def __init__(self, console: Console, budget: Budget, name: str, facts: dict[str, str]) -> None:
         self._console = console
         self._budget = budget
+        self._name = name
         self._facts = facts
         self._bar: Progress | None = None
         self._task = TaskID(0)
@@ -50,7 +51,7 @@ class ProgressBar(L.Callback):
             self._bar.update(self._task, completed=self._budget.fraction, status=text)
             self._next = now + BAR_SECONDS
         else:
-            self._console.print(f"{self._budget.fraction:4.0%}  {text}", soft_wrap=True)
+            self._console.print(f"{self._name} {self._budget.fraction:4.0%}  {text}", soft_wrap=True)
             self._next = now + LINE_SECONDS
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -1,0 +1,93 @@
+"""How the model's steps are taken: counted once, and on CUDA replayed from one graph."""
+
+import logging
+from typing import Any
+
+import lightning as L
+import torch
+from rich.console import Console
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from genbench.models.interface import Model
+
+log = logging.getLogger(__name__)
+
+STEPS_PER_TRIP = {"cuda": 50}  # through Lightning's loop; elsewhere 1, for there the loop costs little beside a step
+EAGER_STEPS = 3  # before a capture, as PyTorch asks: what is made at first use, such as Adam's moments, is there then
+
+
+class Steps(L.Callback):
+    """Stands before the model's `step` while it trains.
+
+    The first step is counted. On a GPU the fourth is captured, and from then on replayed: the captured kernels and
+    nothing else, without Python and without launches one by one. A replay leaves weights, moments, BatchNorm's
+    statistics and the random state as the step would have. Batches of another shape are launched as usual.
+
+    Attributes:
+        flops_per_image: floating point operations of one step by PyTorch's own counter, over its images.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.flops_per_image: float | None = None
+        self._console = console
+        self._taken = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._stream: Any = None
+        self._batch = torch.empty(0)  # what the graph reads
+        self._names: list[str] = []
+        self._values = torch.empty(0)  # what the graph writes, by name
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Take the model's place."""
+        assert isinstance(pl_module, Model)
+        self._step = pl_module.step
+        pl_module.step = self.step  # type: ignore[method-assign]
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Give it back, with the graph's memory."""
+        del pl_module.step, self._step
+        self._graph = None
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        """One step on bytes (B, C, H, W): what the model's own step returns."""
+        self._taken += 1
+        if self._taken == 1:
+            with FlopCounterMode(display=False) as counter:
+                outputs = self._eager(batch)
+            self.flops_per_image = counter.get_total_flops() / len(batch)
+            return outputs
+        if batch.is_cuda and self._taken == EAGER_STEPS + 1:
+            self._capture(batch)
+        if self._graph is None or batch.shape != self._batch.shape:
+            return self._eager(batch)
+        self._batch.copy_(batch)
+        self._graph.replay()
+        return dict(zip(self._names, self._values.clone().unbind(), strict=True))
+
+    def _eager(self, batch: Tensor) -> dict[str, Tensor]:
+        if not batch.is_cuda or self._taken > EAGER_STEPS:
+            return self._step(batch)
+        # Autograd ties gradients to the stream of their first use, and the default stream cannot be captured.
+        self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            outputs = self._step(batch)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return outputs
+
+    def _capture(self, batch: Tensor) -> None:
+        """Record one step without taking it; if that fails, say so and go on without a graph."""
+        self._batch = batch.clone()
+        graph = torch.cuda.CUDAGraph()
+        torch.clear_autocast_cache()  # else weights as they were cast before would be read for ever
+        try:
+            with torch.cuda.graph(graph, stream=self._stream):
+                outputs = self._step(self._batch)
+                self._names, self._values = list(outputs), torch.stack([value.float() for value in outputs.values()])
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0]
+            self._console.print(f"no CUDA graph ({reason}): every kernel is launched by itself", soft_wrap=True)
+            log.warning("the CUDA graph could not be captured, training goes on without: %s", error)
+        else:
+            self._graph = graph

@@ -1,0 +1,100 @@
+"""Many steps for each trip through Lightning's loop, and replayed ones, come to the same as one by one."""
+
+import io
+from collections.abc import Callable
+
+import lightning as L
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from genbench.data.datamodule import Batches
+from genbench.models.interface import Model
+from genbench.training.steps import EAGER_STEPS, Steps
+from tests.models.test_gan import gan
+from tests.models.test_vae import vae
+
+IMAGES = torch.randint(0, 256, (64, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+
+def train(model: Model, trips: int, steps: int, *, device: str = "cpu", precision: str = "32-true") -> Steps:
+    """Train on batches of 8 images, so many steps a trip."""
+    torch.manual_seed(1)
+    callback = Steps(Console(file=io.StringIO()))
+    trainer = L.Trainer(
+        accelerator=device,
+        devices=1,
+        precision=precision,  # type: ignore[arg-type]
+        max_epochs=1,
+        limit_train_batches=trips,
+        callbacks=[callback],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    images = IMAGES.to(trainer.strategy.root_device)
+    trainer.fit(model, Batches(images, 8, seed=0, stacked=lambda seen: steps))
+    return callback
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers|.*val_dataloader|.*validation_step")
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("build", [gan, vae])
+def test_steps_in_one_trip_equal_steps_one_by_one(build: Callable[[], Model], precision: str) -> None:
+    one_by_one, in_trips = build(), build()
+    train(one_by_one, trips=6, steps=1, precision=precision)
+    train(in_trips, trips=2, steps=3, precision=precision)
+    for name, value in one_by_one.state_dict().items():
+        torch.testing.assert_close(in_trips.state_dict()[name], value, rtol=0, atol=0, msg=name)
+
+
+class _Line(Model):
+    """One linear layer whose step is known by heart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Linear(784, 10)
+
+    def step(self, batch: Tensor) -> dict[str, Tensor]:
+        return {"loss": self.line(batch.flatten(1).float()).detach().mean()}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not have many workers|.*val_dataloader|.*validation_step")
+def test_flops_are_counted_per_image_and_the_model_gets_its_step_back() -> None:
+    model = _Line()
+    callback = train(model, trips=2, steps=2)
+    assert callback.flops_per_image == 2 * 784 * 10
+    assert "step" not in vars(model)
+
+
+@cuda
+@pytest.mark.parametrize("build", [gan, vae])
+def test_replayed_steps_equal_launched_ones(build: Callable[[], Model]) -> None:
+    steps = EAGER_STEPS + 5
+    launched, replayed = build(), build()
+    train(launched, trips=1, steps=EAGER_STEPS, device="cuda")
+    train(replayed, trips=1, steps=steps, device="cuda")
+    moved = [not torch.equal(a, b) for a, b in zip(launched.parameters(), replayed.parameters(), strict=True)]
+    assert all(moved)
+    again = build()
+    train(again, trips=steps, steps=1, device="cuda")
+    for name, value in replayed.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+@cuda
+def test_a_step_that_cannot_be_captured_goes_on_without_a_graph() -> None:
+    class Waiting(_Line):
+        def step(self, batch: Tensor) -> dict[str, Tensor]:
+            outputs = super().step(batch)
+            return outputs if float(outputs["loss"]) < torch.inf else {}
+
+    callback = train(Waiting(), trips=1, steps=EAGER_STEPS + 3, device="cuda")
+    assert "no CUDA graph" in callback._console.file.getvalue()  # type: ignore[attr-defined]
