@@ -41,7 +41,7 @@ def report(config: ReportConfig) -> None:
     records = read_records(Path(config.runs))
     ranked = rankings(records, Path(config.calibration))
 
-    # Heavy modules are imported once there is something to report on.
+    # Heavier modules are imported once there is something to report on.
     from genbench.reporting.page import assemble, write
 
     content = assemble(records, ranked, config)

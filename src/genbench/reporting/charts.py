@@ -11,8 +11,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from genbench.evaluation.calibration import REAL
-from genbench.reporting.duels import LABELS, SPACES, number
+from genbench.reporting.duels import LABELS, REAL, SPACES, number
 from genbench.reporting.inputs import Contender, Ranking, Record
 
 POINTS = 40  # of a curve

@@ -8,7 +8,6 @@ from shlex import quote
 from typing import Any, Literal
 
 from genbench.config import TrainConfig
-from genbench.evaluation.calibration import MEMORISATION, REAL, WORSE
 from genbench.reporting.inputs import Contender, Ranking
 from genbench.reporting.tables import duration
 from genbench.reporting.verdicts import Question, Verdict, fewest_seeds, verdicts
@@ -29,40 +28,46 @@ TOPICS = {
     "fidelity": Topic("Better single images?", ("precision", "density", "ambiguous_share")),
     "diversity": Topic("More varied images?", ("recall", "coverage")),
     "classes": Topic("All classes, in the right shares?", ("class_kl", "classes_hit")),
-    "memorisation": Topic("Copies its training images less?", MEMORISATION),
+    "memorisation": Topic("Copies its training images less?", ("auth_pct", "near_duplicates", "fcd_train_gap")),
 }
-LABELS = {
-    "fcd": "Fréchet distance",
-    "kcd": "kernel distance",
-    "precision": "precision",
-    "recall": "recall",
-    "density": "density",
-    "coverage": "coverage",
-    "auth_pct": "authentic share",
-    "near_duplicates": "near-duplicate share",
-    "fcd_train_gap": "distance to train minus to test",
-    "c2st_linear": "told apart (linear)",
-    "c2st_1nn": "told apart (1-NN)",
-    "class_kl": "class divergence",
-    "classes_hit": "classes drawn",
-    "ambiguous_share": "ambiguous share",
+
+
+@dataclass(frozen=True)
+class About:
+    """What a reader needs to know of a score."""
+
+    label: str
+    meaning: str
+    lower_is_better: bool
+
+
+SCORES = {
+    "fcd": About("Fréchet distance", "distance between the features of samples and of real images", True),
+    "kcd": About("kernel distance", "the same by another measure; 0 is perfect", True),
+    "precision": About("precision", "share of samples that lie among the real images", False),
+    "recall": About("recall", "share of real images that lie among the samples", False),
+    "density": About("density", "how deep among the real images the samples lie; 1 is perfect", False),
+    "coverage": About("coverage", "share of real images with a sample close by", False),
+    "auth_pct": About(
+        "authentic share",
+        "share of samples that are no closer to a training image than training images are to each other",
+        False,
+    ),
+    "near_duplicates": About("near-duplicate share", "share of samples that are nearly a training image", True),
+    "fcd_train_gap": About(
+        "distance to train minus to test", "negative if samples are closer to the training than to unseen images", False
+    ),
+    "c2st_linear": About(
+        "told apart (linear)", "how often a linear classifier tells samples from real images; 0.5 is perfect", True
+    ),
+    "c2st_1nn": About("told apart (1-NN)", "the same by the nearest neighbour", True),
+    "class_kl": About("class divergence", "how far the shares of the classes are from the real ones", True),
+    "classes_hit": About("classes drawn", "how many of the classes are drawn at all", False),
+    "ambiguous_share": About("ambiguous share", "share of samples that the classifier is not sure of", True),
 }
-MEANINGS = {
-    "fcd": "distance between the features of samples and of real images; lower is better",
-    "kcd": "the same by another measure; 0 is perfect",
-    "precision": "share of samples that lie among the real images",
-    "recall": "share of real images that lie among the samples",
-    "density": "how deep among the real images the samples lie; 1 is perfect",
-    "coverage": "share of real images with a sample close by; higher is better",
-    "auth_pct": "share of samples that are no closer to a training image than training images are to each other",
-    "near_duplicates": "share of samples that are nearly a training image",
-    "fcd_train_gap": "negative if the samples are closer to the training images than to unseen ones",
-    "c2st_linear": "how often a linear classifier tells samples from real images; 0.5 is a perfect forgery",
-    "c2st_1nn": "the same by the nearest neighbour",
-    "class_kl": "how far the shares of the classes are from the real ones; 0 is perfect",
-    "classes_hit": "how many of the classes are drawn at all",
-    "ambiguous_share": "share of samples that the classifier is not sure of",
-}
+LABELS = {score: about.label for score, about in SCORES.items()}
+# The calibration's row of real images, by which the others are judged.
+REAL = "real train vs test"
 
 
 @dataclass(frozen=True)
@@ -155,12 +160,12 @@ def _duel(ranking: Ranking, first: Contender, second: Contender, votes: Sequence
         questions.append(
             Question(
                 score,
-                WORSE[score] > 0,
+                SCORES[score].lower_is_better,
                 {space: a for space, (a, _) in values.items()},
                 {space: b for space, (_, b) in values.items()},
                 real["mean"],
                 float(real["sd"] or 0.0),
-                capped=score in MEMORISATION,
+                capped=score in TOPICS["memorisation"].scores,
             )
         )
     found = tuple(verdicts(questions, pairs))

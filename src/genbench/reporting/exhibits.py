@@ -1,13 +1,8 @@
 """The report's pictures: chosen by seed, drawn anew from the weights, in files at their own size."""
 
 import io
-import json
 import math
-from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import lightning as L
 import torch
@@ -23,70 +18,18 @@ from genbench.errors import UserError
 from genbench.evaluation.classes import class_histogram
 from genbench.evaluation.extractors import FeatureSpace, load_spaces
 from genbench.models.interface import Encoding, Generative
-from genbench.models.sampling import decode, draw
+from genbench.models.sampling import BLOCK as DRAWN_AT_ONCE
+from genbench.models.sampling import decode
 from genbench.models.weights import load
 from genbench.reporting.duels import main_contenders
+from genbench.reporting.galleries import COUNTED, Exhibit, Explorer, Gallery, Picture
 from genbench.reporting.inputs import Contender, Ranking, Record
 
 MOST = 6  # contenders of a data set whose pictures are shown
 REACH = 3.0  # the plane runs from -3 to 3 in both dimensions
 FRAMES = 25  # of a walk between two latents
 PIXELS = 640  # a sprite's greatest height and width
-COUNTED = 1000  # samples whose classes are counted
 BLOCK = 2500  # training images that are compared at once
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image file and what is to be seen on it."""
-
-    name: str
-    png: bytes
-    text: str
-    width: int
-    height: int
-
-    @property
-    def uri(self) -> str:
-        """The file as text, for a page of a single file."""
-        return "data:image/png;base64," + b64encode(self.png).decode()
-
-
-@dataclass(frozen=True)
-class Explorer:
-    """Decoded images in one sprite: over a plane, or along a walk between two latents."""
-
-    kind: Literal["plane", "walk"]
-    sprite: Picture
-    columns: int
-    rows: int
-    frames: int  # in the sprite
-    side: tuple[int, int]  # width and height of one image
-    reach: float
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """What is shown of one contender."""
-
-    contender: Contender
-    run: Record
-    pictures: tuple[Picture, ...]
-    explorer: Explorer | None
-    class_counts: tuple[int, ...]  # of COUNTED samples; empty if they cannot be counted
-    problems: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """The pictures of one ranking."""
-
-    data: str
-    real: Picture | None
-    classes: tuple[str, ...]
-    real_counts: tuple[float, ...]  # of COUNTED test images
-    exhibits: tuple[Exhibit, ...]
-    problems: tuple[str, ...]
 
 
 def gallery(ranking: Ranking) -> Gallery:
@@ -151,7 +94,7 @@ def _exhibit(
     data_name, name = ranking.title, f"{ranking.name}-{contender.label.replace(' ', '-')}"
     try:
         model, _ = load(run.path / "weights.safetensors")
-        samples = draw(model, 64, seed=0)
+        samples = samples_of(model, 64)
     except (UserError, RuntimeError, AssertionError) as error:
         return Exhibit(contender, run, (), None, (), (f"{run.name}: no pictures ({str(error).splitlines()[0]})",))
     label, seed = contender.label, run.seed
@@ -169,7 +112,7 @@ def _exhibit(
             pictures += _of_run(run.path / f"{kind}.png", f"{name}-{kind.replace('_', '-')}", text)
     counts: tuple[int, ...] = ()
     if classifier is not None:
-        histogram = _histogram(classifier, draw(model, COUNTED, seed=0))
+        histogram = _histogram(classifier, samples_of(model, COUNTED))
         counts = tuple(round(share * COUNTED) for share in histogram.tolist())
     return Exhibit(contender, run, tuple(pictures), _explorer(model, name, label), counts, ())
 
@@ -212,22 +155,35 @@ def _picture(name: str, picture: Image.Image, text: str) -> Picture:
 
 def _explorer(model: L.LightningModule, name: str, label: str) -> Explorer:
     assert isinstance(model, Generative)
-    example = draw(model, 1, seed=0)
+    example = samples_of(model, 1)
     height, width = example.shape[2:]
     if isinstance(model, Encoding) and model.latent_size == 2:
         side = max(5, min(21, PIXELS // max(height, width)))
         places = torch.linspace(-REACH, REACH, side)
         z = torch.stack([places.repeat(side), places.flip(0).repeat_interleave(side)], 1)
-        sprite = make_grid(decode(model, z), nrow=side, padding=0)
+        sprite = make_grid(in_small_blocks(model, z), nrow=side, padding=0)
         text = f"{label} decoded over its latent plane"
         picture = _picture(f"{name}-plane", _image(sprite, grey=example.shape[1] == 1), text)
         return Explorer("plane", picture, side, side, side**2, (width, height), REACH)
     ends = torch.randn(2, model.latent_size, generator=torch.Generator().manual_seed(0))
     z = walk(ends[0], ends[1], FRAMES)
     columns = math.isqrt(FRAMES)
-    sprite = make_grid(decode(model, z), nrow=columns, padding=0)
+    sprite = make_grid(in_small_blocks(model, z), nrow=columns, padding=0)
     picture = _picture(f"{name}-walk", _image(sprite, grey=example.shape[1] == 1), f"{label} between two latents")
     return Explorer("walk", picture, columns, -(-FRAMES // columns), FRAMES, (width, height), 0.0)
+
+
+def samples_of(model: L.LightningModule, n: int) -> Tensor:
+    """The n images (n, C, H, W) uint8 that `sample seed=0` draws, up to the rounding of a smaller block."""
+    assert isinstance(model, Generative)
+    noise = torch.Generator().manual_seed(0)
+    z = torch.cat([torch.randn(DRAWN_AT_ONCE, model.latent_size, generator=noise) for _ in range(0, n, DRAWN_AT_ONCE)])
+    return in_small_blocks(model, z[:n])
+
+
+def in_small_blocks(model: L.LightningModule, z: Tensor) -> Tensor:
+    """The images of latents, a few at a time: 250 at once take 200 MB."""
+    return torch.cat([decode(model, block) for block in torch.split(z, 32)])
 
 
 def walk(start: Tensor, end: Tensor, steps: int) -> Tensor:
@@ -251,27 +207,3 @@ def nearest_in_pixels(images: Tensor, train: Tensor) -> Tensor:
         closer = least < best
         best[closer], chosen[closer] = least[closer], index[closer] + start
     return train[chosen]
-
-
-def explorer_data(explorer: Explorer) -> str:
-    """What the page's script needs to know of an explorer."""
-    return json.dumps(
-        {
-            "kind": explorer.kind,
-            "columns": explorer.columns,
-            "rows": explorer.rows,
-            "width": explorer.side[0],
-            "height": explorer.side[1],
-            "reach": explorer.reach,
-        }
-    )
-
-
-def all_pictures(galleries: Sequence[Gallery]) -> list[Picture]:
-    """Every picture, for the files beside report.md."""
-    found = []
-    for shown in galleries:
-        found += [shown.real] if shown.real is not None else []
-        for exhibit in shown.exhibits:
-            found += exhibit.pictures
-    return found

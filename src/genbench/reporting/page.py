@@ -17,12 +17,11 @@ from markupsafe import Markup
 
 from genbench import __version__
 from genbench.config import ReportConfig, flat
-from genbench.evaluation.calibration import WORSE
 from genbench.reporting import duels as words
 from genbench.reporting.charts import MOST, Chart, cost_charts, equal_budget, learning_charts, score_charts
 from genbench.reporting.claims import Claim, claims
-from genbench.reporting.duels import LABELS, MEANINGS, SPACES, Answer, Duel, duels, main_contenders, number
-from genbench.reporting.exhibits import Gallery, Picture, all_pictures, explorer_data, gallery
+from genbench.reporting.duels import LABELS, SCORES, SPACES, Answer, Duel, duels, main_contenders, number
+from genbench.reporting.galleries import Gallery, all_pictures, explorer_data, galleries
 from genbench.reporting.inputs import Contender, Ranking, Record
 from genbench.reporting.tables import duration
 from genbench.runs import whole_file
@@ -104,7 +103,11 @@ class Content:
 
 def assemble(records: Sequence[Record], ranked: Sequence[Ranking], config: ReportConfig) -> Content:
     """Everything that the report says and shows."""
-    parts = [_part(ranking, [r.data for r in ranked].count(ranking.data) > 1) for ranking in ranked]
+    data_sets = [ranking.data for ranking in ranked]
+    parts = [
+        _part(ranking, shown, data_sets.count(ranking.data) > 1)
+        for ranking, shown in zip(ranked, galleries(ranked), strict=True)
+    ]
     first_of_data: dict[str, Part] = {}
     for part in parts:  # the largest ranking of a data set speaks to the claims
         first_of_data.setdefault(part.ranking.data, part)
@@ -123,7 +126,7 @@ def assemble(records: Sequence[Record], ranked: Sequence[Ranking], config: Repor
     )
 
 
-def _part(ranking: Ranking, several: bool) -> Part:
+def _part(ranking: Ranking, pictures: Gallery, several: bool) -> Part:
     fought = duels(ranking)
     judged = tuple(
         Judged(
@@ -146,7 +149,7 @@ def _part(ranking: Ranking, several: bool) -> Part:
         tuple(words.voting_scores(ranking)),
         tuple(_score_tables(ranking, fought)),
         tuple(score_charts(ranking)),
-        gallery(ranking),
+        pictures,
         tuple(cost_charts(ranking)),
         tuple(equal_budget(ranking)),
         tuple(chart for contender in shown for chart in learning_charts(contender, ranking)),
@@ -168,9 +171,9 @@ def _score_tables(ranking: Ranking, fought: Sequence[Duel]) -> list[ScoreTable]:
     rows: Mapping[str, Any] = ranking.calibration["rows"] if ranking.calibration else {}
     tables = []
     for space in [s for s in SPACES if s in ranking.extractors]:
-        keys = [f"{space}.{score}" for score in WORSE if any(f"{space}.{score}" in r.values for r in _runs(ranking))]
+        keys = [f"{space}.{score}" for score in SCORES if any(f"{space}.{score}" in r.values for r in _runs(ranking))]
         if space == "classifier":
-            keys += [f"class.{score}" for score in WORSE if any(f"class.{score}" in r.values for r in _runs(ranking))]
+            keys += [f"class.{score}" for score in SCORES if any(f"class.{score}" in r.values for r in _runs(ranking))]
         calibration = tuple(
             (name, tuple(_cell(scores[key]["mean"], scores[key]["sd"]) if key in scores else _NONE for key in keys))
             for name, scores in rows.items()
@@ -251,7 +254,7 @@ def write(content: Content, out: Path) -> None:
     )
     environment.filters |= {"number": number, "duration": duration, "md": _markdown, "score": _score_name}
     environment.globals |= {
-        "LABELS": LABELS, "MEANINGS": MEANINGS, "WORSE": WORSE, "MOST": MOST, "explorer_data": explorer_data,
+        "LABELS": LABELS, "SCORES": SCORES, "MOST": MOST, "explorer_data": explorer_data,
     }  # fmt: skip
     source = environment.loader
     assert source is not None
@@ -385,6 +388,3 @@ def results_csv(records: Sequence[Record]) -> str:
         if not record.summary and not record.values:
             rows.writerow([*about, "", "", "", ""])
     return text.getvalue()
-
-
-__all__ = ["Content", "Picture", "assemble", "write"]

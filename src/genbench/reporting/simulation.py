@@ -68,10 +68,11 @@ def rates(
 
 def _noise(generator: np.random.Generator, shape: str, size: tuple[int, ...]) -> Array:
     if shape == "heavy-tailed":
-        return np.asarray(generator.standard_t(3, size)) / np.sqrt(3.0)
+        return np.asarray(generator.standard_t(3, size) / np.sqrt(3.0))
     if shape == "skewed":
-        return np.asarray(generator.exponential(1.0, size)) - 1.0
-    return np.asarray(generator.standard_normal(size))
+        return np.asarray(generator.exponential(1.0, size) - 1.0)
+    noise: Array = generator.standard_normal(size)
+    return noise
 
 
 def main(out: str) -> None:
