@@ -220,7 +220,7 @@ def _bands(rows: Sequence[Mapping[str, Any]], x: str, y: str, shown: Sequence[Co
         x=across,
         y=alt.Y("least:Q", title=y, scale=alt.Scale(zero=False)),
         y2="most:Q",
-        color=_by_model(shown)["color"],
+        **_by_model(shown, dash=True),  # as the line, or the legend would show a pale square
     )
     line = base.mark_line(size=2).encode(
         x=across, y=alt.Y("mean:Q", title=y), tooltip=["model:N", "x:Q", "mean:Q"], **_by_model(shown, dash=True)
@@ -229,10 +229,15 @@ def _bands(rows: Sequence[Mapping[str, Any]], x: str, y: str, shown: Sequence[Co
 
 
 def _by_model(
-    shown: Sequence[Contender] | Sequence[str], *, shape: bool = False, dash: bool = False, legend: bool = True
+    shown: Sequence[Contender] | Sequence[str],
+    *,
+    shape: bool = False,
+    dash: bool = False,
+    legend: bool = True,
 ) -> dict[str, Any]:
     labels = [c if isinstance(c, str) else c.label for c in shown]
-    box = alt.Legend(title=None, orient="top", columns=2, labelLimit=300, symbolSize=150) if legend else None
+    line: dict[str, Any] = {"symbolType": "stroke", "symbolStrokeWidth": 3, "symbolSize": 400} if dash else {}
+    box = alt.Legend(title=None, orient="top", columns=2, labelLimit=300, symbolOpacity=1, **line) if legend else None
 
     def encoded(kind: Callable[..., Any], values: Sequence[Any]) -> Any:
         return kind("model:N", scale=alt.Scale(domain=labels, range=list(values[: len(labels)])), legend=box)

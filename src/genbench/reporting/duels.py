@@ -208,7 +208,11 @@ def _answer(duel: Duel, topic: str) -> Answer:
         return Answer(TOPICS[topic].question, "both", f"{split}. {numbers}", "sure, but the scores disagree")
     # The last reason is about the number of trainings, which a reader can change; the others are about the scores.
     reasons = list(dict.fromkeys(v.why[-1] for v in found))
-    return Answer(TOPICS[topic].question, "undecided", numbers, "; ".join(reasons))
+    leads = {v.signs[v.space] for v in found}
+    leader = duel.first.label if leads == {1} else duel.second.label if leads == {-1} else ""
+    return Answer(
+        TOPICS[topic].question, "undecided", numbers, (f"{leader} leads, but " if leader else "") + "; ".join(reasons)
+    )
 
 
 def _names(found: Sequence[Verdict]) -> str:
@@ -274,7 +278,7 @@ def headline(duel: Duel) -> str:
     sides = [(duel.label(side), duel.won(side), duel.won(other)) for side, other in (_SIDES, _SIDES[::-1])]
     for label, won, lost in sides:
         if won and not lost:
-            rest = f"; the other {total - len(won)} are undecided" if total > len(won) else ""
+            rest = f"; {total - len(won)} are undecided" if total > len(won) else ""
             return f"Take the {label}. It is better on {len(won)} of {total} scores, the other model on none{rest}."
     if all(won for _, won, _ in sides):
         return (
