@@ -220,7 +220,7 @@ def _bands(rows: Sequence[Mapping[str, Any]], x: str, y: str, shown: Sequence[Co
         x=across,
         y=alt.Y("least:Q", title=y, scale=alt.Scale(zero=False)),
         y2="most:Q",
-        **_by_model(shown, dash=True),  # as the line, or the legend would show a pale square
+        color=_by_model(shown, dash=True)["color"],  # as the line's, or the legend would show a pale square
     )
     line = base.mark_line(size=2).encode(
         x=across, y=alt.Y("mean:Q", title=y), tooltip=["model:N", "x:Q", "mean:Q"], **_by_model(shown, dash=True)
