@@ -72,6 +72,7 @@ def test_every_picture_of_the_markdown_exists(four: Path) -> None:
     text = (four / "report.md").read_text(encoding="utf-8")
     names = [part.split(")")[0] for part in text.split("](figures/")[1:]]
     assert len(names) > 8
+    assert text.count("scores in the features of a classifier") == 1
     assert all((four / "figures" / name).is_file() for name in names)
     assert all(line.count("|") == lines[0].count("|") for lines in _tables(text) for line in lines)
 
