@@ -2,7 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check tensorboard
+# make paper BUDGET=5min SEEDS=5: 5min, 90s or 5 (minutes) for each training; without BUDGET the paper's epochs.
+SEEDS ?= 5
+BUDGET ?=
+LAUNCHER ?=             # further words for the sweep, how to run several trainings at once, say
+PAPER ?= runs/paper
+PAGE ?= report
+MINUTES = $(shell echo '$(BUDGET)' | awk '/^[0-9.]+ *(min)?$$/ {print $$1 + 0} /^[0-9.]+ *s$$/ {print $$1 / 60}')
+
+.PHONY: setup demo test check tensorboard paper verdicts
 
 setup: .venv/installed
 
@@ -24,6 +32,29 @@ test: setup
 check: setup
 	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/python -m mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'not slow' -n 2 --dist loadfile
+
+# Finished trainings and scores are kept, so that it goes on where it stopped. A training that fails does not stop it.
+paper: setup
+	test -z '$(BUDGET)' -o -n '$(MINUTES)' || { echo 'BUDGET=$(BUDGET): write 5min, 90s or 5 (minutes)' >&2; exit 2; }
+	$(BIN)/python -m genbench.train -m model=gan,vae data=mnist,fashion 'seed=range($(SEEDS))' runs=$(PAPER) \
+		$(if $(MINUTES),trainer.max_minutes=$(MINUTES),experiment=paper) $(LAUNCHER) || test $$? -eq 1
+	for run in $(PAPER)/*; do \
+		test -e $$run/scores.json || $(BIN)/python -m genbench.evaluate run=$$run || true; \
+	done
+	mkdir -p $(PAPER)-calibration && cp -n docs/calibration/*.json $(PAPER)-calibration/
+	for data in mnist fashion; do \
+		for scores in $(PAPER)/$$data-*/scores.json; do test -e $$scores || continue; \
+			for hash in $$(grep -o '": "[0-9a-f]\{16\}"' $$scores | grep -o '[0-9a-f]\{16\}'); do \
+				grep -q $$hash $(PAPER)-calibration/$$data.json || \
+				$(BIN)/python -m genbench.calibrate data=$$data out=$(PAPER)-calibration.md || true; \
+			done; break; \
+		done; \
+	done
+	$(BIN)/python -m genbench.report runs=$(PAPER) out=$(PAGE) calibration=$(PAPER)-calibration
+
+# How often the report's verdict rule errs: docs/verdicts.md.
+verdicts: setup
+	$(BIN)/python -m genbench.reporting.simulation docs/verdicts
 
 tensorboard: setup
 	$(BIN)/tensorboard --logdir runs

@@ -37,7 +37,7 @@ def test_a_run_directory_holds_all_that_it_should(runs: Path, model: str) -> Non
     run = run_of(runs, model)
     expected = {
         *("config.yaml", "status.json", "environment.json", "summary.json", "metrics.csv", "timing.csv", "train.log"),
-        *("weights.safetensors", "samples.png", "checkpoints"),
+        *("weights.safetensors", "README.md", "samples.png", "checkpoints"),
     }
     if model == "vae":
         expected |= {"reconstructions.png", "latent_grid.png", "latent_scatter.png"}

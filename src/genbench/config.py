@@ -11,7 +11,7 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -183,6 +183,28 @@ class CalibrateConfig:
 
     data: DataConfig
     out: str
+
+
+@dataclass
+class ReportConfig:
+    """conf/report.yaml: one page on a folder of runs."""
+
+    runs: str
+    out: str
+    calibration: str
+
+
+def flat(config: Any) -> dict[str, Any]:
+    """All values of a config by their dotted keys."""
+
+    def walk(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for key, value in node.items():
+            if isinstance(value, dict):
+                yield from walk(value, f"{prefix}{key}.")
+            else:
+                yield prefix + key, value
+
+    return dict(walk(asdict(config), ""))
 
 
 _Positive = Range(0, 1e3, above=True)

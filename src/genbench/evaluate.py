@@ -54,10 +54,12 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
     if not (run.path / "weights.safetensors").is_file():
         raise UserError(f"{run.path} has no weights to score: its training is {run.status.state}")
     from genbench.evaluation.of_run import scores_of_run
+    from genbench.reporting.cards import write_model_card
     from genbench.reporting.tables import scores_table, stdout
 
     scores = scores_of_run(run, config.evaluation)
     run.write_json("scores.json", scores)
+    write_model_card(run)
     stdout().print(scores_table(scores, str(run.path / "scores.json")))
 
 

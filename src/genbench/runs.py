@@ -11,6 +11,8 @@
         events.out.*         TensorBoard
         checkpoints/last.ckpt
         weights.safetensors  the networks, and in its metadata how to build them
+        README.md            the model card
+        scores.json          what the evaluation measured
         samples.png, and for a model with an encoder reconstructions.png, latent_grid.png, latent_scatter.png
 
 Every file but the two logs is written whole or not at all.

@@ -68,6 +68,7 @@ def train(config: TrainConfig) -> None:
     from genbench.evaluation.of_run import scores_of_run
     from genbench.evaluation.scorecard import feature_cache
     from genbench.models.weights import build, parameters, save
+    from genbench.reporting.cards import write_model_card
     from genbench.reporting.pictures import draw_all
     from genbench.reporting.tables import scores_table, stdout, summary_table
     from genbench.training.fit import fit, test_losses
@@ -107,6 +108,7 @@ def train(config: TrainConfig) -> None:
             run.write_json("scores.json", scores)
             console.print(scores_table(scores, str(run.path / "scores.json")))
     finally:
+        write_model_card(run)
         log_hparams(run, config)
 
 

@@ -1,0 +1,162 @@
+"""The report's page in a real browser: no errors, no requests, and what can be touched reacts."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genbench.config import ReportConfig, preflight
+from genbench.report import report
+from tests.reporting.synthetic import synthetic_calibration, synthetic_run
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium, or CHROMIUM=PATH"),
+]
+HOSTILE = "<img src=x onerror=alert(1)>"
+HOSTILE_TEXT = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser")
+    for seed in range(4):
+        synthetic_run(folder / "runs", "gan", seed, better=0.5, weights=seed == 0)
+        synthetic_run(folder / "runs", "vae", seed, weights=seed == 0)
+    synthetic_run(folder / "runs", "vae", 9, name=HOSTILE).set_status("failed", HOSTILE_TEXT)
+    hostile_data = synthetic_run(folder / "runs", "vae", 10)
+    hostile_data.write_json("scores.json", hostile_data.read_json("scores.json") | {"data": HOSTILE_TEXT})
+    synthetic_calibration(folder / "calibration")
+    words = [f"runs={folder / 'runs'}", f"out={folder / 'out'}", f"calibration={folder / 'calibration'}"]
+    (config,) = preflight("report", ReportConfig, words).configs
+    report(config)
+    return folder / "out" / "index.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desktop", "phone"])
+def page(request: pytest.FixtureRequest, browser: Any, page_file: Path) -> Iterator[Any]:
+    """The page as it is after it was scrolled through; at the end nothing may have gone wrong or out."""
+    width, scheme = request.param
+    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    wrong: list[str] = []
+    opened.on("console", lambda message: wrong.append(message.text))
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("dialog", lambda dialog: wrong.append(dialog.message))
+    requests: list[str] = []
+    opened.on("request", lambda request: requests.append(request.url))
+    opened.goto(page_file.as_uri())
+    for chart in opened.locator("[data-chart]").all():
+        chart.scroll_into_view_if_needed()
+        chart.locator("svg").first.wait_for()
+    yield opened
+    assert wrong == []
+    assert [url for url in requests if not url.startswith("data:")] == [page_file.as_uri()]
+    opened.close()
+
+
+def test_every_chart_is_drawn_and_named(page: Any) -> None:
+    charts = page.locator("[data-chart]")
+    assert charts.count() >= 8
+    for chart in charts.all():
+        label = chart.get_attribute("aria-label")
+        assert label and len(label) > 20
+
+
+def test_nothing_is_wider_than_the_screen_and_every_picture_has_a_text(page: Any) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate("[...document.images].every((image) => image.alt.length > 10)")
+    assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    assert page.evaluate("document.querySelectorAll('h1').length") == 1
+
+
+def test_a_hostile_name_is_text(page: Any) -> None:
+    text = page.inner_text("body")
+    assert HOSTILE in text
+    assert f"failed: {HOSTILE_TEXT}" in text
+    assert page.evaluate("[...document.scripts].every((script) => script.textContent.trim() !== 'alert(1)')")
+    assert page.evaluate("document.querySelector('img[src=x]')") is None
+
+
+def test_the_first_screen_has_the_answer(page: Any) -> None:
+    top = page.locator("#answer li").filter(has_text="optdigits").first
+    assert "Take the GAN." in top.inner_text()
+    assert top.bounding_box()["y"] < 900
+
+
+def test_a_heading_sorts_by_click_and_by_keyboard(page: Any) -> None:
+    table = page.locator("details[open] table.sortable").first
+    heading = table.locator("th").nth(1)
+    body = table.locator("tbody.models")
+
+    def column() -> list[str]:
+        return [row.locator("td").first.inner_text() for row in body.locator("tr").all()]
+
+    before = column()
+    heading.locator("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    ascending = column()
+    heading.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert heading.get_attribute("aria-sort") == "descending"
+    assert column() == ascending[::-1]
+    assert sorted(before) == sorted(ascending)
+
+
+def pixels(page: Any, canvas: Any) -> str:
+    return str(page.evaluate("(canvas) => canvas.toDataURL()", canvas.element_handle()))
+
+
+def test_the_plane_follows_the_pointer_and_the_sliders(page: Any) -> None:
+    explorer = page.locator(".explorer:has(canvas.map)").first
+    explorer.scroll_into_view_if_needed()
+    view, output = explorer.locator("canvas.view"), explorer.locator("output")
+    before = pixels(page, view)
+    assert output.inner_text() == "z = (0.00, 0.00)"
+    box = explorer.locator("canvas.map").bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.1 * box["height"])
+    assert output.inner_text() != "z = (0.00, 0.00)"
+    assert pixels(page, view) != before
+    x = explorer.locator("input.x")
+    x.focus()
+    page.keyboard.press("Home")
+    assert output.inner_text().startswith("z = (-3.00, ")
+    assert "z = (-3.00" in view.get_attribute("aria-label")
+
+
+def test_the_walk_follows_the_slider(page: Any) -> None:
+    explorer = page.locator(".explorer:not(:has(canvas.map))").first
+    explorer.scroll_into_view_if_needed()
+    start = pixels(page, explorer.locator("canvas.view"))
+    explorer.locator("input.x").focus()
+    page.keyboard.press("End")
+    assert explorer.locator("output").inner_text().startswith("100 %")
+    end = pixels(page, explorer.locator("canvas.view"))
+    page.keyboard.press("ArrowLeft")
+    assert len({start, end, pixels(page, explorer.locator("canvas.view"))}) == 3
+
+
+def test_charts_change_with_the_colours_of_the_page(page: Any) -> None:
+    def colour() -> str:
+        return str(page.locator("[data-chart] svg text").first.get_attribute("fill"))
+
+    before = colour()
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    page.emulate_media(color_scheme="light" if dark else "dark")
+    page.wait_for_function(
+        "(old) => document.querySelector('[data-chart] svg text').getAttribute('fill') !== old", arg=before
+    )
+    assert colour() != before
