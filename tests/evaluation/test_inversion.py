@@ -22,6 +22,13 @@ def test_an_image_of_the_generator_is_found_again() -> None:
     torch.testing.assert_close(found, latents, rtol=0, atol=1e-2)
 
 
+def test_the_search_works_inside_autocast() -> None:
+    latents = normal(6, 5, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = invert(linear, linear(latents), 5, starts=2, scouting=10, steps=200, seed=0)
+    assert squared_errors(linear(found), linear(latents)).max() < 1e-4
+
+
 def test_other_images_are_reconstructed_as_well_as_least_squares_can() -> None:
     images = torch.rand(8, 3, 4, 4, generator=torch.Generator().manual_seed(3))
     targets = images.flatten(1) - 0.5

@@ -40,6 +40,7 @@ def _descend(generate: Generate, latents: Tensor, targets: Tensor, steps: int, r
             (latents.grad,) = torch.autograd.grad(squared_errors(generate(latents), targets).sum(), [latents])
             optimizer.step()
             schedule.step()
+            torch.clear_autocast_cache()  # it holds the latents of before the step
     with torch.no_grad():
         return latents.detach(), squared_errors(generate(latents), targets)
 
