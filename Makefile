@@ -10,7 +10,7 @@ PAPER ?= runs/paper
 PAGE ?= report
 MINUTES = $(shell echo '$(BUDGET)' | awk '/^[0-9.]+ *(min)?$$/ {print $$1 + 0} /^[0-9.]+ *s$$/ {print $$1 / 60}')
 
-.PHONY: setup demo test check tensorboard paper verdicts
+.PHONY: setup demo test check bench tensorboard paper verdicts
 
 setup: .venv/installed
 
@@ -32,6 +32,11 @@ test: setup
 check: setup
 	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/python -m mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'not slow' -n 2 --dist loadfile
+
+# How fast, against what: benchmarks/results. A quarter of an hour in which the machine should do nothing else.
+bench: setup
+	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
+	$(BIN)/python -m benchmarks
 
 # Finished trainings and scores are kept, so that it goes on where it stopped. A training that fails does not stop it.
 paper: setup

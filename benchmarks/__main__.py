@@ -1,0 +1,197 @@
+"""python -m benchmarks: how fast genbench is, and how fast what its users would otherwise write.
+
+Each contestant is a process of its own; they take turns, so that whatever else the machine does hits all alike. Writes
+benchmarks/results/<device>.json and .md. Needs MNIST (see the README) and, for Keras, the extra [bench].
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genbench.config import TrainConfig, preflight
+from genbench.data.mnist import load
+from genbench.device import choose_device
+from genbench.evaluation.of_run import scores_of_run
+from genbench.models.sampling import draw
+from genbench.models.weights import build
+from genbench.runs import Run
+
+RESULTS = Path(__file__).parent / "results"
+CONTESTANTS = {
+    "genbench": "genbench",
+    "loop": "PyTorch loop, DataLoader",
+    "lightning": "Lightning, DataLoader",
+    "keras": "Keras 3 on PyTorch",
+}
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast, against what.")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant, after one to warm up")
+    parser.add_argument("--seconds", type=float, default=6.0, help="of a turn")
+    arguments = parser.parse_args()
+    (config,) = preflight("train", TrainConfig, []).configs
+    device = choose_device(config.trainer)
+    result: dict[str, Any] = {
+        "device": str(device),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "command": f"python -m benchmarks --rounds {arguments.rounds} --seconds {arguments.seconds:g}",
+        "training": {
+            f"{model} {batch_size}": contest(model, batch_size, arguments.rounds, arguments.seconds)
+            for model in ("gan", "vae")
+            for batch_size in (32, 128)
+        },
+        "start_up_seconds": start_up(),
+        "sampling_images_per_second": {model: sampling(model, device.dtype) for model in ("gan", "vae")},
+        "scorecard": {model: scorecard(model) for model in ("gan", "vae")},
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / (re.sub(r"[^a-z0-9]+", "-", str(device).lower()).strip("-") + ".json")
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(table(result), encoding="utf-8")
+    print(table(result))
+
+
+def contest(model: str, batch_size: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """Images per second of every contestant in every round, and the ratio of ours to each, round by round."""
+    names = [name for name in CONTESTANTS if name != "keras" or importlib.util.find_spec("keras")]
+    with contextlib.ExitStack() as stack:
+        workers = {name: stack.enter_context(worker(name, model, batch_size)) for name in names}
+        speeds: dict[str, list[float]] = {name: [] for name in names}
+        for i in range(rounds + 1):
+            for name, process in workers.items():
+                assert process.stdin is not None and process.stdout is not None
+                process.stdin.write(f"{seconds if i else 2.0}\n")
+                process.stdin.flush()
+                answer = json.loads(process.stdout.readline())
+                if i:
+                    speeds[name].append(answer["images"] / answer["seconds"])
+            print(f"{model}, batch {batch_size}: round {i} of {rounds}", file=sys.stderr)
+    ratios = {
+        name: [ours / other for ours, other in zip(speeds["genbench"], speeds[name], strict=True)] for name in names
+    }
+    return {
+        name: {
+            "images_per_second": statistics.median(speeds[name]),
+            "least": min(speeds[name]),
+            "most": max(speeds[name]),
+            "genbench_is_faster_by": statistics.median(ratios[name]),
+        }
+        for name in names
+    }
+
+
+@contextlib.contextmanager
+def worker(name: str, model: str, batch_size: int) -> Iterator["subprocess.Popen[str]"]:
+    """A contestant's process, quiet."""
+    words = [sys.executable, "-m", "benchmarks.contestants", name, model, str(batch_size)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def start_up() -> dict[str, float]:
+    """Seconds from the command to its answer, disk cache warm: the median of three."""
+    with tempfile.TemporaryDirectory() as folder:
+        short = ("trainer.max_images=64", "trainer.validations=1", "logger=none", f"runs={folder}", "overwrite=true")
+        commands = {
+            "--help": ("--help",),
+            "a typo": ("model=gna",),
+            "a training of one step, validation and pictures included": ("model=vae", "data=mnist", *short),
+        }
+        return {name: statistics.median([_seconds(words) for _ in range(4)][1:]) for name, words in commands.items()}
+
+
+def _seconds(words: tuple[str, ...]) -> float:
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-m", "genbench.train", *words], capture_output=True, check=False)
+    return time.monotonic() - start
+
+
+def sampling(model: str, precision: torch.dtype) -> float:
+    """Images per second of drawing 10,000."""
+    (config,) = preflight("train", TrainConfig, [f"model={model}", "data=mnist"]).configs
+    network = build(config.model, load(None).shape).to(memory_format=torch.channels_last)
+    network.to("cuda" if torch.cuda.is_available() else "cpu")
+    draw(network, 500, 0, precision)
+    start = time.monotonic()
+    draw(network, 10_000, 0, precision)
+    return 10_000 / (time.monotonic() - start)
+
+
+def scorecard(model: str) -> dict[str, float]:
+    """Seconds of the full scorecard of a (barely trained) run on MNIST, and the process's peak memory in bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [f"model={model}", "data=mnist", "experiment=smoke", "logger=none", f"runs={folder}"]
+        subprocess.run([sys.executable, "-m", "genbench.train", *words], capture_output=True, check=True)
+        (path,) = Path(folder).glob("mnist-*")
+        code = "import sys; from benchmarks.__main__ import score; score(sys.argv[1])"
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+        answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return answer
+
+
+def score(path: str) -> None:
+    """Print what `scorecard` wants, from a process of its own."""
+    from genbench.config import EvaluateConfig
+    from genbench.training.cost import peak_memory_bytes
+
+    (config,) = preflight("evaluate", EvaluateConfig, [f"run={path}"]).configs
+    scores = scores_of_run(Run(Path(path)), config.evaluation)
+    print(json.dumps({"seconds": scores["evaluation_seconds"], "peak_memory_bytes": peak_memory_bytes("cpu")}))
+
+
+def table(result: dict[str, Any]) -> str:
+    """The results as markdown."""
+    lines = [
+        f"{result['device']}; torch {result['torch']}, Python {result['python']}. Written by `{result['command']}`.",
+        "",
+        "Training on MNIST, images per second: the median over the rounds (least to most), and by how much genbench is "
+        "faster, the median of the ratios within a round.",
+        "",
+        "| model, batch size | " + " | ".join(CONTESTANTS.values()) + " |",
+        "| --- |" + " ---: |" * len(CONTESTANTS),
+    ]
+    for name, speeds in result["training"].items():
+        cells = []
+        for contestant in CONTESTANTS:
+            if contestant not in speeds:
+                cells.append("not measured")
+                continue
+            s = speeds[contestant]
+            by = "" if contestant == "genbench" else f", {s['genbench_is_faster_by']:.2f} x"
+            cells.append(f"{s['images_per_second']:,.0f} ({s['least']:,.0f} to {s['most']:,.0f}){by}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "| what | |", "| --- | ---: |"]
+    lines += [f"| {name} | {seconds:.2f} s |" for name, seconds in result["start_up_seconds"].items()]
+    for model, speed in result["sampling_images_per_second"].items():
+        lines.append(f"| sampling, {model} | {speed:,.0f} images/s |")
+    for model, cost in result["scorecard"].items():
+        memory = cost["peak_memory_bytes"] / 1e9
+        lines.append(f"| full scorecard on MNIST, {model} | {cost['seconds']:.0f} s, {memory:.2f} GB |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    main()

@@ -1,0 +1,307 @@
+"""One way to train one model: a process that trains when it is told to, and says how fast.
+
+    python -m benchmarks.contestants genbench|loop|lightning|keras gan|vae BATCH_SIZE
+
+For each line "SECONDS" on stdin it trains about so long and prints {"images": ..., "seconds": ...} as one line.
+The first answer is a warm-up. All train the same layers on MNIST's 55,000 training images.
+"""
+
+import functools
+import importlib
+import json
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from genbench.config import TrainConfig, preflight
+from genbench.data.images import ImageData
+from genbench.data.mnist import load
+from genbench.models.convolution import Conv2d, ConvTranspose2d
+from genbench.models.gan import GAN
+from genbench.models.interface import Model
+from genbench.models.vae import VAE, kl_divergence
+from genbench.models.weights import build
+
+Contest = Callable[[float], tuple[int, float]]  # seconds to train for -> images, seconds
+
+
+def config(model: str, batch_size: int) -> TrainConfig:
+    """genbench's own configuration of a training on MNIST."""
+    words = [f"model={model}", "data=mnist", f"data.batch_size={batch_size}", "logger=none", "trainer.validations=1"]
+    (composed,) = preflight("train", TrainConfig, words).configs
+    return composed
+
+
+def genbench(model: str, batch_size: int) -> Contest:
+    """Our own training, callbacks and all, without the one validation at the end."""
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from genbench.data.datamodule import ImageDataModule
+    from genbench.device import choose_device
+    from genbench.runs import Run
+    from genbench.training.fit import fit
+
+    wanted = config(model, batch_size)
+    device = choose_device(wanted.trainer)
+    images = load(None)
+
+    def contest(seconds: float) -> tuple[int, float]:
+        limited = replace(wanted, trainer=replace(wanted.trainer, max_minutes=seconds / 60))
+        data = ImageDataModule(lambda root: images, None, batch_size, seed=0)
+        network = build(wanted.model, images.shape).to(memory_format=torch.channels_last)
+        with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w", encoding="utf-8") as nowhere:
+            outcome = fit(network, data, limited, device, Run(Path(folder)), Console(file=nowhere))
+        return outcome.images_seen, outcome.train_seconds - outcome.validation_seconds
+
+    return contest
+
+
+class Pictures(torch.utils.data.Dataset[Tensor]):
+    """As torchvision's MNIST gives them out: a PIL image each, through its transforms."""
+
+    def __init__(self, data: ImageData, transform: Callable[[object], Tensor]) -> None:
+        self.images = data.train.images.squeeze(1).numpy()
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        from PIL import Image
+
+        return self.transform(Image.fromarray(self.images[index]))
+
+
+def loader(model: str, batch_size: int) -> "torch.utils.data.DataLoader[Tensor]":
+    """A DataLoader as the tutorials have it."""
+    from torchvision import transforms
+
+    steps = [transforms.ToTensor()] + ([transforms.Normalize(0.5, 0.5)] if model == "gan" else [])
+    data = Pictures(load(None), transforms.Compose(steps))
+    return torch.utils.data.DataLoader(data, batch_size, shuffle=True, drop_last=True)
+
+
+def plain(model: str) -> Model:
+    """The same layers, the convolutions as PyTorch ships them."""
+    network = build(config(model, 128).model, load(None).shape)
+    for module in network.modules():
+        if type(module) is Conv2d:
+            module.__class__ = nn.Conv2d  # type: ignore[assignment]
+        elif type(module) is ConvTranspose2d:
+            module.__class__ = nn.ConvTranspose2d  # type: ignore[assignment]
+    return network
+
+
+def vae_loss(network: VAE, images: Tensor) -> Tensor:
+    """The negative evidence lower bound."""
+    mean, log_variance = network.encode(images)
+    z = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+    pixels = F.binary_cross_entropy_with_logits(network.decode(z), images, reduction="sum") / len(images)
+    return pixels + kl_divergence(mean, log_variance).sum(1).mean()
+
+
+def gan_step(
+    network: GAN, images: Tensor, generator_step: torch.optim.Adam, discriminator_step: torch.optim.Adam
+) -> None:
+    """As in PyTorch's DCGAN tutorial: the discriminator on real and generated images, then the generator."""
+    ones, zeros = torch.ones(len(images), device=images.device), torch.zeros(len(images), device=images.device)
+    fake = network.generator(torch.randn(len(images), network.latent_size, device=images.device))
+    discriminator_step.zero_grad()
+    torch.autograd.backward(F.binary_cross_entropy_with_logits(network.discriminator(images), ones))
+    torch.autograd.backward(F.binary_cross_entropy_with_logits(network.discriminator(fake.detach()), zeros))
+    discriminator_step.step()
+    generator_step.zero_grad()
+    torch.autograd.backward(F.binary_cross_entropy_with_logits(network.discriminator(fake), ones))
+    generator_step.step()
+
+
+def loop(model: str, batch_size: int) -> Contest:
+    """A plain PyTorch loop."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = plain(model).to(device)
+    batches = endless(loader(model, batch_size))
+    if isinstance(network, GAN):
+        adams = [Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (network.generator, network.discriminator)]
+    else:
+        adams = [Adam(network.parameters(), 1e-3)]
+
+    def contest(seconds: float) -> tuple[int, float]:
+        images, start = 0, time.monotonic()
+        while time.monotonic() - start < seconds:
+            batch = next(batches).to(device)
+            if isinstance(network, GAN):
+                gan_step(network, batch, *adams)
+            else:
+                assert isinstance(network, VAE)
+                adams[0].zero_grad()
+                torch.autograd.backward(vae_loss(network, batch))
+                adams[0].step()
+            images += len(batch)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return images, time.monotonic() - start
+
+    return contest
+
+
+def endless(batches: "torch.utils.data.DataLoader[Tensor]") -> Iterator[Tensor]:
+    """Epoch after epoch."""
+    while True:
+        yield from batches
+
+
+def lightning(model: str, batch_size: int) -> Contest:
+    """Plain Lightning with the same loader, its defaults, and no logger."""
+    import lightning as L
+
+    network = plain(model)
+
+    class Plain(L.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            self.automatic_optimization = model == "vae"
+            self.start = self.images = 0.0
+
+        def on_train_start(self) -> None:
+            self.start, self.images = time.monotonic(), 0.0
+
+        def training_step(self, batch: Tensor, index: int) -> Tensor | None:
+            self.images += len(batch)
+            if time.monotonic() - self.start > self.seconds:
+                self.trainer.should_stop = True
+            if isinstance(network, VAE):
+                return vae_loss(network, batch)
+            assert isinstance(network, GAN)
+            gan_step(network, batch, *self.optimizers(use_pl_optimizer=False))  # type: ignore[misc]
+            return None
+
+        def configure_optimizers(self) -> list[Optimizer]:
+            if isinstance(network, GAN):
+                parts = (network.generator, network.discriminator)
+                return [Adam(part.parameters(), 2e-4, (0.5, 0.999)) for part in parts]
+            return [Adam(network.parameters(), 1e-3)]
+
+        seconds = 0.0
+
+    module, batches = Plain(), loader(model, batch_size)
+
+    def contest(seconds: float) -> tuple[int, float]:
+        module.seconds = seconds
+        trainer = L.Trainer(
+            max_epochs=1000,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(module, batches)
+        return int(module.images), time.monotonic() - module.start
+
+    return contest
+
+
+def keras(model: str, batch_size: int) -> Contest:
+    """Keras 3 on PyTorch: its layers and optimizers, the step as its examples write it."""
+    os.environ["KERAS_BACKEND"] = "torch"
+    k: Any = importlib.import_module("keras")
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    pixels = load(None).train.images.permute(0, 2, 3, 1).float()
+    images = pixels / 127.5 - 1 if model == "gan" else pixels / 255
+    layer = k.layers
+
+    def up(filters: int, size: int, stride: int = 2) -> Any:
+        return layer.Conv2DTranspose(filters, size, strides=stride, padding="same")
+
+    def down(filters: int, size: int) -> Any:
+        return layer.Conv2D(filters, size, strides=2, padding="same")
+
+    if model == "gan":
+        norm, relu, leaky = layer.BatchNormalization, layer.ReLU, functools.partial(layer.LeakyReLU, 0.2)
+        generator = k.Sequential(
+            [k.Input((100,)), layer.Dense(7 * 7 * 256), norm(), relu(), layer.Reshape((7, 7, 256))]
+        )
+        for part in (up(128, 5), norm(), relu(), up(64, 5), norm(), relu()):
+            generator.add(part)
+        generator.add(layer.Conv2D(1, 5, padding="same", activation="tanh"))
+        discriminator = k.Sequential(
+            [k.Input((28, 28, 1)), down(64, 5), norm(), leaky(), down(128, 5), norm(), leaky()]
+        )
+        for part in (layer.Flatten(), layer.Dropout(0.3), layer.Dense(1)):
+            discriminator.add(part)
+        adams = [k.optimizers.Adam(2e-4, beta_1=0.5) for _ in range(2)]
+        parts = (generator, discriminator)
+    else:
+        x = k.Input((28, 28, 1))
+        h = layer.Dense(16, "relu")(layer.Flatten()(layer.ReLU()(down(64, 3)(layer.ReLU()(down(32, 3)(x))))))
+        encoder = k.Model(x, [layer.Dense(2)(h), layer.Dense(2)(h)])
+        decoder = k.Sequential([k.Input((2,)), layer.Dense(7 * 7 * 64, "relu"), layer.Reshape((7, 7, 64))])
+        for part in (up(64, 3), layer.ReLU(), up(32, 3), layer.ReLU(), up(1, 3, 1)):
+            decoder.add(part)
+        adams, parts = [k.optimizers.Adam(1e-3)], (encoder, decoder)
+
+    def apply(adam: Any, weights: list[Any]) -> None:
+        with torch.no_grad():
+            adam.apply([weight.value.grad for weight in weights], weights)
+
+    def bce(logits: Tensor, value: float) -> Tensor:
+        return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, value))
+
+    def step(batch: Tensor) -> None:
+        for part in parts:
+            part.zero_grad()
+        if model == "gan":
+            fake = generator(torch.randn(len(batch), 100, device=device), training=True)
+            on_real, on_fake = discriminator(batch, training=True), discriminator(fake.detach(), training=True)
+            torch.autograd.backward(bce(on_real, 1) + bce(on_fake, 0))
+            apply(adams[0], discriminator.trainable_weights)
+            generator.zero_grad()
+            torch.autograd.backward(bce(discriminator(fake, training=True), 1))
+            apply(adams[1], generator.trainable_weights)
+        else:
+            mean, log_variance = encoder(batch, training=True)
+            z = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+            logits = decoder(z, training=True)
+            loss = F.binary_cross_entropy_with_logits(logits, batch, reduction="sum") / len(batch)
+            torch.autograd.backward(loss + kl_divergence(mean, log_variance).sum(1).mean())
+            apply(adams[0], encoder.trainable_weights + decoder.trainable_weights)
+
+    def contest(seconds: float) -> tuple[int, float]:
+        seen, start = 0, time.monotonic()
+        while time.monotonic() - start < seconds:
+            step(images[torch.randint(len(images), (batch_size,))].to(device))
+            seen += batch_size
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return seen, time.monotonic() - start
+
+    return contest
+
+
+def main() -> None:
+    """Answer requests until stdin ends."""
+    warnings.simplefilter("ignore")
+    name, model, batch_size = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever the libraries print goes elsewhere
+    contest = {"genbench": genbench, "loop": loop, "lightning": lightning, "keras": keras}[name](model, batch_size)
+    for line in sys.stdin:
+        images, seconds = contest(float(line))
+        print(json.dumps({"images": images, "seconds": seconds}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
