@@ -1,6 +1,5 @@
 """The exponential moving average of the weights (Polyak & Juditsky 1992; Yazıcı et al. 2019 for GANs)."""
 
-from itertools import chain
 from typing import Any
 
 import lightning as L
@@ -19,25 +18,21 @@ class MovingAverage(WeightAveraging):
         super().__init__()
         self._decay = decay
         self._steps = 0  # counted here: Lightning counts a step for each optimizer, and waits for the device
+        self._pairs: list[tuple[Tensor, Tensor]] = []  # average and present value; the same tensors all along
 
     @torch.no_grad()
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
     ) -> None:
         """Move the average, integers (BatchNorm counts its batches) excepted: they are copied."""
-        assert self._average_model is not None
-        averaged = self._average_model.module
-        pairs = list(
-            zip(
-                chain(averaged.parameters(), averaged.buffers()),
-                chain(pl_module.parameters(), pl_module.buffers()),
-                strict=True,
-            )
-        )
-        moved = [pair for pair in pairs if pair[0].is_floating_point()]
+        if not self._pairs:
+            assert self._average_model is not None
+            both = [[*part.parameters(), *part.buffers()] for part in (self._average_model.module, pl_module)]
+            self._pairs = list(zip(*both, strict=True))
+        moved = [pair for pair in self._pairs if pair[0].is_floating_point()]
         kept = share_kept(self._decay, self._steps, len(batch))
         torch._foreach_lerp_([mean for mean, _ in moved], [value for _, value in moved], 1.0 - kept)
-        for mean, value in pairs:
+        for mean, value in self._pairs:
             if not mean.is_floating_point():
                 mean.copy_(value)
         self._steps += len(batch)

@@ -1,0 +1,168 @@
+"""python -m benchmarks.profile: where the time of a training goes, in percent. Writes docs/speed.md.
+
+Before: the plain PyTorch loop with its DataLoader. After: genbench. Batches of 128 images of MNIST, on the CPU.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import Tensor
+from torch.optim import Adam
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.contestants import config, endless, gan_step, loader, plain, vae_loss
+from genbench.data.datamodule import Batches, ImageDataModule
+from genbench.data.mnist import load
+from genbench.device import choose_device
+from genbench.models.gan import GAN
+from genbench.models.vae import VAE
+from genbench.models.weights import build
+from genbench.runs import Run
+from genbench.training.fit import fit
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
+BATCH, STEPS, SECONDS = 128, 12, 40.0
+KINDS = {  # the first whose word is in an operation's name counts it
+    "convolutions": ("conv",),
+    "normalisation": ("batch_norm",),
+    "activations": ("relu", "threshold", "clamp_min", "tanh", "sigmoid"),
+    "linear layers": ("addmm", "::mm"),
+    "optimizers": ("dam", "Optimizer", "_foreach", "lerp", "sqrt", "addcdiv", "addcmul"),
+    "biases added, and their gradients": ("::add", "::sum"),
+    "random numbers": ("bernoulli", "normal_", "dropout"),
+}
+DATA, OTHER = "making batches", "copies, losses, autograd, Python"
+
+Step = Callable[[Tensor], Any]
+
+
+def shares(batches: Any, step: Step) -> tuple[dict[str, float], float]:
+    """Share of each kind of operation in the time of a step with its batch, and that time in seconds."""
+    for _ in range(3):
+        step(next(batches))
+    start, data = time.monotonic(), 0.0
+    for _ in range(STEPS):
+        before = time.monotonic()
+        batch = next(batches)
+        data += time.monotonic() - before
+        step(batch)
+    seconds = time.monotonic() - start
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(STEPS):
+            step(batch)
+    found = profiler.key_averages()
+    total = sum(event.self_cpu_time_total for event in found)
+    spent = dict.fromkeys([*KINDS, OTHER], 0.0)
+    for event in found:
+        kind = next((kind for kind, words in KINDS.items() if any(word in event.key for word in words)), OTHER)
+        spent[kind] += event.self_cpu_time_total / total * (1 - data / seconds)
+    return {**spent, DATA: data / seconds}, seconds / STEPS
+
+
+def before(model: str) -> tuple[Any, Step]:
+    """Batches and step of the plain loop."""
+    network = plain(model)
+    parts = (network.generator, network.discriminator) if isinstance(network, GAN) else (network,)
+    adams = [Adam(part.parameters(), 2e-4) for part in parts]
+
+    def step(batch: Tensor) -> None:
+        if isinstance(network, GAN):
+            gan_step(network, batch, adams[0], adams[1])
+            return
+        assert isinstance(network, VAE)
+        adams[0].zero_grad()
+        torch.autograd.backward(vae_loss(network, batch))
+        adams[0].step()
+
+    return endless(loader(model, BATCH)), step
+
+
+def after(model: str) -> tuple[Any, Step]:
+    """Batches and step of genbench, without Lightning's loop."""
+    settings = config(model, BATCH)
+    images = load(None)
+    network = build(settings.model, images.shape).to(memory_format=torch.channels_last)
+    found = network.configure_optimizers()
+    network.optimizers = lambda use_pl_optimizer: found  # type: ignore[method-assign, assignment]
+    network.manual_backward = torch.autograd.backward  # type: ignore[method-assign, assignment]
+    precision = choose_device(settings.trainer).dtype
+
+    def step(batches: Tensor) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+            network.training_step(batches, 0)
+
+    return Batches(images.train.images, BATCH, seed=0), step
+
+
+def around_steps(model: str) -> tuple[float, float]:
+    """In a whole training: the share of everything but the steps, validation left out; seconds of a validation."""
+    from dataclasses import replace
+
+    settings = config(model, BATCH)
+    images = load(None)
+    network = build(settings.model, images.shape).to(memory_format=torch.channels_last)
+    inside, step = 0.0, network.step
+    first: list[float] = []
+
+    def timed(batch: Tensor) -> dict[str, Tensor]:
+        nonlocal inside
+        start = time.monotonic()
+        outputs = step(batch)
+        if first:  # all but the first, which warms up
+            inside += time.monotonic() - start
+        first.append(time.monotonic())
+        return outputs
+
+    network.step = timed  # type: ignore[method-assign]
+    choose_device(settings.trainer)
+    settings = replace(settings, trainer=replace(settings.trainer, max_minutes=SECONDS / 60))
+    data = ImageDataModule(lambda root: images, None, BATCH, seed=0)
+    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        outcome = fit(
+            network, data, settings, choose_device(settings.trainer), Run(Path(folder)), Console(file=nowhere)
+        )
+    loop = first[-1] - first[0]
+    return 1 - inside / loop, outcome.validation_seconds
+
+
+def main() -> None:
+    """Measure, write, print."""
+    device = choose_device(config("vae", BATCH).trainer)
+    lines = [
+        "# Where the time goes",
+        "",
+        f"Written by `python -m benchmarks.profile`: {device}; torch {torch.__version__}. MNIST, batches of {BATCH}. "
+        "Before: a plain PyTorch loop with a DataLoader, as tutorials have it. After: genbench.",
+        "",
+        "| share of a step | GAN before | GAN after | VAE before | VAE after |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    columns = [shares(*make(model)) for model in ("gan", "vae") for make in (before, after)]
+    for kind in columns[0][0]:
+        lines.append(f"| {kind} | " + " | ".join(f"{share[kind]:.1%}" for share, _ in columns) + " |")
+    lines.append("| **milliseconds a step** | " + " | ".join(f"{1000 * seconds:.1f}" for _, seconds in columns) + " |")
+    lines += [
+        "",
+        f"In a training of {SECONDS:.0f} seconds, by the clock around every step:",
+        "",
+        "| | GAN | VAE |",
+        "| --- | ---: | ---: |",
+    ]
+    around = [around_steps(model) for model in ("gan", "vae")]
+    lines.append(
+        "| batches, Lightning, callbacks, moving average | " + " | ".join(f"{a:.1%}" for a, _ in around) + " |"
+    )
+    lines.append("| a validation, with its checkpoint | " + " | ".join(f"{v:.2f} s" for _, v in around) + " |")
+    lines.append("| ten of these in five minutes | " + " | ".join(f"{10 * v / 300:.1%}" for _, v in around) + " |")
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
