@@ -11,7 +11,7 @@ Encode = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, ...) -> mean, l
 LogLikelihood = Callable[[Tensor, Tensor], Tensor]  # images (B, ...), latents (B, d) -> log p(x|z) (B,), nats
 
 ACTIVE_ABOVE = 0.01
-_ROWS = 4096  # latents decoded at once
+_ROWS = 256  # latents decoded at once: more are slower on a CPU, and thousands take gigabytes
 
 
 def binarise(images: Tensor, seed: int) -> Tensor:
