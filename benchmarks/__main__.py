@@ -1,7 +1,8 @@
 """python -m benchmarks: how fast genbench is, and how fast what its users would otherwise write.
 
 Each contestant is a process of its own; they take turns, so that whatever else the machine does hits all alike. Writes
-benchmarks/results/<device>.json and .md. Needs MNIST (see the README) and, for Keras, the extra [bench].
+benchmarks/results/<device>.json and .md, and the table into the README. Needs MNIST (see the README) and, for Keras,
+the extra [bench].
 """
 
 import argparse
@@ -31,6 +32,7 @@ from genbench.models.weights import build
 from genbench.runs import Run
 
 RESULTS = Path(__file__).parent / "results"
+README = RESULTS.parents[1] / "README.md"  # the table goes between <!-- cpu --> and <!-- /cpu -->, or cuda
 CONTESTANTS = {
     "genbench": "genbench",
     "loop": "PyTorch loop, DataLoader",
@@ -65,6 +67,10 @@ def main() -> None:
     path = RESULTS / (re.sub(r"[^a-z0-9]+", "-", str(device).lower()).strip("-") + ".json")
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     path.with_suffix(".md").write_text(table(result), encoding="utf-8")
+    readme = README.read_text(encoding="utf-8")
+    head, mark, rest = readme.partition(f"<!-- {device.accelerator} -->\n")
+    _, end, tail = rest.partition(f"<!-- /{device.accelerator} -->\n")
+    README.write_text(head + mark + table(result) + end + tail, encoding="utf-8")
     print(table(result))
 
 

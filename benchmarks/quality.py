@@ -1,0 +1,79 @@
+"""python -m benchmarks.quality: does the fast path train models as good as plain float32? Writes docs/quality.md.
+
+Both paths at the same number of images and the same seeds, on both models; called again it goes on where it stopped.
+"""
+
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from genbench.config import TrainConfig, preflight
+from genbench.device import choose_device
+from genbench.runs import Run
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "quality.md"
+RUNS = Path("runs/quality")
+IMAGES = 20_000
+SEEDS = {"optdigits": 5, "mnist": 3}
+PATHS = {"fast": "auto", "plain": "float32"}  # trainer.precision
+
+
+def main() -> None:
+    """Train, score, write, print."""
+    (config,) = preflight("train", TrainConfig, []).configs
+    device = choose_device(config.trainer)
+    command = [sys.executable, "-m"]
+    precisions = f"trainer.precision={','.join(PATHS.values())}"
+    for data, seeds in SEEDS.items():
+        words = ["-m", "hydra/launcher=cores", "model=gan,vae", f"data={data}", f"seed=range({seeds})", "logger=none"]
+        words += [
+            precisions,
+            f"trainer.max_images={IMAGES}",
+            f"runs={RUNS / data}",
+        ]
+        subprocess.run([*command, "genbench.train", *words], check=True)
+        subprocess.run([*command, "genbench.evaluate", f"runs={RUNS / data}"], check=True)
+    lines = [
+        "# Is the fast path as good?",
+        "",
+        f"Written by `python -m benchmarks.quality`: {device} (fast) against trainer.precision=float32 (plain), one "
+        f"run a core; torch {torch.__version__}. {IMAGES:,} images seen. Mean and sd over the seeds; the difference in "
+        "units of the plain path's sd.",
+        "",
+        "| data, model, seeds | score | fast | plain | difference / sd |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for data, seeds in SEEDS.items():
+        for model in ("gan", "vae"):
+            found = {path: values(data, model, precision, seeds) for path, precision in PATHS.items()}
+            for score, fast in found["fast"].items():
+                plain = found["plain"][score]
+                sd = statistics.stdev(plain)
+                difference = (statistics.fmean(fast) - statistics.fmean(plain)) / sd
+                cells = [f"{statistics.fmean(v):.4g} ± {statistics.stdev(v):.2g}" for v in (fast, plain)]
+                lines.append(f"| {data}, {model}, {seeds} | {score} | " + " | ".join(cells) + f" | {difference:+.2f} |")
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+def values(data: str, model: str, precision: str, seeds: int) -> dict[str, list[float]]:
+    """Scores by name, one value a seed."""
+    found: dict[str, list[float]] = {}
+    for seed in range(seeds):
+        words = [f"model={model}", f"data={data}", f"seed={seed}", "logger=none", f"trainer.max_images={IMAGES}"]
+        (config,) = preflight("train", TrainConfig, [*words, f"trainer.precision={precision}"]).configs
+        run = Run(RUNS / data / config.run_name)
+        space = run.read_json("scores.json")["spaces"]["classifier"]
+        scores = {"fcd": space["fcd"]["mean"], "coverage": space["coverage"]["mean"]}
+        if model == "vae":
+            scores["test loss, nats"] = run.read_json("summary.json")["test"]["loss"]
+        for name, value in scores.items():
+            found.setdefault(name, []).append(value)
+    return found
+
+
+if __name__ == "__main__":
+    main()
