@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -183,3 +184,18 @@ def test_an_equal_time_comparison_is_one_override(command: Command, tmp_path: Pa
     assert time.monotonic() - started < 120
     for path in tmp_path.glob("optdigits-*/summary.json"):
         assert float(str(read(path)["train_seconds"])) >= 3.0
+
+
+def test_runs_side_by_side_come_to_the_same(command: Command, tmp_path: Path) -> None:
+    words = ("-m", "experiment=smoke", "trainer=cpu", "logger=none", "model=vae")
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = command("genbench.train", *words, f"runs={tmp_path / 'alone'}", env=one_thread)
+    assert done.returncode == 0, done.stdout + done.stderr
+    beside = (*words, "hydra/launcher=cores", "seed=0,1", f"runs={tmp_path / 'beside'}")
+    done = command("genbench.train", *beside, env=one_thread)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (alone,) = (tmp_path / "alone").glob("optdigits-*")
+    first, second = sorted((tmp_path / "beside").glob("optdigits-*"))
+    assert (first / "weights.safetensors").read_bytes() == (alone / "weights.safetensors").read_bytes()
+    for run in (first, second):  # their lines can be told apart
+        assert f"{run.name} 100%" in done.stdout
