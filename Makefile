@@ -41,8 +41,8 @@ bench: setup
 # Finished trainings and scores are kept, so that it goes on where it stopped. A training that fails does not stop it.
 paper: setup
 	test -z '$(BUDGET)' -o -n '$(MINUTES)' || { echo 'BUDGET=$(BUDGET): write 5min, 90s or 5 (minutes)' >&2; exit 2; }
-	$(BIN)/python -m genbench.train -m model=gan,vae data=mnist,fashion 'seed=range($(SEEDS))' runs=$(PAPER) \
-		$(if $(MINUTES),trainer.max_minutes=$(MINUTES),experiment=paper) $(LAUNCHER) || test $$? -eq 1
+	$(BIN)/python -m genbench.train -m model=gan,vae data=mnist,fashion 'seed=range($(SEEDS))' evaluation=full \
+		runs=$(PAPER) $(if $(MINUTES),trainer.max_minutes=$(MINUTES),experiment=paper) $(LAUNCHER) || test $$? -eq 1
 	for run in $(PAPER)/*; do \
 		test -e $$run/scores.json || $(BIN)/python -m genbench.evaluate run=$$run || true; \
 	done
