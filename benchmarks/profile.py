@@ -97,7 +97,7 @@ def after(model: str) -> tuple[Any, Step]:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
             network.training_step(batches, 0)
 
-    return Batches(images.train.images, BATCH, seed=0), step
+    return iter(Batches(images.train.images, BATCH, seed=0)), step
 
 
 def around_steps(model: str) -> tuple[float, float]:

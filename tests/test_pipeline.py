@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from genbench.config import SampleConfig, preflight
 from genbench.errors import UserError
+from genbench.runs import Run
 from genbench.sample import sample
 from tests.conftest import Command
 
@@ -42,8 +43,8 @@ def test_a_run_directory_holds_all_that_it_should(runs: Path, model: str) -> Non
     }
     if model == "vae":
         expected |= {"reconstructions.png", "latent_grid.png", "latent_scatter.png"}
-    assert {path.name for path in run.iterdir() if not path.name.startswith("events.out")} == expected
-    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert {path.name for path in run.iterdir() if not path.name.startswith(("events.out", "."))} == expected
+    assert [path.name for path in Run(run).checkpoints] == ["000000000640.ckpt", "000000000320.ckpt"]
     assert read(run / "status.json")["state"] == "finished"
     assert "training finished" in (run / "train.log").read_text(encoding="utf-8")
     for path in run.glob("*.png"):
@@ -173,7 +174,7 @@ def test_an_interrupted_run_says_so_and_keeps_a_checkpoint(number: signal.Signal
     (run,) = tmp_path.glob("optdigits-vae-*")
     status = read(run / "status.json")
     assert (status["state"], status["why"]) == ("interrupted", number.name)
-    assert (run / "checkpoints" / "last.ckpt").is_file()
+    assert Run(run).checkpoints
     assert not (run / "weights.safetensors").exists()
 
 

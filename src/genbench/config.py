@@ -35,6 +35,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from genbench.errors import UserError
+from genbench.interruption import Interrupted
 
 _PACKAGE = Path(__file__).resolve().parent
 # Inside a wheel conf/ is packaged; in a checkout it stands at the top.
@@ -416,9 +417,12 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """A user's mistake ends the process with one line on stderr and exit code 2."""
+    """A user's mistake ends the process with one line on stderr and exit code 2, a signal with 128 + its number."""
     try:
         yield
     except UserError as error:
         print(f"genbench: {error}", file=sys.stderr)
         sys.exit(2)
+    except Interrupted as error:
+        print(f"genbench: interrupted by {error}; the same command goes on from here", file=sys.stderr)
+        sys.exit(128 + error.number)

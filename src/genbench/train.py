@@ -1,7 +1,7 @@
 """python -m genbench.train: train a model on a data set, into a run directory."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import hydra
@@ -10,23 +10,44 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from genbench.config import CONF, TrainConfig, check, preflight, user_errors
+from genbench.interruption import Interrupted, on_signals
 from genbench.runs import Run
 
 
 def main() -> None:
     """Check the command line, let Hydra call `job` once or once for each job of a sweep, then say how it went."""
     with user_errors():
-        configs, sweep = preflight("train", TrainConfig)
-        runs = [Run(Path(config.runs) / config.run_name) for config in configs]
-        if sweep:  # a long sweep shows from the start what is to come
-            for run, config in zip(runs, configs, strict=True):
-                run.create(config.to_yaml(), overwrite=config.overwrite)
-        job()
-        if sweep:
-            from genbench.reporting.tables import stdout, sweep_table
+        configs, is_sweep = preflight("train", TrainConfig)
+        if is_sweep:
+            sweep(configs)
+        else:
+            job()
 
-            stdout().print(sweep_table(runs))
-            sys.exit(0 if all(run.is_finished for run in runs) else 1)
+
+def sweep(configs: list[TrainConfig]) -> None:
+    """All jobs, by whatever launcher; exit code 1 if a run is not finished in the end.
+
+    A run that lost its process (a killed worker, a lost machine) is taken up again, as long as that gets anywhere.
+    """
+    from genbench.reporting.tables import stdout, sweep_table
+
+    runs = [Run(Path(config.runs) / config.run_name) for config in configs]
+    for run, config in zip(runs, configs, strict=True):  # a long sweep shows from the start what is to come
+        run.queue(config.to_yaml(), overwrite=config.overwrite)
+    code = 0
+    before = None
+    while (now := [(run.status.state, run.checkpoints[:1]) for run in runs]) != before:
+        before = now
+        try:
+            job()
+        except SystemExit as exit:  # a signal, or a launcher whose worker died
+            code = exit.code if isinstance(exit.code, int) else 1
+        lost = [run for run in runs if run.status.state in ("queued", "interrupted") and not run.is_locked]
+        if code > 128 or not lost:
+            break
+        print(f"{len(lost)} runs lost their process; they go on", file=sys.stderr)
+    stdout().print(sweep_table(runs))
+    sys.exit(code if code > 128 else 0 if all(run.is_finished for run in runs) else 1)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")
@@ -38,8 +59,12 @@ def job(composed: DictConfig) -> None:
             train(config)
         return
     run = Run(Path(config.runs) / config.run_name)
+    if run.status.state == "failed":  # in this sweep, which has queued all its runs at the start
+        return
     try:
-        train(config)
+        train(replace(config, overwrite=False))  # that was done when the run was queued
+    except Interrupted as signal:
+        sys.exit(128 + signal.number)
     except Exception as error:  # noqa: BLE001  (whatever it was, it is recorded and reported at the end)
         if run.status.state == "queued":  # before the training began, so that nothing has recorded it yet
             run.set_status("failed", str(error))
@@ -47,13 +72,16 @@ def job(composed: DictConfig) -> None:
 
 
 def train(config: TrainConfig) -> None:
-    """From the images to a finished run directory.
+    """From the images to a finished run directory; a run that was begun before goes on from its last checkpoint.
 
     Raises:
-        UserError: the device, the data or the model cannot be had as the config wants them.
+        UserError: the device, the data or the model cannot be had as the config wants them, or the training failed
+            for a reason that the user can mend.
+        Interrupted: Ctrl-C or SIGTERM; the run can go on.
     """
     run = Run(Path(config.runs) / config.run_name)
-    if run.is_finished and not config.overwrite:
+    to_score = config.evaluation.level != "none"
+    if run.is_finished and not config.overwrite and (not to_score or (run.path / "scores.json").is_file()):
         print(f"{run.path} is finished. To train it again: overwrite=true")
         return
 
@@ -81,35 +109,36 @@ def train(config: TrainConfig) -> None:
     data.prepare_data()
     console = stdout()
     spaces = None
-    if config.evaluation.level != "none":
+    if to_score:
         console.print("samples will be scored; the first time on a data set its classifier is trained before")
         spaces = load_spaces(data.data, feature_cache(), best_device())
     L.seed_everything(config.seed, workers=True, verbose=False)
     model = build(config.model, data.data.shape).to(memory_format=torch.channels_last)
 
-    run.create(config.to_yaml(), overwrite=config.overwrite)
-    with recorded(run):
-        run.write_json("environment.json", environment(device))
-        outcome = fit(model, data, config, device, run, console, spaces)
-        summary = {
-            "parameters": parameters(model),
-            **asdict(outcome),
-            "test": test_losses(model, data, device),
-        }
-        with run.whole("weights.safetensors") as temporary:
-            save(model, config.model, data.data.shape, temporary)
-        draw_all(run, model, data.data)
-        run.write_json("summary.json", summary)
-    console.print(summary_table(run))
-    try:
-        if config.evaluation.level != "none":  # a run that cannot be scored is a finished run all the same
-            console.print("scoring")
-            scores = scores_of_run(run, config.evaluation)
-            run.write_json("scores.json", scores)
-            console.print(scores_table(scores, str(run.path / "scores.json")))
-    finally:
-        write_model_card(run)
-        log_hparams(run, config)
+    with on_signals(), run.held(config.to_yaml(), overwrite=config.overwrite):
+        if not run.is_finished:
+            with recorded(run):
+                run.write_json("environment.json", environment(device))
+                outcome = fit(model, data, config, device, run, console, spaces)
+                summary = {
+                    "parameters": parameters(model),
+                    **asdict(outcome),
+                    "test": test_losses(model, data, device),
+                }
+                with run.whole("weights.safetensors") as temporary:
+                    save(model, config.model, data.data.shape, temporary)
+                draw_all(run, model, data.data)
+                run.write_json("summary.json", summary)
+            console.print(summary_table(run))
+        try:
+            if to_score:  # a run that cannot be scored is a finished run all the same
+                console.print("scoring")
+                scores = scores_of_run(run, config.evaluation)
+                run.write_json("scores.json", scores)
+                console.print(scores_table(scores, str(run.path / "scores.json")))
+        finally:
+            write_model_card(run)
+            log_hparams(run, config)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -64,24 +64,23 @@ def test_start_anywhere_continues_the_same_stream(batch_size: int, start: int) -
     assert flat(seen(Batches(numbered(30), batch_size, 3, start), 4)) == whole[start:]
 
 
-def test_state_restores_the_position() -> None:
-    batches = Batches(numbered(30), 7, seed=3)
-    seen(batches, 6)
-    state = batches.state_dict()
-    assert state == {"images_seen": 42}
-    ahead = seen(batches, 6)
-    other = Batches(numbered(30), 7, seed=3)
-    seen(other, 1)
-    other.load_state_dict(state)
-    assert seen(other, 6) == ahead
-
-
 def test_stacked_batches_are_the_same_stream() -> None:
-    sizes = {0: 3, 21: 1, 28: 5}
-    stacked = Batches(numbered(30), 7, seed=3, stacked=sizes.__getitem__)
-    stacks = list(islice(stacked, 3))
+    stacked = Batches(numbered(30), 7, seed=3, trips=lambda images_seen: iter([3, 1, 5]))
+    stacks = list(stacked)
     assert [stack.shape[:2] for stack in stacks] == [(3, 7), (1, 7), (5, 7)]
     assert torch.cat(stacks).flatten(1).tolist() == seen(Batches(numbered(30), 7, seed=3), 9)
+
+
+def test_when_the_trips_end_the_next_ones_go_on() -> None:
+    asked = []
+
+    def trips(images_seen: int) -> Iterator[int]:
+        asked.append(images_seen)
+        return iter([1, 1])
+
+    batches = Batches(numbered(30), 7, seed=3, start=14, trips=trips)
+    assert seen(batches, 99) + seen(batches, 99) == seen(Batches(numbered(30), 7, seed=3, start=14), 4)
+    assert asked == [14, 28]
 
 
 def test_iter_does_not_rewind() -> None:
@@ -148,32 +147,32 @@ class Recorder(lightning.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def fit(folder: Path, steps: int, checkpoint: Path | None = None) -> tuple[Recorder, lightning.Trainer]:
+class Calendar:
+    """A schedule: it stands after 21 images, and an epoch has two trips of two batches."""
+
+    images_seen = 21
+
+    def trips(self, images_seen: int) -> Iterator[int]:
+        return iter([2, 2])
+
+
+# Lightning 2.6 under torch 2.14.
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
+def test_lightning_takes_the_stream_up_where_the_schedule_stands_and_validates_when_trips_end(tmp_path: Path) -> None:
     module = Recorder()
     trainer = lightning.Trainer(
         accelerator="cpu",
-        max_steps=steps,
-        val_check_interval=5,
-        check_val_every_n_epoch=None,
+        max_epochs=3,
         num_sanity_val_steps=0,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        default_root_dir=folder,
+        default_root_dir=tmp_path,
     )
     data = ImageDataModule(fake_load, None, batch_size=7, seed=3)
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
-    return module, trainer
-
-
-# Lightning 2.6 under torch 2.14.
-@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
-def test_lightning_resumes_the_stream_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
-    whole, _ = fit(tmp_path, 20)
-    assert whole.steps == seen(Batches(numbered(50), 7, seed=3), 20)
-    assert whole.validated == [list(range(7))] * 4
-    first, trainer = fit(tmp_path, 10)
-    trainer.save_checkpoint(tmp_path / "middle.ckpt")
-    second, _ = fit(tmp_path, 20, tmp_path / "middle.ckpt")
-    assert first.steps + second.steps == whole.steps
+    data.schedule = Calendar()
+    trainer.fit(module, datamodule=data)
+    assert flat(module.steps) == flat(seen(Batches(numbered(50), 7, seed=3, start=21), 12))
+    assert len(module.steps) == 6
+    assert module.validated == [list(range(7))] * 3

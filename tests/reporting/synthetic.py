@@ -59,7 +59,7 @@ def synthetic_run(
     """
     config = config_of(model, seed, data, *words)
     run = Run(folder / (name or config.run_name))
-    run.create(config.to_yaml(), overwrite=False)
+    run.queue(config.to_yaml(), overwrite=False)
     noise = np.random.default_rng(list(f"{model} {data} {seed}".encode()))
     seconds = 600.0 if model == "gan" else 60.0
     run.write_json(

@@ -1,7 +1,6 @@
 """How long a training lasts is counted in images or time."""
 
 import dataclasses
-from datetime import timedelta
 
 import pytest
 
@@ -32,39 +31,59 @@ def test_the_first_of_two_bounds_counts() -> None:
     assert Budget(trainer(max_images=170, max_epochs=3.0), 50, 10).max_images == 150
 
 
+def epochs(budget: Budget, batch_size: int, steps: int) -> list[list[int]]:
+    """The trips, from validation to validation, until so many steps were taken."""
+    found: list[list[int]] = []
+    while (taken := sum(map(sum, found))) < steps:
+        found.append(list(budget.trips(taken * batch_size)))
+    return found
+
+
 @pytest.mark.parametrize(("images", "batch_size", "validations", "batches"), [(1000, 10, 4, 25), (50, 100, 20, 1)])
 def test_validations_are_even_over_the_images(images: int, batch_size: int, validations: int, batches: int) -> None:
     budget = Budget(trainer(max_images=images, validations=validations), 50, batch_size)
-    assert budget.validation_interval == batches
+    assert set(map(sum, epochs(budget, batch_size, max(1, images // batch_size)))) == {batches}
+
+
+def test_a_validation_is_due_again_where_a_checkpoint_left_off() -> None:
+    budget = Budget(trainer(max_images=1000, validations=4), 50, 10)
+    assert sum(budget.trips(130)) == 12  # of 25 steps 13 were taken before
 
 
 def test_validations_are_even_over_the_time_where_time_is_a_bound() -> None:
     budget = Budget(trainer(max_images=1000, max_minutes=1.0, validations=6), 50, 10)
-    assert budget.validation_interval == timedelta(seconds=10)
+    taken = budget.trips(0)
+    assert [next(taken), next(taken)] == [1, 1]
+    for validations, seconds, due in [(0, 9.0, False), (0, 10.0, True), (1, 19.0, False), (1, 20.0, True)]:
+        budget.load_state_dict(
+            {"images_seen": 20, "seconds": seconds, "validation_seconds": 0.0, "validations": validations}
+        )
+        trip = budget.trips(20)
+        next(trip)
+        assert (next(trip, None) is None) == due
 
 
-def trips(budget: Budget, batch_size: int, steps: int) -> list[int]:
-    sizes: list[int] = []
-    while sum(sizes) < steps:
-        sizes.append(budget.steps_in_next_trip(sum(sizes) * batch_size))
-    return sizes
+def test_the_clock_goes_on_from_a_checkpoint() -> None:
+    budget = Budget(trainer(max_minutes=1.0), 50, 10)
+    budget.load_state_dict({"images_seen": 20, "seconds": 45.0, "validation_seconds": 3.0, "validations": 1})
+    assert budget.seconds == 45.0
+    assert budget.fraction == 0.75
+    assert budget.state_dict()["validation_seconds"] == 3.0
 
 
 def test_on_a_gpu_trips_end_at_validations_and_at_the_last_image() -> None:
     budget = Budget(trainer(max_images=2815, validations=2), 5000, 10, "cuda")  # 282 steps
-    assert trips(budget, 10, 282) == [50, 50, 41, 50, 50, 41]
-    assert budget.validation_interval == 3
+    assert epochs(budget, 10, 282) == [[50, 50, 41], [50, 50, 41]]
     budget = Budget(trainer(max_images=2400, validations=10_000), 5000, 10, "cuda")
-    assert trips(budget, 10, 240) == [1] * 240
-    assert budget.validation_interval == 1
+    assert epochs(budget, 10, 240) == [[1]] * 240
 
 
 def test_elsewhere_every_step_is_a_trip() -> None:
     budget = Budget(trainer(max_images=2815, validations=2), 5000, 10)
-    assert trips(budget, 10, 282) == [1] * 282
-    assert budget.validation_interval == 141
+    assert epochs(budget, 10, 282) == [[1] * 141] * 2
 
 
 def test_a_bound_in_time_leaves_trips_whole_and_one_in_images_ends_them() -> None:
-    assert trips(Budget(trainer(max_minutes=1.0), 5000, 10, "cuda"), 10, 150) == [50, 50, 50]
-    assert trips(Budget(trainer(max_minutes=1.0, max_images=1195), 5000, 10, "cuda"), 10, 120) == [50, 50, 20]
+    trips = Budget(trainer(max_minutes=1.0), 5000, 10, "cuda").trips(0)
+    assert [next(trips) for _ in range(3)] == [50, 50, 50]
+    assert list(Budget(trainer(max_minutes=1.0, max_images=1195), 5000, 10, "cuda").trips(0)) == [50, 50, 20]

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from itertools import repeat
 
 import lightning as L
 import pytest
@@ -37,7 +38,7 @@ def train(model: Model, trips: int, steps: int, *, device: str = "cpu", precisio
         enable_model_summary=False,
     )
     images = IMAGES.to(trainer.strategy.root_device)
-    trainer.fit(model, Batches(images, 8, seed=0, stacked=lambda seen: steps))
+    trainer.fit(model, Batches(images, 8, seed=0, trips=lambda seen: repeat(steps)))
     return callback
 
 

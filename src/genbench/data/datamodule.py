@@ -1,8 +1,9 @@
 """Whole batches of unsigned bytes for Lightning, in an order that seed and position alone determine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import overload
+from itertools import repeat
+from typing import Protocol, overload
 
 import lightning
 import numpy as np
@@ -16,15 +17,22 @@ WATCHED = 1000  # validation images whose losses are worked out while a model tr
 EVALUATION_BATCH = 500  # images; validation and test sets are divided into batches of this size
 
 
+class Schedule(Protocol):
+    """Where a training stands, and what comes next."""
+
+    images_seen: int
+
+    def trips(self, images_seen: int) -> Iterator[int]:
+        """Numbers of batches that are to come stacked, one after another, from so many images on."""
+        ...
+
+
 class Batches:
     """An endless stream of whole batches: epoch after epoch, each in an order of its own, joined end to end.
 
     No image is left out and no batch is short: after k batches exactly k * batch_size images were seen, and a
-    stream that starts at that number goes on as if it had never stopped. It is its own iterator: `iter` does
-    not rewind it. Batches come stacked, as many at a time as are asked for.
-
-    Lightning saves and restores the position through `state_dict`. It would draw one batch ahead of a stream
-    without a length, and save a position one batch too far: so there is a length, which no training reaches.
+    stream that starts at that number goes on as if it had never stopped. `iter` does not rewind it. Batches come
+    stacked, as many at a time as `trips` says; when it ends, so does the iteration, and the next one goes on.
     """
 
     def __init__(
@@ -33,7 +41,7 @@ class Batches:
         batch_size: int,
         seed: int,
         start: int = 0,
-        stacked: Callable[[int], int] = lambda images_seen: 1,
+        trips: Callable[[int], Iterator[int]] = lambda images_seen: repeat(1),
     ) -> None:
         """Stream the images.
 
@@ -42,7 +50,7 @@ class Batches:
             batch_size: images in a batch; may exceed N.
             seed: of the order, not negative; the order is the same on every device.
             start: how many images of the stream were seen before; any number.
-            stacked: how many batches come next, given how many images were seen.
+            trips: numbers of batches that come stacked, given how many images were seen.
         """
         if len(images) == 0 or batch_size < 1 or start < 0:
             raise ValueError(f"{len(images)} images, batch_size={batch_size}, start={start}")
@@ -50,18 +58,16 @@ class Batches:
         self.batch_size = batch_size
         self.seed = seed
         self.images_seen = start
-        self.stacked = stacked
+        self.trips = trips
         self._order: tuple[int, Tensor] | None = None  # the current epoch and its order
 
-    def __len__(self) -> int:
-        return 2**40
+    def __iter__(self) -> Iterator[Tensor]:
+        """Batches (K, batch_size, C, H, W)."""
+        for batches in self.trips(self.images_seen):
+            yield self._next(batches)
 
-    def __iter__(self) -> "Batches":
-        return self
-
-    def __next__(self) -> Tensor:
+    def _next(self, batches: int) -> Tensor:
         indices = []
-        batches = self.stacked(self.images_seen)
         missing = batches * self.batch_size
         while missing:
             epoch, position = divmod(self.images_seen, len(self.images))
@@ -74,14 +80,6 @@ class Batches:
         cpu = self.images.is_cpu
         images = torch.from_numpy(self.images.numpy()[chosen.numpy()]) if cpu else self.images[chosen]
         return images.view(batches, self.batch_size, *images.shape[1:])
-
-    def state_dict(self) -> dict[str, int]:
-        """The position: how many images the stream has given out."""
-        return {"images_seen": self.images_seen}
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go to a saved position."""
-        self.images_seen = state_dict["images_seen"]
 
     def _epoch(self, epoch: int) -> Tensor:
         if self._order is None or self._order[0] != epoch:
@@ -130,7 +128,7 @@ class ImageDataModule(lightning.LightningDataModule):
         self.root = root
         self.batch_size = batch_size
         self.seed = seed
-        self.stacked: Callable[[int], int] = lambda images_seen: 1  # training batches that come at once; see Batches
+        self.schedule: Schedule | None = None  # of the training; without one batches come singly, from the first
 
     @cached_property
     def data(self) -> ImageData:
@@ -146,9 +144,11 @@ class ImageDataModule(lightning.LightningDataModule):
         _ = self.data
 
     def train_dataloader(self) -> Batches:
-        """The training images, endless, from the first."""
+        """The training images, endless, from where the training stands."""
         images = self.data.train.images.to(self._device)
-        return Batches(images, self.batch_size, self.seed, stacked=self.stacked)
+        if self.schedule is None:
+            return Batches(images, self.batch_size, self.seed)
+        return Batches(images, self.batch_size, self.seed, self.schedule.images_seen, self.schedule.trips)
 
     def val_dataloader(self) -> InOrder:
         """Up to 1,000 of the validation images, spread evenly over them, once: training is watched, not scored."""

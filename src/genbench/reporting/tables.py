@@ -110,7 +110,9 @@ def sweep_table(runs: Sequence[Run]) -> Table:
     for run in runs:
         status = run.status
         if status.state != "finished":
-            table.add_row(run.path.name, status.state, "", "", "", f"{status.why}  (see {run.path / 'train.log'})")
+            table.add_row(
+                run.path.name, status.state, "", "", "", f"{status.why}  (see {run.path / 'train.log'})".strip()
+            )
             continue
         summary = run.read_json("summary.json")
         table.add_row(

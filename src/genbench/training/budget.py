@@ -1,12 +1,9 @@
 """How long a training lasts, counted in real images seen or in time, never in optimizer steps."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Mapping
-from datetime import timedelta
-from types import FrameType
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import lightning as L
@@ -14,19 +11,22 @@ import torch
 from torch import Tensor
 
 from genbench.config import DEFAULT_EPOCHS, TrainerConfig
+from genbench.interruption import Interrupted, on_signals
 from genbench.training.steps import STEPS_PER_TRIP
 
 
 class Budget(L.Callback):
-    """Counts the real images and stops at the first bound, or at the next step after Ctrl-C or SIGTERM.
+    """Counts the real images and the time, says when to validate, and stops at the first bound.
+
+    Lightning is told that an epoch ends wherever a validation is due, so that validations, checkpoints and the ends of
+    its epochs fall together, and a training that goes on from a checkpoint is one that begins another epoch.
 
     Attributes:
         images_seen: real images in all steps so far.
         max_images: the bound in images, or None.
         max_seconds: the bound in seconds, or None.
-        train_seconds: wall clock from the first step to the end, validation and pictures included.
-        validation_seconds: of these, what validations took, with pictures and checkpoints.
-        signal: the number of the signal that stopped the training, or None.
+        validation_seconds: what validations took so far, with pictures and checkpoints.
+        signal: the number of the signal that asked the training to stop, or None.
     """
 
     def __init__(self, config: TrainerConfig, epoch_images: int, batch_size: int, accelerator: str = "cpu") -> None:
@@ -37,20 +37,21 @@ class Budget(L.Callback):
         self.max_images = min((bound for bound in bounds if bound is not None), default=None)
         self.max_seconds = None if config.max_minutes is None else 60.0 * config.max_minutes
         self.images_seen = 0
-        self.train_seconds = math.nan
         self.validation_seconds = 0.0
         self.signal: int | None = None
-        self._validations = config.validations
+        self._validations_wanted = config.validations
+        self._validations = 0
         self._batch_size = batch_size
         self._steps_per_trip = STEPS_PER_TRIP.get(accelerator, 1)
-        self._start = math.nan
+        self._seconds = 0.0  # up to the present start
+        self._start: float | None = None
         self._validation_start = math.nan
-        self._handlers: dict[int, Any] = {}
+        self._listening = ExitStack()
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds since the first step began."""
-        return time.monotonic() - self._start
+        """Wall-clock seconds of training, validation and pictures included, interruptions not."""
+        return self._seconds + (0.0 if self._start is None else time.monotonic() - self._start)
 
     @property
     def fraction(self) -> float:
@@ -62,67 +63,88 @@ class Budget(L.Callback):
         ]
         return min(1.0, max(parts))
 
-    @property
-    def validation_interval(self) -> int | timedelta:
-        """Lightning's val_check_interval for evenly spaced validations: in trips, or in time if time is a bound."""
-        if self.max_seconds is not None:
-            return timedelta(seconds=self.max_seconds / self._validations)
-        return math.ceil(self._steps_between_validations / self._steps_per_trip)
+    def trips(self, images_seen: int) -> Iterator[int]:
+        """How many steps to take at once, time and again, from so many images on until a validation is due."""
+        while True:
+            steps = self._steps_in_next_trip(images_seen)
+            yield steps
+            images_seen += steps * self._batch_size
+            if self._validation_is_due(images_seen):
+                return
 
-    def steps_in_next_trip(self, images_seen: int) -> int:
-        """How many steps to take at once: never past the next validation or the last image."""
+    def _steps_in_next_trip(self, images_seen: int) -> int:
         bounds = [self._steps_per_trip]
         if self.max_images is not None:
             bounds.append(math.ceil((self.max_images - images_seen) / self._batch_size))
         if self.max_seconds is None:
-            interval = self._steps_between_validations
-            bounds.append(interval - images_seen // self._batch_size % interval)
+            bounds.append(self._interval - images_seen // self._batch_size % self._interval)
         return max(1, min(bounds))
 
+    def _validation_is_due(self, images_seen: int) -> bool:
+        """Validations are spread evenly over the time if time is a bound, else over the images."""
+        if self.max_images is not None and images_seen >= self.max_images:
+            return True
+        if self.max_seconds is not None:
+            return self.seconds >= self.max_seconds * (self._validations + 1) / self._validations_wanted
+        return images_seen // self._batch_size % self._interval == 0
+
     @property
-    def _steps_between_validations(self) -> int:
+    def _interval(self) -> int:
+        """Steps between two validations."""
         assert self.max_images is not None
-        return max(1, round(math.ceil(self.max_images / self._batch_size) / self._validations))
+        return max(1, round(math.ceil(self.max_images / self._batch_size) / self._validations_wanted))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the clock and listen to signals."""
+        """Start the clock and listen to signals; a training that was at its end before is not gone on with."""
         self._start = time.monotonic()
-        if threading.current_thread() is threading.main_thread():
-            self._handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+        self._listening.enter_context(on_signals(self._on_signal))
+        trainer.should_stop = self.fraction >= 1.0
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
     ) -> None:
         """Count, and ask Lightning to stop when the bound is reached."""
         self.images_seen += batch.shape[0] * batch.shape[1]
-        if self.signal is not None or self.fraction >= 1.0:
+        if self.fraction >= 1.0:
             trainer.should_stop = True
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop the clock and give the signals back."""
         if pl_module.device.type == "cuda":  # the last steps are still under way
             torch.cuda.synchronize()
-        self.train_seconds = self.seconds
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+        self._seconds, self._start = self.seconds, None
+        self._listening.close()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Give the signals back."""
+        self._listening.close()
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the other clock."""
         self._validation_start = self.seconds
 
-    def validation_done(self) -> None:
-        """Stop it; whoever is the last at a validation calls this."""
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop it."""
         self.validation_seconds += self.seconds - self._validation_start
+        self._validations += 1
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"images_seen": self.images_seen}
+        return {
+            "images_seen": self.images_seen,
+            "seconds": self.seconds,
+            "validation_seconds": self.validation_seconds,
+            "validations": self._validations,
+        }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue the count of a checkpoint."""
-        self.images_seen = int(state_dict["images_seen"])
+        """Continue the counts of a checkpoint."""
+        self.images_seen = state_dict["images_seen"]
+        self._seconds = state_dict["seconds"]
+        self.validation_seconds = state_dict["validation_seconds"]
+        self._validations = state_dict["validations"]
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int) -> None:
         if self.signal is not None:  # a second Ctrl-C does not wait for the step
-            raise KeyboardInterrupt
+            raise Interrupted(number)
         self.signal = number

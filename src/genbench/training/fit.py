@@ -1,6 +1,7 @@
 """One training with Lightning: the callbacks that count, measure, draw, save and show, and the Trainer."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import lightning as L
 from hydra.utils import instantiate
@@ -10,13 +11,14 @@ from genbench.config import TrainConfig
 from genbench.data.datamodule import ImageDataModule
 from genbench.device import Device
 from genbench.evaluation.extractors import FeatureSpaces
+from genbench.interruption import Interrupted
 from genbench.models.interface import Encoding, Model
 from genbench.models.weights import parameters
 from genbench.reporting.tables import duration
 from genbench.runs import Run
 from genbench.training.averaging import averaging
 from genbench.training.budget import Budget
-from genbench.training.checkpoints import Checkpoints
+from genbench.training.checkpoints import Checkpoints, latest
 from genbench.training.cost import peak_memory_bytes
 from genbench.training.health import Health
 from genbench.training.metrics import Metrics
@@ -54,21 +56,23 @@ def fit(
     With feature spaces the samples are scored at every validation.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C or SIGTERM, after the step in progress and a checkpoint.
+        Interrupted: Ctrl-C or SIGTERM, after the step in progress and a checkpoint.
+        UserError: a loss or a weight is not a finite number any more.
     """
-    writer = instantiate(config.logger, log_dir=str(run.path)) if config.logger["_target_"] else None
+    checkpoint = latest(run, console)
+    # What TensorBoard was told after the checkpoint is going to be told again: it hides the first telling.
+    purge = {} if checkpoint is None else {"purge_step": int(checkpoint.stem) + 1}
+    writer = instantiate(config.logger, log_dir=str(run.path), **purge) if config.logger["_target_"] else None
     steps = Steps(console)
     budget = Budget(config.trainer, len(data.data.train), config.data.batch_size, device.accelerator)
-    data.stacked = budget.steps_in_next_trip
+    data.schedule = budget
     metrics = Metrics(run, budget, config.trainer.log_every_images, writer)
     health = Health(data.data, budget, console, device.dtype)
     trainer = L.Trainer(
         accelerator=device.accelerator,
         devices=1,
         precision=device.lightning_precision,
-        max_epochs=-1,  # one endless epoch: the budget ends it
-        val_check_interval=budget.validation_interval,
-        check_val_every_n_epoch=None,
+        max_epochs=-1,  # the budget ends it
         num_sanity_val_steps=0,
         callbacks=[
             steps,
@@ -77,7 +81,7 @@ def fit(
             health,
             *([Quality(data.data, spaces, health)] if spaces is not None else []),
             *([Pictures(data.data, budget, writer)] if writer is not None else []),
-            ProgressBar(console, budget, run.path.name, _facts(model, data, device, run, budget)),
+            ProgressBar(console, budget, run.path.name, _facts(model, data, device, run, budget, checkpoint)),
             *averaging(config.trainer.ema_decay),  # after the pictures: they are drawn by the averaged weights
             Checkpoints(run, budget),
         ],
@@ -86,16 +90,18 @@ def fit(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(model, datamodule=data)
-    if writer is not None:
-        writer.close()
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    finally:
+        if writer is not None:
+            writer.close()
     if budget.signal is not None:
-        raise KeyboardInterrupt(budget.signal)
+        raise Interrupted(budget.signal)
     return Outcome(
         images_seen=budget.images_seen,
-        train_seconds=budget.train_seconds,
+        train_seconds=budget.seconds,
         validation_seconds=budget.validation_seconds,
-        images_per_second=budget.images_seen / budget.train_seconds,
+        images_per_second=budget.images_seen / budget.seconds,
         training_flops_per_image=steps.flops_per_image,
         peak_memory_bytes=peak_memory_bytes(device.accelerator),
         train=metrics.latest,
@@ -103,7 +109,9 @@ def fit(
     )
 
 
-def _facts(model: Model, data: ImageDataModule, device: Device, run: Run, budget: Budget) -> dict[str, str]:
+def _facts(
+    model: Model, data: ImageDataModule, device: Device, run: Run, budget: Budget, checkpoint: Path | None
+) -> dict[str, str]:
     """What a person wants to know before the training starts."""
     images = data.data
     bounds = []
@@ -119,6 +127,7 @@ def _facts(model: Model, data: ImageDataModule, device: Device, run: Run, budget
         f"{len(images.validation):,} validation, {len(images.test):,} test images",
         "parameters": ", ".join(f"{name} {n:,}" for name, n in parameters(model).items()),
         "training": " or ".join(bounds) + f", {data.batch_size} images a step",
+        **({} if checkpoint is None else {"goes on": f"from {checkpoint.name}"}),
     }
 
 

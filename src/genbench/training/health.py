@@ -1,6 +1,8 @@
 """Cheap figures at every validation that tell a collapse while there is time to stop, and an alarm in words."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import lightning as L
 import torch
@@ -58,6 +60,14 @@ class Health(L.Callback):
                 )
                 log.warning("at %d images: %s", self._budget.images_seen, alarm)
         self.alarms = alarms
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"alarms": self.alarms}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """What was said is not said again."""
+        self.alarms = state_dict["alarms"]
 
     def _posterior(self, trainer: L.Trainer) -> list[str]:
         found = {int(k.rpartition("_")[2]): float(v) for k, v in trainer.callback_metrics.items() if "/kl_" in k}

@@ -90,12 +90,20 @@ class Metrics(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"rows": self._rows, "times": self._times, "sums": self._sums, "steps": self._steps}
+        return {
+            "rows": self._rows,
+            "times": self._times,
+            "sums": self._sums,
+            "steps": self._steps,
+            "latest": self.latest,
+            "window_start": self._window_start,
+        }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue the rows of a checkpoint."""
         self._rows, self._times = state_dict["rows"], state_dict["times"]
         self._sums, self._steps = state_dict["sums"], state_dict["steps"]
+        self.latest, self._window_start = state_dict["latest"], state_dict["window_start"]
 
     def _add(self, values: Scalars) -> None:
         images = self._budget.images_seen

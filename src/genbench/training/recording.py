@@ -2,12 +2,10 @@
 
 import logging
 import platform
-import signal
 import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,17 @@ from typing import Any
 from genbench import __version__
 from genbench.device import Device
 from genbench.errors import UserError
-from genbench.runs import Run
+from genbench.interruption import Interrupted
+from genbench.runs import Run, is_disk_full
 
 log = logging.getLogger("genbench")
+
+
+class _LogFile(logging.FileHandler):
+    """A log that does not stop a training, or talk about itself, when the disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        """Leave the line out."""
 
 
 @contextmanager
@@ -25,9 +31,10 @@ def recorded(run: Run) -> Iterator[None]:
     """Keep status.json true and write what is logged or warned of into train.log while a training runs.
 
     Raises:
-        SystemExit: 128 + the signal's number after an interruption; otherwise whatever the training raised.
+        UserError: the disk is full.
+        BaseException: whatever else the training raised.
     """
-    handler = logging.FileHandler(run.path / "train.log", encoding="utf-8")
+    handler = _LogFile(run.path / "train.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):  # their news go to the file, not to the screen
         logging.getLogger(name).handlers.clear()
@@ -44,13 +51,15 @@ def recorded(run: Run) -> Iterator[None]:
             yield
             run.set_status("finished")
             log.info("training finished")
-    except KeyboardInterrupt as error:
-        number = error.args[0] if error.args else signal.SIGINT
-        run.set_status("interrupted", signal.Signals(number).name)
-        log.info("interrupted by %s", signal.Signals(number).name)
-        print(f"{run.path}: interrupted by {signal.Signals(number).name}", file=sys.stderr)
-        raise SystemExit(128 + number) from error
+    except Interrupted as error:
+        run.set_status("interrupted", str(error))
+        log.info("interrupted by %s", error)
+        raise
     except BaseException as error:
+        if is_disk_full(error):
+            with suppress(OSError):  # where nothing can be written the status stays, and its process is gone
+                run.set_status("failed", "no space left on the disk")
+            raise UserError(f"{run.path}: no space left: free some, and give the same command again") from error
         reason = str(error).strip().splitlines() or [""]
         run.set_status("failed", reason[0] if isinstance(error, UserError) else f"{type(error).__name__}: {reason[0]}")
         log.exception("training failed")

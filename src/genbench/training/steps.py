@@ -1,6 +1,7 @@
 """How the model's steps are taken: counted once, and on CUDA replayed from one graph."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
@@ -49,10 +50,18 @@ class Steps(L.Callback):
         del pl_module.step, self._step
         self._graph = None
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"flops_per_image": self.flops_per_image}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """A training that goes on has its first step behind it."""
+        self.flops_per_image = state_dict["flops_per_image"]
+
     def step(self, batch: Tensor) -> dict[str, Tensor]:
         """One step on bytes (B, C, H, W): what the model's own step returns."""
         self._taken += 1
-        if self._taken == 1:
+        if self.flops_per_image is None:
             with FlopCounterMode(display=False) as counter:
                 outputs = self._eager(batch)
             self.flops_per_image = counter.get_total_flops() / len(batch)

@@ -1,0 +1,234 @@
+"""A training that was interrupted ends as if it had not been."""
+
+import logging
+import os
+import pickle
+import random
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
+
+from genbench.config import TrainConfig, preflight
+from genbench.errors import UserError
+from genbench.interruption import Interrupted
+from genbench.models.gan import GAN
+from genbench.models.vae import VAE
+from genbench.runs import Run
+from genbench.train import train
+from genbench.training.checkpoints import latest, random_states, set_random_states
+
+pytestmark = [
+    pytest.mark.slow,
+    # SummaryWriter leaves its file to the garbage collector when a training is cut off.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+MODELS: dict[str, type[Any]] = {"gan": GAN, "vae": VAE}
+STEPS = 20  # 640 images in batches of 32; validations after 4, 8, 12, 16, 20
+
+
+def config(model: str, runs: Path, *words: str) -> TrainConfig:
+    own = [f"model={model}", "experiment=smoke", "trainer=cpu", "trainer.validations=5", f"runs={runs}"]
+    return preflight("train", TrainConfig, [*own, *words]).configs[0]
+
+
+def run_of(told: TrainConfig) -> Run:
+    return Run(Path(told.runs) / told.run_name)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
+    """A run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+
+    def make(model: str) -> Run:
+        told = config(model, folder)
+        if not run_of(told).is_finished:
+            train(told)
+        return run_of(told)
+
+    return make
+
+
+def at_step(monkeypatch: pytest.MonkeyPatch, model: str, number: int, act: Callable[[], Any]) -> None:
+    """Do something in the middle of a step, counted from 1."""
+    step = MODELS[model].step
+    taken = 0
+
+    def disturbed(self: Any, batch: Tensor) -> dict[str, Tensor]:
+        nonlocal taken
+        taken += 1
+        if taken == number:
+            act()
+        outputs: dict[str, Tensor] = step(self, batch)
+        return outputs
+
+    monkeypatch.setattr(MODELS[model], "step", disturbed)
+
+
+def assert_same(run: Run, other: Run) -> None:
+    for name in ("weights.safetensors", "metrics.csv", "samples.png"):
+        assert (run.path / name).read_bytes() == (other.path / name).read_bytes(), name
+    pair = []
+    for path in (run.path, other.path):
+        events = EventAccumulator(str(path))
+        events.Reload()
+        tags = [tag for tag in events.Tags()["scalars"] if tag.startswith(("train/", "validation/"))]
+        pair.append({tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags})
+    assert pair[0] == pair[1]
+    assert pair[0]
+    ours, theirs = (r.read_json("summary.json") for r in (run, other))
+    for name in ("images_seen", "train", "test", "alarms", "training_flops_per_image"):
+        assert ours[name] == theirs[name]
+
+
+# In the middle of an epoch, in its last step (whose validation must come first), in the very last, and twice.
+@pytest.mark.parametrize(("model", "steps"), [("gan", [6]), ("vae", [3, 3]), ("vae", [8]), ("vae", [STEPS])])
+def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(
+    model: str, steps: list[int], whole: Callable[[str], Run], tmp_path: Path
+) -> None:
+    told = config(model, tmp_path)
+    run = run_of(told)
+    before = signal.getsignal(signal.SIGTERM)
+    for step in steps:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            at_step(monkeypatch, model, step, lambda: os.kill(os.getpid(), signal.SIGTERM))
+            with pytest.raises(Interrupted, match="SIGTERM"):
+                train(told)
+        assert (run.status.state, run.status.why) == ("interrupted", "SIGTERM")
+        assert signal.getsignal(signal.SIGTERM) is before
+        assert not run.is_locked
+    assert int(run.checkpoints[0].stem) == 32 * sum(steps)
+    train(told)
+    assert_same(run, whole(model))
+    assert len(run.checkpoints) == 2
+
+
+def test_a_run_killed_between_training_and_pictures_takes_no_further_step(
+    whole: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = config("vae", tmp_path)
+    with pytest.MonkeyPatch.context() as once:
+        once.setattr("genbench.train.asdict", lambda outcome: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(Interrupted, match="SIGINT"):
+            train(told)
+    at_step(monkeypatch, "vae", 1, lambda: pytest.fail("a step was taken"))
+    train(told)
+    assert_same(run_of(told), whole("vae"))
+
+
+def test_a_second_signal_does_not_wait_for_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the step went on")
+
+    at_step(monkeypatch, "vae", 2, twice)
+    told = config("vae", tmp_path)
+    with pytest.raises(Interrupted):
+        train(told)
+    assert run_of(told).status.state == "interrupted"
+    assert run_of(told).checkpoints == []
+
+
+class _Payload:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_passed_over(
+    whole: Callable[[str], Run], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = config("vae", tmp_path / "runs")
+    run = run_of(told)
+    executed = tmp_path / "executed"
+    shutil.copytree(whole("vae").path, run.path)
+    run.set_status("interrupted", "test")
+    newest, older = run.checkpoints
+    bytes_of_newest = newest.read_bytes()
+    middle = len(bytes_of_newest) // 2
+    torch.save({"state_dict": {}}, tmp_path / "poor.ckpt")
+    torch.save({"state_dict": _Payload(executed)}, tmp_path / "hostile.ckpt")
+    damages = {
+        "truncated": bytes_of_newest[:middle],
+        "flipped": bytes_of_newest[:middle] + bytes([bytes_of_newest[middle] ^ 1]) + bytes_of_newest[middle + 1 :],
+        "empty": b"",
+        "poor": (tmp_path / "poor.ckpt").read_bytes(),
+        "hostile": (tmp_path / "hostile.ckpt").read_bytes(),
+        "pickle": pickle.dumps(_Payload(executed)),
+    }
+    for name, damaged in damages.items():
+        newest.write_bytes(damaged)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            assert latest(run, Console()) == older, name
+        assert f"{newest} cannot be read" in caplog.text, name
+    assert not executed.exists()
+    train(told)
+    assert_same(run, whole("vae"))
+    for path in run.checkpoints:
+        path.unlink()
+    assert latest(run, Console()) is None
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_keeps_the_last_good_state(tmp_path: Path) -> None:
+    told = config("vae", tmp_path)
+    run = run_of(told)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        step, taken = VAE.step, 0
+
+        def broken(self: VAE, batch: Tensor) -> dict[str, Tensor]:
+            nonlocal taken
+            taken += 1
+            outputs = step(self, batch)
+            return {**outputs, "loss": outputs["loss"] * (torch.nan if taken == 6 else 1)}
+
+        monkeypatch.setattr(VAE, "step", broken)
+        with pytest.raises(UserError, match="the loss is not a finite number any more after 192 images"):
+            train(told)
+    assert run.status.state == "failed"
+    assert "192 images" in run.status.why
+    assert [path.name for path in run.checkpoints] == ["000000000128.ckpt"]
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, taken = VAE.step, 0
+
+    def broken(self: VAE, batch: Tensor) -> dict[str, Tensor]:
+        nonlocal taken
+        taken += 1
+        outputs = step(self, batch)
+        if taken == 8:
+            with torch.no_grad():
+                next(self.decoder.parameters())[0] = torch.inf
+        return outputs
+
+    monkeypatch.setattr(VAE, "step", broken)
+    told = config("vae", tmp_path)
+    with pytest.raises(UserError, match="a weight is not a finite number"):
+        train(told)
+    assert [path.name for path in run_of(told).checkpoints] == ["000000000128.ckpt"]
+
+
+def test_random_states_bring_every_stream_back() -> None:
+    def drawn() -> list[float]:
+        return [random.random(), float(np.random.random()), float(np.random.normal()), float(torch.rand(()))]
+
+    np.random.normal()  # so that the second half of a pair is waiting
+    states = random_states()
+    first = drawn()
+    assert drawn() != first
+    set_random_states(states)
+    assert drawn() == first
