@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -61,9 +61,9 @@ class Range:
         return low if math.isinf(self.high) else f"{low} and at most {self.high:.12g}"
 
 
-def within(low: float, high: float = math.inf, *, above: bool = False) -> Any:
+def within(low: float, high: float = math.inf, *, above: bool = False, default: Any = MISSING) -> Any:
     """A dataclass field whose number (if there is one) must lie in the range."""
-    return field(metadata={"range": Range(low, high, above)})
+    return field(metadata={"range": Range(low, high, above)}, default=default)
 
 
 def one_of(*choices: str) -> Any:
@@ -97,6 +97,8 @@ class TrainerConfig:
     ema_decay: float = within(0, 0.999999)
     validations: int = within(1, 10_000)
     log_every_images: int = within(1, 1e12)
+    devices: int = within(1, 4096, default=1)  # the defaults are for the runs of before there were several
+    num_nodes: int = within(1, 4096, default=1)
 
 
 @dataclass
@@ -139,6 +141,9 @@ class TrainConfig:
         trainer = asdict(self.trainer)
         for key in ("accelerator", "log_every_images"):
             del trainer[key]
+        for key in ("devices", "num_nodes"):  # as many runs were named before there were several
+            if trainer[key] == 1:
+                del trainer[key]
         content = json.dumps({"model": self.model, "data": data, "trainer": trainer}, sort_keys=True)
         digest = hashlib.sha256(content.encode()).hexdigest()[:8]
         return f"{self.data.name}-{self.model_name}-{digest}-s{self.seed}"
@@ -298,6 +303,11 @@ def check(composed: DictConfig, schema: type[Verb]) -> Verb:
     _check_ranges(config, "")
     if isinstance(config, TrainConfig):
         _check_model(config.model)
+        processes = config.trainer.devices * config.trainer.num_nodes
+        if config.data.batch_size % processes:
+            raise UserError(
+                f"data.batch_size={config.data.batch_size}: {processes} processes cannot share it; take a multiple"
+            )
     return config
 
 

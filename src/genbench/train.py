@@ -1,8 +1,10 @@
 """python -m genbench.train: train a model on a data set, into a run directory."""
 
+import logging
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -10,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from genbench.config import CONF, TrainConfig, check, preflight, user_errors
+from genbench.errors import UserError
 from genbench.interruption import Interrupted, on_signals
 from genbench.runs import Run
 
@@ -19,6 +22,10 @@ def main() -> None:
     with user_errors():
         configs, is_sweep = preflight("train", TrainConfig)
         if is_sweep:
+            if any(config.trainer.devices * config.trainer.num_nodes > 1 for config in configs):
+                raise UserError(
+                    "trainer.devices, trainer.num_nodes: a sweep's runs take one process each; leave out -m"
+                )
             sweep(configs)
         else:
             job()
@@ -89,6 +96,8 @@ def train(config: TrainConfig) -> None:
     import lightning as L
     import torch
     from hydra.utils import get_method
+    from lightning.pytorch.utilities import rank_zero_only
+    from rich.console import Console
 
     from genbench.data.datamodule import ImageDataModule
     from genbench.device import best_device, choose_device
@@ -99,6 +108,7 @@ def train(config: TrainConfig) -> None:
     from genbench.reporting.cards import write_model_card
     from genbench.reporting.pictures import draw_all
     from genbench.reporting.tables import scores_table, stdout, summary_table
+    from genbench.training.checkpoints import latest
     from genbench.training.fit import fit, test_losses
     from genbench.training.metrics import log_hparams
     from genbench.training.recording import environment, recorded
@@ -115,11 +125,21 @@ def train(config: TrainConfig) -> None:
     L.seed_everything(config.seed, workers=True, verbose=False)
     model = build(config.model, data.data.shape).to(memory_format=torch.channels_last)
 
+    if (
+        getattr(rank_zero_only, "rank", 0) > 0
+    ):  # a further process of one training: it helps with the steps, and writes nothing
+        logging.disable()
+        checkpoint = None if config.overwrite else latest(run, Console(quiet=True))
+        config = replace(config, logger={"_target_": None})
+        with TemporaryDirectory() as nowhere:
+            fit(model, data, config, device, Run(Path(nowhere)), Console(quiet=True), spaces, checkpoint)
+        return
+
     with on_signals(), run.held(config.to_yaml(), overwrite=config.overwrite):
         if not run.is_finished:
             with recorded(run):
                 run.write_json("environment.json", environment(device))
-                outcome = fit(model, data, config, device, run, console, spaces)
+                outcome = fit(model, data, config, device, run, console, spaces, latest(run, console))
                 summary = {
                     "parameters": parameters(model),
                     **asdict(outcome),

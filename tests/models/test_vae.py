@@ -83,7 +83,7 @@ def test_the_sampled_z_has_the_posteriors_moments() -> None:
     model.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     images = torch.randint(0, 256, (1, 1, 28, 28), dtype=torch.uint8).expand(4_000, -1, -1, -1)
     with torch.no_grad():
-        model._elbo_parts(images[:4_000], torch.Generator().manual_seed(0))
+        model._elbo_parts(images[:4_000], torch.randn(4_000, 2, generator=torch.Generator().manual_seed(0)))
         mean, log_variance = model.encode(images[:1].float() / 255)
     z = seen[0]
     torch.testing.assert_close(z.mean(0), mean[0], atol=0.1, rtol=0)

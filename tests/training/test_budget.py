@@ -72,9 +72,9 @@ def test_the_clock_goes_on_from_a_checkpoint() -> None:
 
 
 def test_on_a_gpu_trips_end_at_validations_and_at_the_last_image() -> None:
-    budget = Budget(trainer(max_images=2815, validations=2), 5000, 10, "cuda")  # 282 steps
+    budget = Budget(trainer(max_images=2815, validations=2), 5000, 10, steps_per_trip=50)  # 282 steps
     assert epochs(budget, 10, 282) == [[50, 50, 41], [50, 50, 41]]
-    budget = Budget(trainer(max_images=2400, validations=10_000), 5000, 10, "cuda")
+    budget = Budget(trainer(max_images=2400, validations=10_000), 5000, 10, steps_per_trip=50)
     assert epochs(budget, 10, 240) == [[1]] * 240
 
 
@@ -84,6 +84,6 @@ def test_elsewhere_every_step_is_a_trip() -> None:
 
 
 def test_a_bound_in_time_leaves_trips_whole_and_one_in_images_ends_them() -> None:
-    trips = Budget(trainer(max_minutes=1.0), 5000, 10, "cuda").trips(0)
+    trips = Budget(trainer(max_minutes=1.0), 5000, 10, steps_per_trip=50).trips(0)
     assert [next(trips) for _ in range(3)] == [50, 50, 50]
-    assert list(Budget(trainer(max_minutes=1.0, max_images=1195), 5000, 10, "cuda").trips(0)) == [50, 50, 20]
+    assert list(Budget(trainer(max_minutes=1.0, max_images=1195), 5000, 10, steps_per_trip=50).trips(0)) == [50, 50, 20]

@@ -42,6 +42,7 @@ class Batches:
         seed: int,
         start: int = 0,
         trips: Callable[[int], Iterator[int]] = lambda images_seen: repeat(1),
+        part: tuple[int, int] = (0, 1),
     ) -> None:
         """Stream the images.
 
@@ -51,7 +52,10 @@ class Batches:
             seed: of the order, not negative; the order is the same on every device.
             start: how many images of the stream were seen before; any number.
             trips: numbers of batches that come stacked, given how many images were seen.
+            part: (i, n): of every batch only the i-th of n equal parts, for a training by n processes.
         """
+        if batch_size % part[1]:
+            raise ValueError(f"batch_size={batch_size} cannot be divided by {part[1]}")
         if len(images) == 0 or batch_size < 1 or start < 0:
             raise ValueError(f"{len(images)} images, batch_size={batch_size}, start={start}")
         self.images = images
@@ -59,10 +63,11 @@ class Batches:
         self.seed = seed
         self.images_seen = start
         self.trips = trips
+        self.part = part
         self._order: tuple[int, Tensor] | None = None  # the current epoch and its order
 
     def __iter__(self) -> Iterator[Tensor]:
-        """Batches (K, batch_size, C, H, W)."""
+        """Batches (K, batch_size, C, H, W), or the part of them that is wanted."""
         for batches in self.trips(self.images_seen):
             yield self._next(batches)
 
@@ -75,11 +80,12 @@ class Batches:
             indices.append(taken)
             missing -= len(taken)
             self.images_seen += len(taken)
-        chosen = torch.cat(indices)
+        part, parts = self.part
+        chosen = torch.cat(indices).view(batches, parts, -1)[:, part].flatten()
         # NumPy gathers in one thread: PyTorch's threads cost more than this copy where the cores are busy.
         cpu = self.images.is_cpu
         images = torch.from_numpy(self.images.numpy()[chosen.numpy()]) if cpu else self.images[chosen]
-        return images.view(batches, self.batch_size, *images.shape[1:])
+        return images.view(batches, -1, *images.shape[1:])
 
     def _epoch(self, epoch: int) -> Tensor:
         if self._order is None or self._order[0] != epoch:
@@ -146,9 +152,10 @@ class ImageDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> Batches:
         """The training images, endless, from where the training stands."""
         images = self.data.train.images.to(self._device)
+        part = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         if self.schedule is None:
-            return Batches(images, self.batch_size, self.seed)
-        return Batches(images, self.batch_size, self.seed, self.schedule.images_seen, self.schedule.trips)
+            return Batches(images, self.batch_size, self.seed, part=part)
+        return Batches(images, self.batch_size, self.seed, self.schedule.images_seen, self.schedule.trips, part)
 
     def val_dataloader(self) -> InOrder:
         """Up to 1,000 of the validation images, spread evenly over them, once: training is watched, not scored."""

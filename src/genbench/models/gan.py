@@ -116,19 +116,12 @@ class GAN(Model):
         assert isinstance(optimizers, list)
         generator_optimizer, discriminator_optimizer = optimizers
         real = _to_signed(batch)
-        z = torch.randn(len(batch), self.latent_size, device=self.device)
+        z = self.noise(len(batch))
         real_logits = self.discriminator(real)
         fake_logits = self.discriminator(self.generator(z))
         loss_d = discriminator_loss(real_logits, fake_logits, self.label_smoothing)
         loss_g = generator_loss(fake_logits)
-
-        generator_optimizer.zero_grad()
-        discriminator_optimizer.zero_grad()
-        # `inputs` keeps each loss's gradient out of the other network.
-        self.manual_backward(loss_g, inputs=list(self.generator.parameters()), retain_graph=True)
-        self.manual_backward(loss_d, inputs=list(self.discriminator.parameters()))
-        generator_optimizer.step()
-        discriminator_optimizer.step()
+        self.descend({generator_optimizer: loss_g, discriminator_optimizer: loss_d})
         return {
             "discriminator_loss": loss_d.detach(),
             "generator_loss": loss_g.detach(),

@@ -126,12 +126,10 @@ class VAE(Model):
         """One step on bytes (B, C, H, W); returns the negative evidence lower bound and its parts."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
-        reconstruction_of_each, kl_of_each = self._elbo_parts(batch, generator=None)
+        reconstruction_of_each, kl_of_each = self._elbo_parts(batch, self.noise(len(batch)))
         reconstruction, kl = reconstruction_of_each.mean(), kl_of_each.sum(1).mean()
         loss = reconstruction + self.kl_weight * kl
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
+        self.descend({optimizer: loss})
         return {"loss": loss.detach(), "reconstruction": reconstruction.detach(), "kl": kl.detach()}
 
     def validation_step(self, batch: Tensor, batch_index: int) -> None:
@@ -147,19 +145,19 @@ class VAE(Model):
         capturable = self.device.type == "cuda"
         return torch.optim.Adam(self.parameters(), self.learning_rate, self.betas, fused=True, capturable=capturable)
 
-    def _elbo_parts(self, batch: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def _elbo_parts(self, batch: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         images = batch.float().div(255.0)  # (B, C, H, W) in [0, 1]
         mean, log_variance = self.encode(images)
         mean, log_variance = mean.float(), log_variance.float()
-        # A generator is one of the CPU's, so that an evaluation's noise is the same on every device.
-        noise = torch.randn(mean.shape, generator=generator, device="cpu" if generator else mean.device).to(mean.device)
         z = mean + (0.5 * log_variance).exp() * noise  # reparameterised, (B, latent_size)
         return reconstruction_loss(self.decode(z), images), kl_divergence(mean, log_variance)
 
     def _log_evaluation(self, stage: str, batch: Tensor, batch_index: int) -> None:
-        # Noise of its own: an evaluation neither changes the training that follows nor differs from the next one.
+        # Noise of its own: an evaluation neither changes the training that follows nor differs from the next one, nor
+        # from one on another device.
         generator = torch.Generator().manual_seed(batch_index)
-        reconstruction, kl = self._elbo_parts(batch, generator)
+        noise = torch.randn(len(batch), self.latent_size, generator=generator).to(self.device)
+        reconstruction, kl = self._elbo_parts(batch, noise)
         values = {
             "loss": (reconstruction + self.kl_weight * kl.sum(1)).mean(),
             "reconstruction": reconstruction.mean(),

@@ -8,11 +8,12 @@ from typing import Any
 
 import lightning as L
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from genbench.config import DEFAULT_EPOCHS, TrainerConfig
 from genbench.interruption import Interrupted, on_signals
-from genbench.training.steps import STEPS_PER_TRIP
+from genbench.models.interface import processes
 
 
 class Budget(L.Callback):
@@ -29,7 +30,7 @@ class Budget(L.Callback):
         signal: the number of the signal that asked the training to stop, or None.
     """
 
-    def __init__(self, config: TrainerConfig, epoch_images: int, batch_size: int, accelerator: str = "cpu") -> None:
+    def __init__(self, config: TrainerConfig, epoch_images: int, batch_size: int, steps_per_trip: int = 1) -> None:
         epochs = config.max_epochs
         if config.max_epochs is config.max_images is config.max_minutes is None:
             epochs = DEFAULT_EPOCHS
@@ -42,15 +43,18 @@ class Budget(L.Callback):
         self._validations_wanted = config.validations
         self._validations = 0
         self._batch_size = batch_size
-        self._steps_per_trip = STEPS_PER_TRIP.get(accelerator, 1)
+        self._steps_per_trip = steps_per_trip
         self._seconds = 0.0  # up to the present start
         self._start: float | None = None
+        self._agreed: float | None = None  # where several processes train, whose clocks differ, their common one
         self._validation_start = math.nan
         self._listening = ExitStack()
 
     @property
     def seconds(self) -> float:
         """Wall-clock seconds of training, validation and pictures included, interruptions not."""
+        if self._agreed is not None:
+            return self._agreed
         return self._seconds + (0.0 if self._start is None else time.monotonic() - self._start)
 
     @property
@@ -104,7 +108,9 @@ class Budget(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
     ) -> None:
         """Count, and ask Lightning to stop when the bound is reached."""
-        self.images_seen += batch.shape[0] * batch.shape[1]
+        self.images_seen += batch.shape[0] * self._batch_size
+        if processes() > 1:
+            self._agree(pl_module.device)
         if self.fraction >= 1.0:
             trainer.should_stop = True
 
@@ -112,7 +118,7 @@ class Budget(L.Callback):
         """Stop the clock and give the signals back."""
         if pl_module.device.type == "cuda":  # the last steps are still under way
             torch.cuda.synchronize()
-        self._seconds, self._start = self.seconds, None
+        self._seconds, self._start, self._agreed = self.seconds, None, None
         self._listening.close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
@@ -121,11 +127,11 @@ class Budget(L.Callback):
 
     def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the other clock."""
-        self._validation_start = self.seconds
+        self._validation_start = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stop it."""
-        self.validation_seconds += self.seconds - self._validation_start
+        self.validation_seconds += time.monotonic() - self._validation_start
         self._validations += 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -143,6 +149,14 @@ class Budget(L.Callback):
         self._seconds = state_dict["seconds"]
         self.validation_seconds = state_dict["validation_seconds"]
         self._validations = state_dict["validations"]
+
+    def _agree(self, device: torch.device) -> None:
+        """All processes stop at the same step: by the clock that is ahead, and if any of them got a signal."""
+        self._agreed = None
+        latest = torch.tensor([self.seconds, self.signal or 0], dtype=torch.float64, device=device)
+        dist.all_reduce(latest, dist.ReduceOp.MAX)
+        self._agreed = float(latest[0])
+        self.signal = int(latest[1]) or None
 
     def _on_signal(self, number: int) -> None:
         if self.signal is not None:  # a second Ctrl-C does not wait for the step

@@ -38,13 +38,16 @@ class Checkpoints(L.Callback):
     def __init__(self, run: Run, budget: Budget) -> None:
         self._run = run
         self._budget = budget
-        self._saved = time.monotonic()
-        self._random: Mapping[str, Any] | None = None
+        self._saved = 0.0  # seconds of training
+        self._random: Mapping[str, Any] = random_states()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """The random states of the checkpoint, if there was one; from here on nothing but the steps draws."""
-        if self._random is not None:
-            set_random_states(self._random)
+        """The random states of the checkpoint, or of before the Trainer was made: DDP's start seeds anew.
+
+        From here on nothing but the steps draws.
+        """
+        self._saved = self._budget.seconds
+        set_random_states(self._random)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
@@ -57,7 +60,7 @@ class Checkpoints(L.Callback):
         if self._budget.signal is not None:
             self._save(trainer, pl_module)
             raise Interrupted(self._budget.signal)
-        if time.monotonic() - self._saved > MOST_LOST:
+        if self._budget.seconds - self._saved > MOST_LOST:
             self._save(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -82,11 +85,14 @@ class Checkpoints(L.Callback):
 
     def _save(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._check_finite(pl_module.state_dict())
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint("")  # it waits for the process that writes
+            return
         with self._run.whole(f"checkpoints/{self._budget.images_seen:012}.ckpt") as temporary:
             trainer.save_checkpoint(temporary)
         for old in self._run.checkpoints[KEPT:]:
             old.unlink()
-        self._saved = time.monotonic()
+        self._saved = self._budget.seconds
 
     def _check_finite(self, values: Mapping[str, Tensor]) -> None:
         for name, value in values.items():

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lightning as L
+import torch.distributed as dist
 from hydra.utils import instantiate
 from rich.console import Console
 
@@ -12,20 +13,20 @@ from genbench.data.datamodule import ImageDataModule
 from genbench.device import Device
 from genbench.evaluation.extractors import FeatureSpaces
 from genbench.interruption import Interrupted
-from genbench.models.interface import Encoding, Model
+from genbench.models.interface import Encoding, Model, processes
 from genbench.models.weights import parameters
 from genbench.reporting.tables import duration
 from genbench.runs import Run
 from genbench.training.averaging import averaging
 from genbench.training.budget import Budget
-from genbench.training.checkpoints import Checkpoints, latest
+from genbench.training.checkpoints import Checkpoints
 from genbench.training.cost import peak_memory_bytes
 from genbench.training.health import Health
 from genbench.training.metrics import Metrics
 from genbench.training.pictures import Pictures
 from genbench.training.progress import ProgressBar
 from genbench.training.quality import Quality
-from genbench.training.steps import Steps
+from genbench.training.steps import STEPS_PER_TRIP, Steps
 
 
 @dataclass(frozen=True)
@@ -50,27 +51,32 @@ def fit(
     run: Run,
     console: Console,
     spaces: FeatureSpaces | None = None,
+    checkpoint: Path | None = None,
 ) -> Outcome:
     """Train until the budget is used up, writing metrics, checkpoints and dashboards into the run directory.
 
-    With feature spaces the samples are scored at every validation.
+    With feature spaces the samples are scored at every validation. With a checkpoint it goes on from there.
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM, after the step in progress and a checkpoint.
         UserError: a loss or a weight is not a finite number any more.
     """
-    checkpoint = latest(run, console)
     # What TensorBoard was told after the checkpoint is going to be told again: it hides the first telling.
     purge = {} if checkpoint is None else {"purge_step": int(checkpoint.stem) + 1}
     writer = instantiate(config.logger, log_dir=str(run.path), **purge) if config.logger["_target_"] else None
     steps = Steps(console)
-    budget = Budget(config.trainer, len(data.data.train), config.data.batch_size, device.accelerator)
+    alone = config.trainer.devices * config.trainer.num_nodes == 1
+    trip = STEPS_PER_TRIP.get(device.accelerator, 1) if alone else 1
+    budget = Budget(config.trainer, len(data.data.train), config.data.batch_size, trip)
     data.schedule = budget
     metrics = Metrics(run, budget, config.trainer.log_every_images, writer)
     health = Health(data.data, budget, console, device.dtype)
     trainer = L.Trainer(
         accelerator=device.accelerator,
-        devices=1,
+        devices=config.trainer.devices,
+        num_nodes=config.trainer.num_nodes,
+        strategy="auto" if alone else "ddp",
+        sync_batchnorm=not alone and device.accelerator == "cuda",  # PyTorch cannot elsewhere
         precision=device.lightning_precision,
         max_epochs=-1,  # the budget ends it
         num_sanity_val_steps=0,
@@ -81,7 +87,7 @@ def fit(
             health,
             *([Quality(data.data, spaces, health)] if spaces is not None else []),
             *([Pictures(data.data, budget, writer)] if writer is not None else []),
-            ProgressBar(console, budget, run.path.name, _facts(model, data, device, run, budget, checkpoint)),
+            ProgressBar(console, budget, run.path.name, _facts(model, data, config, device, run, budget, checkpoint)),
             *averaging(config.trainer.ema_decay),  # after the pictures: they are drawn by the averaged weights
             Checkpoints(run, budget),
         ],
@@ -95,6 +101,8 @@ def fit(
     finally:
         if writer is not None:
             writer.close()
+        if processes() > 1:  # what comes after, the first process does alone
+            dist.destroy_process_group()
     if budget.signal is not None:
         raise Interrupted(budget.signal)
     return Outcome(
@@ -110,7 +118,13 @@ def fit(
 
 
 def _facts(
-    model: Model, data: ImageDataModule, device: Device, run: Run, budget: Budget, checkpoint: Path | None
+    model: Model,
+    data: ImageDataModule,
+    config: TrainConfig,
+    device: Device,
+    run: Run,
+    budget: Budget,
+    checkpoint: Path | None,
 ) -> dict[str, str]:
     """What a person wants to know before the training starts."""
     images = data.data
@@ -127,8 +141,17 @@ def _facts(
         f"{len(images.validation):,} validation, {len(images.test):,} test images",
         "parameters": ", ".join(f"{name} {n:,}" for name, n in parameters(model).items()),
         "training": " or ".join(bounds) + f", {data.batch_size} images a step",
+        **_processes(config, device),
         **({} if checkpoint is None else {"goes on": f"from {checkpoint.name}"}),
     }
+
+
+def _processes(config: TrainConfig, device: Device) -> dict[str, str]:
+    n = config.trainer.devices * config.trainer.num_nodes
+    if n == 1:
+        return {}
+    statistics = "over all" if device.accelerator == "cuda" else "in each by itself (PyTorch joins them on CUDA alone)"
+    return {"processes": f"{n}, each with a part of every batch; BatchNorm's statistics {statistics}"}
 
 
 def test_losses(model: Model, data: ImageDataModule, device: Device) -> dict[str, float | list[float]]:

@@ -35,18 +35,20 @@ class Metrics(L.Callback):
         self._times: list[tuple[int, float]] = []
         self._sums: dict[str, Tensor] = {}
         self._steps = 0
+        self._counted = 0  # images
         self._window_start = (0, 0.0)  # images and seconds at which the window began
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
     ) -> None:
         """Add the means of some steps; close the window when enough images were seen."""
-        steps, batch_size = batch.shape[:2]
+        steps = batch.shape[0]
         for name, value in outputs.items():
             self._sums[name] = self._sums.get(name, 0) + value * steps
         self._steps += steps
-        if self._budget.images_seen // self._every > (self._budget.images_seen - steps * batch_size) // self._every:
+        if self._budget.images_seen // self._every > self._counted // self._every:
             self.close_window()
+        self._counted = self._budget.images_seen
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """A row of validation results, and the file as far as it goes."""
@@ -96,6 +98,7 @@ class Metrics(L.Callback):
             "sums": self._sums,
             "steps": self._steps,
             "latest": self.latest,
+            "counted": self._counted,
             "window_start": self._window_start,
         }
 
@@ -103,7 +106,8 @@ class Metrics(L.Callback):
         """Continue the rows of a checkpoint."""
         self._rows, self._times = state_dict["rows"], state_dict["times"]
         self._sums, self._steps = state_dict["sums"], state_dict["steps"]
-        self.latest, self._window_start = state_dict["latest"], state_dict["window_start"]
+        self.latest, self._counted = state_dict["latest"], state_dict["counted"]
+        self._window_start = state_dict["window_start"]
 
     def _add(self, values: Scalars) -> None:
         images = self._budget.images_seen

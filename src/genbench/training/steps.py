@@ -10,7 +10,7 @@ from rich.console import Console
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from genbench.models.interface import Model
+from genbench.models.interface import Model, processes
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,8 @@ class Steps(L.Callback):
 
     The first step is counted. On a GPU the fourth is captured, and from then on replayed: the captured kernels and
     nothing else, without Python and without launches one by one. A replay leaves weights, moments, BatchNorm's
-    statistics and the random state as the step would have. Batches of another shape are launched as usual.
+    statistics and the random state as the step would have. Batches of another shape are launched as usual, and so are
+    the steps that several processes take together.
 
     Attributes:
         flops_per_image: floating point operations of one step by PyTorch's own counter, over its images.
@@ -66,7 +67,7 @@ class Steps(L.Callback):
                 outputs = self._eager(batch)
             self.flops_per_image = counter.get_total_flops() / len(batch)
             return outputs
-        if batch.is_cuda and self._taken == EAGER_STEPS + 1:
+        if batch.is_cuda and self._taken == EAGER_STEPS + 1 and processes() == 1:
             self._capture(batch)
         if self._graph is None or batch.shape != self._batch.shape:
             return self._eager(batch)

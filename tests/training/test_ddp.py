@@ -1,0 +1,91 @@
+"""Several processes that share every batch come to what one comes to."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from genbench.data.datamodule import Batches
+from tests.conftest import Command
+from tests.data.test_datamodule import numbered, seen
+
+WORDS = ("experiment=smoke", "trainer.accelerator=cpu", "trainer.precision=float32", "logger=none")
+
+
+def test_the_parts_of_a_batch_make_up_the_batch() -> None:
+    whole = Batches(numbered(30), 6, seed=3, start=5)
+    parts = [Batches(numbered(30), 6, seed=3, start=5, part=(i, 3)) for i in range(3)]
+    for batch, *pieces in zip(seen(whole, 9), *(seen(part, 9) for part in parts), strict=True):
+        assert [image for piece in pieces for image in piece] == batch
+    assert parts[0].images_seen == 59  # of the training, not of the part
+    with pytest.raises(ValueError, match="divided"):
+        Batches(numbered(30), 7, seed=3, part=(0, 2))
+
+
+def curves(runs: Path) -> tuple[list[str], torch.Tensor]:
+    (path,) = runs.glob("*/metrics.csv")
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    return rows[0], torch.tensor([[float(cell or "nan") for cell in row] for row in rows[1:]], dtype=torch.float64)
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Path) -> None:
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    for name, more in (("one", ()), ("two", ("trainer=ddp",))):
+        done = command("genbench.train", "model=vae", *more, *WORDS, f"runs={tmp_path / name}", env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "2, each with a part of every batch" in done.stdout
+    assert done.stdout.count(": finished") == 1
+    (names, one), (others, two) = curves(tmp_path / "one"), curves(tmp_path / "two")
+    assert names == others
+    torch.testing.assert_close(two, one, rtol=1e-4, atol=1e-4, equal_nan=True)
+    (run,) = (tmp_path / "two").iterdir()
+    assert [int(path.stem) for path in sorted((run / "checkpoints").iterdir())] == [320, 640]
+
+    # From the middle again: as a machine that was lost would go on.
+    before = (run / "metrics.csv").read_bytes(), (run / "weights.safetensors").read_bytes()
+    (run / "checkpoints" / "000000000640.ckpt").unlink()
+    for name in ("weights.safetensors", "summary.json", "metrics.csv"):
+        (run / name).unlink()
+    status = (run / "status.json").read_text().replace("finished", "interrupted")
+    (run / "status.json").write_text(status)
+    done = command("genbench.train", "model=vae", "trainer=ddp", *WORDS, f"runs={tmp_path / 'two'}", env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "from 000000000320.ckpt" in done.stdout
+    assert before == ((run / "metrics.csv").read_bytes(), (run / "weights.safetensors").read_bytes())
+
+
+@pytest.mark.slow
+def test_torchrun_trains_a_gan_whose_processes_agree(tmp_path: Path) -> None:
+    torchrun = shutil.which("torchrun") or str(Path(sys.executable).with_name("torchrun"))
+    words = [torchrun, "--standalone", "--nproc-per-node", "2", "-m", "genbench.train", "model=gan", "trainer=ddp"]
+    done = subprocess.run(
+        [*words, *WORDS, "trainer.max_images=160", f"runs={tmp_path}"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    names, values = curves(tmp_path)
+    assert values[-1, 0] == 160
+    assert done.stdout.count(": finished") == 1
+    assert "in each by itself" in " ".join(done.stdout.split())
+    column = values[:, names.index("train/generator_loss")]
+    assert column[~column.isnan()].isfinite().all()
+
+
+def test_what_processes_cannot_share_is_refused(command: Command) -> None:
+    done = command("genbench.train", "trainer=ddp", "data.batch_size=33")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "genbench: data.batch_size=33: 2 processes cannot share it; take a multiple\n"
+    done = command("genbench.train", "-m", "trainer=ddp", "seed=0,1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a sweep's runs take one process each" in done.stderr
