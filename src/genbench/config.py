@@ -172,6 +172,15 @@ class SampleConfig:
 
 
 @dataclass
+class ExportConfig:
+    """conf/export.yaml: a run's networks for other programs."""
+
+    run: str
+    out: str
+    format: str = one_of("onnx", "torch_export", "safetensors")
+
+
+@dataclass
 class EvaluateConfig:
     """conf/evaluate.yaml: the scorecard of a run, or of anybody's images."""
 
