@@ -10,7 +10,7 @@ PAPER ?= runs/paper
 PAGE ?= report
 MINUTES = $(shell echo '$(BUDGET)' | awk '/^[0-9.]+ *(min)?$$/ {print $$1 + 0} /^[0-9.]+ *s$$/ {print $$1 / 60}')
 
-.PHONY: setup demo test check bench tensorboard paper verdicts
+.PHONY: setup demo test check bench tensorboard paper verdicts reliability
 
 setup: .venv/installed
 
@@ -60,6 +60,10 @@ paper: setup
 # How often the report's verdict rule errs: docs/verdicts.md.
 verdicts: setup
 	$(BIN)/python -m genbench.reporting.simulation docs/verdicts
+
+# What can go wrong, made to go wrong: docs/reliability.md. Half an hour; ROWS=kills runs that row alone.
+reliability: setup
+	$(BIN)/python -m tests.faults $(ROWS)
 
 tensorboard: setup
 	$(BIN)/tensorboard --logdir runs

@@ -6,13 +6,14 @@ a command line exactly as Hydra will, so that a mistake is answered in one line 
 
 import difflib
 import hashlib
+import io
 import json
 import math
 import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -258,7 +259,14 @@ def preflight(verb: str, schema: type[Verb], argv: Sequence[str] | None = None) 
     Raises:
         UserError: a key, choice, type or value is wrong; nothing was created.
     """
-    args = get_args(list(argv) if argv is not None else None)
+    with redirect_stderr(io.StringIO()) as said:
+        try:
+            args = get_args(list(argv) if argv is not None else None)
+        except SystemExit as error:  # argparse's way to complain, with the usage before it
+            if not error.code:
+                raise
+            complaint = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
+            raise UserError(f"{complaint}; write key=value") from error
     if args.help or args.hydra_help or args.cfg or args.info is not None or args.shell_completion:
         return CommandLine([], False)
     if args.multirun and schema is not TrainConfig:
@@ -310,7 +318,11 @@ def check(composed: DictConfig, schema: type[Verb]) -> Verb:
         raise UserError(f"{error.full_key or 'config'}: {_first_line(error)}") from error
     assert isinstance(config, schema)
     _check_ranges(config, "")
+    data = getattr(config, "data", None)
+    if data is not None and not _LOAD.fullmatch(data.load):
+        raise UserError(f"data.load={_shown(data.load)}: must be genbench.data.<file>.load")
     if isinstance(config, TrainConfig):
+        _check_targets(config)
         _check_model(config.model)
         processes = config.trainer.devices * config.trainer.num_nodes
         if config.data.batch_size % processes:
@@ -331,6 +343,20 @@ def _check_ranges(config: Any, prefix: str) -> None:
         choices: tuple[str, ...] | None = item.metadata.get("choices")
         if choices is not None and value not in choices:
             raise UserError(f"{key}={value}: must be one of {', '.join(choices)}{_nearest(str(value), choices)}")
+
+
+# What a config may name to be called: it may come with a run directory that somebody else made.
+MODEL_TARGET = re.compile(r"genbench\.models\.[a-z0-9_]+\.[A-Za-z0-9_]+")
+_LOAD = re.compile(r"genbench\.data\.[a-z0-9_]+\.load")
+_LOGGERS = (None, "torch.utils.tensorboard.SummaryWriter")
+
+
+def _check_targets(config: TrainConfig) -> None:
+    target = config.model.get("_target_")
+    if not MODEL_TARGET.fullmatch(str(target)):
+        raise UserError(f"model._target_={_shown(target)}: must be genbench.models.<file>.<class>")
+    if config.logger.get("_target_") not in _LOGGERS:
+        raise UserError(f"logger._target_={_shown(config.logger['_target_'])}: must be {_LOGGERS[1]} or null")
 
 
 def _check_model(model: dict[str, Any]) -> None:
@@ -402,6 +428,9 @@ def _one_line(name: str, overrides: list[str]) -> Iterator[None]:
         raise UserError(_first_line(error)) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_first_line(error)) from error
+    except (TypeError, ValueError, AttributeError, KeyError, IndexError, AssertionError) as error:
+        # Hydra's own, where it takes a word for granted: data=1.5, or hydra/launcher=0.
+        raise UserError(f"{' '.join(overrides)}: cannot be understood ({_first_line(error)})") from error
 
 
 def _known_keys(name: str, overrides: list[str]) -> list[str]:
@@ -431,7 +460,7 @@ def _nearest(word: str, options: Sequence[str]) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 @contextmanager

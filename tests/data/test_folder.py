@@ -258,6 +258,13 @@ def test_truncated_and_dangling_files_are_named(tmp_path: Path, suffix: str) -> 
     assert f"{path} is not a readable" in error_of(tmp_path)
 
 
+@pytest.mark.parametrize("missing", [1, 12, 20])
+def test_a_png_whose_pixels_are_there_but_not_its_end_is_named(tmp_path: Path, missing: int) -> None:
+    path = write(tmp_path, grey(20, 8, 8)) / "005.png"
+    path.write_bytes(path.read_bytes()[:-missing])
+    assert f"{path} is not a readable" in error_of(tmp_path)
+
+
 def test_flipped_bits_in_a_png_are_found(tmp_path: Path) -> None:
     path = write(tmp_path, grey(20, 64, 64)) / "005.png"
     data = bytearray(path.read_bytes())

@@ -192,6 +192,10 @@ def _decode(path: Path, size: tuple[int, int] | None, first: Path) -> Bytes:
                 raise UserError(
                     f"{path} is {width}x{height} but {first.name} is {size[0]}x{size[1]}: bring all images to one size"
                 )
+            if image.format != "PNG":
+                return np.asarray(_to_rgb(image))
+            image.verify()  # the checksum of every piece, to the last; pixels are read without it, but not after it
+        with Image.open(path, formats=("PNG",)) as image:
             return np.asarray(_to_rgb(image))
     except Image.DecompressionBombError as error:
         raise UserError(f"{path}: {error}; images may be at most {MAX_SIDE}x{MAX_SIDE}: make them smaller") from error

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from genbench import __version__
+from genbench.config import MODEL_TARGET
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
 from genbench.models.interface import Model
@@ -28,7 +29,7 @@ def build(model: Mapping[str, Any], shape: ImageShape) -> Model:
         UserError: the class does not accept a value.
     """
     try:
-        built = instantiate(dict(model), shape=shape, _convert_="all")
+        built = instantiate(dict(model), shape=shape, _convert_="all", _recursive_=False)
     except InstantiationException as error:
         cause = error.__cause__ or error
         if not isinstance(cause, TypeError | ValueError | ImportError | AttributeError):
@@ -57,6 +58,8 @@ def load(path: Path) -> tuple[Model, ImageShape]:
             about = json.loads(file.metadata()["genbench"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is not a dict)
         model, shape = about["model"], ImageShape(*about["shape"])
+        if not MODEL_TARGET.fullmatch(model["_target_"]):  # whoever wrote the file must not choose what is called
+            raise ValueError(f"{model['_target_']} is no model of genbench")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): train the run again") from error
     with torch.random.fork_rng(devices=[]):

@@ -98,9 +98,10 @@ class Checkpoints(L.Callback):
         for name, value in values.items():
             if not value.isfinite().all():
                 what = f"the {name.replace('_', ' ')}" if value.ndim == 0 else "a weight"
+                kept = f"; the last good state is {self._run.checkpoints[0]}" if self._run.checkpoints else ""
                 raise UserError(
                     f"{what} is not a finite number any more after {self._budget.images_seen:,} images: try a lower "
-                    f"learning rate or another seed (the last good state is in {self._run.path / 'checkpoints'})"
+                    f"learning rate or another seed{kept}"
                 )
 
 

@@ -63,7 +63,11 @@ def fit(
     """
     # What TensorBoard was told after the checkpoint is going to be told again: it hides the first telling.
     purge = {} if checkpoint is None else {"purge_step": int(checkpoint.stem) + 1}
-    writer = instantiate(config.logger, log_dir=str(run.path), **purge) if config.logger["_target_"] else None
+    writer = (
+        instantiate(config.logger, log_dir=str(run.path), _recursive_=False, **purge)
+        if config.logger["_target_"]
+        else None
+    )
     steps = Steps(console)
     alone = config.trainer.devices * config.trainer.num_nodes == 1
     trip = STEPS_PER_TRIP.get(device.accelerator, 1) if alone else 1

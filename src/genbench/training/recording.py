@@ -3,6 +3,7 @@
 import logging
 import platform
 import subprocess
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,9 @@ def recorded(run: Run) -> Iterator[None]:
         logging.getLogger(name).propagate = True
     root = logging.getLogger()
     level = root.level
+    hook = threading.excepthook
+    # TensorBoard writes in a thread of its own; what happens there is raised again when it is next told something.
+    threading.excepthook = lambda event: log.error("in %s: %s", event.thread, event.exc_value)
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     try:
@@ -66,6 +70,7 @@ def recorded(run: Run) -> Iterator[None]:
         raise
     finally:
         logging.captureWarnings(False)
+        threading.excepthook = hook
         root.removeHandler(handler)
         root.setLevel(level)
         handler.close()
