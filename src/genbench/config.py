@@ -182,6 +182,18 @@ class ExportConfig:
 
 
 @dataclass
+class SearchConfig:
+    """conf/search.yaml: where to look for good settings, and what good means."""
+
+    search: dict[str, dict[str, Any]]
+    objectives: list[str]
+    out: str
+    trials: int = within(1, 1_000_000)
+    workers: int = within(1, 1024)
+    sampler_seed: int = within(0, 2**32 - 1)
+
+
+@dataclass
 class EvaluateConfig:
     """conf/evaluate.yaml: the scorecard of a run, or of anybody's images."""
 
@@ -401,6 +413,10 @@ def _type_in_words(schema: type, key: str) -> str:
     return words.get(name.split(" ")[0], "a group of values") + limits + optional
 
 
+# Launchers that presets in conf/hydra/launcher build upon, and the extra that brings them.
+_EXTRAS = {"hydra/launcher/ray": "ray", "hydra/launcher/submitit_slurm": "slurm"}
+
+
 @contextmanager
 def _one_line(name: str, overrides: list[str]) -> Iterator[None]:
     """Hydra's own complaints, many lines each, as one line that names the nearest right word."""
@@ -411,11 +427,17 @@ def _one_line(name: str, overrides: list[str]) -> Iterator[None]:
         group, _, choice = missing.rpartition("/")
         if not group:
             raise UserError(f"--config-name {name}: there is no such config") from error
+        if missing in _EXTRAS:
+            raise UserError(f"this launcher needs more: pip install 'genbench[{_EXTRAS[missing]}]'") from error
         raise UserError(
             f"{group}={choice}: there is no such {group}{_nearest(choice, options)}; choose one of {', '.join(options)}"
         ) from error
     except OverrideParseException as error:
-        raise UserError(f"{error.override}: cannot be read; write key=value, and quote what has spaces") from error
+        key, _, value = (error.override or "").partition("=")
+        quoted = f" (quoted twice: \"{key}='{value}'\")" if value and "'" not in value else ""
+        raise UserError(
+            f"{error.override}: cannot be read; write key=value, and quote a value with odd characters{quoted}"
+        ) from error
     except ConfigCompositionException as error:
         text = str(error)
         unknown = re.search(r"Could not (?:override|delete|find).*?'([^']+)'", text)

@@ -14,11 +14,12 @@ import string
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -61,12 +62,18 @@ class Done:
         return (self.err.strip().splitlines() or [""])[-1]
 
 
-def start(*words: str, cwd: Path | None = None, verb: str = "train", prefix: Sequence[str] = (), **env: str) -> Any:
+def start(
+    *words: str,
+    verb: str = "train",
+    cwd: Path | None = None,
+    prefix: Sequence[str] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> Any:
     """Start a verb in a process group of its own, on one thread."""
     return subprocess.Popen(
         [*prefix, sys.executable, "-m", f"genbench.{verb}", *words],
         cwd=cwd,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | env,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -181,7 +188,7 @@ def full_disk(folder: Path, long: bool) -> Finding:
     words = ("model=vae", *(word for word in SMOKE if word != "logger=none"))
     assert run(*words, f"runs={folder / 'whole'}").code == 0
     whole = content(one_run(folder / "whole"))
-    sizes = [4, 16, 40, 400, 1700, 2500, 3300, 3500, 3700, 3900, 4100, 4300, 4600] if long else [40, 1700, 4100]
+    sizes = [4, 40, 400, 1700, 2500, 3300, 4100, 4600, 5000, 5300, 5600, 5900, 6200, 6600] if long else [40, 1700, 4100]
     failed, reasons = [], []
     for size in sizes:
         disk = folder / f"disk-{size}"
@@ -245,7 +252,7 @@ def data_files(folder: Path, long: bool) -> Finding:
             else:
                 (copy / file).write_bytes(damaged)
             env = {"GENBENCH_DATA": "", "XDG_CACHE_HOME": str(folder / "cache"), "HOME": str(folder)}
-            refused(name, Path(file).name, "model=vae", "data=mnist", f"data.root={copy}", **env)
+            refused(name, Path(file).name, "model=vae", "data=mnist", f"data.root={copy}", env=env)
     images = folder / "images"
     images.mkdir()
     for i in range(24):
@@ -295,7 +302,7 @@ def sweep(folder: Path, long: bool) -> Finding:
     killed = 0
     while killed < wanted and process.poll() is None:
         time.sleep(moments.uniform(8, 14))
-        workers = [pid for pid in _descendants(process.pid) if "LokyProcess" in _command(pid)]
+        workers = [pid for pid in descendants(process.pid) if "LokyProcess" in _command(pid)]
         if workers:
             os.kill(moments.choice(workers), signal.SIGKILL)
             killed += 1
@@ -312,11 +319,11 @@ def sweep(folder: Path, long: bool) -> Finding:
     return Finding(good + bad, failed, f"{good} finished with the same bytes, {len(lost)} reported, {killed} kills")
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     found = []
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in tasks.read_text().split():
-            found += [int(child), *_descendants(int(child))]
+            found += [int(child), *descendants(int(child))]
     return found
 
 
@@ -501,14 +508,14 @@ def surroundings(folder: Path, long: bool) -> Finding:
     def works(what: str, runs: Path, **more: Any) -> None:
         nonlocal tried
         tried += 1
-        done = run("model=vae", *SMOKE, f"runs={runs}", **more)
+        done = run("model=vae", *SMOKE, f"runs='{runs}'", **more)
         if done.code != 0 or content(one_run(runs)) != whole:
             failed.append(f"{what}: exit code {done.code}, {done.last}")
 
     works("a path with spaces and Unicode", folder / "my runs größer 数")
-    works("no locale", folder / "c", LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
-    works("no HOME", folder / "home", HOME="")
-    works("a HOME that is not there", folder / "home2", HOME="/nonexistent/home")
+    works("no locale", folder / "c", env={"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
+    works("no HOME", folder / "home", env={"HOME": ""})
+    works("a HOME that is not there", folder / "home2", env={"HOME": "/nonexistent/home"})
     note = ""
     if shutil.which("faketime"):
         works("a clock two years behind", folder / "past", prefix=("faketime", "-f", "-2y"))
@@ -525,7 +532,7 @@ def surroundings(folder: Path, long: bool) -> Finding:
             if parent.stat().st_uid == 0 and parent != Path("/"):
                 parent.chmod(parent.stat().st_mode | 0o005)
         prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-        works("a HOME that cannot be written", writable / "runs", prefix=prefix, HOME=str(home))
+        works("a HOME that cannot be written", writable / "runs", prefix=prefix, env={"HOME": str(home)})
     return Finding(tried, failed, note)
 
 

@@ -1,0 +1,47 @@
+"""Sweeps on a real SLURM: jobs run, and one that is preempted is queued again and goes on."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.rows import SMOKE, content, run, start
+from tests.launchers.slurm import NoSlurmError, slurm
+
+pytestmark = pytest.mark.slow
+SMALL = ("hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=1")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[dict[str, str]]:
+    try:
+        with slurm() as env:
+            yield env
+    except NoSlurmError as reason:
+        pytest.skip(str(reason))
+
+
+def test_a_sweep_with_a_preempted_job_finishes_with_the_same_bytes(cluster: dict[str, str], tmp_path: Path) -> None:
+    words = ("-m", "model=vae", *SMOKE, "seed=range(3)", "trainer.max_images=2560")
+    alone = run(*words, f"runs={tmp_path / 'alone'}")
+    assert alone.code == 0, alone.err
+    runs = tmp_path / "cluster"
+    process = start(*words, *SMALL, f"runs={runs}", env=cluster)
+    deadline = time.monotonic() + 120
+    while not list(runs.glob("*-s0/checkpoints/*.ckpt")):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.05)
+    queue = subprocess.run(["squeue", "-h", "-o", "%A_%a %T"], env=cluster, capture_output=True, text=True, check=True)
+    job = min(line.split()[0] for line in queue.stdout.splitlines() if line.endswith("RUNNING"))
+    # What SLURM does to a job whose place another one gets.
+    subprocess.run(["scontrol", "requeue", job], env=cluster, check=True)
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, out + err
+    finished = sorted(runs.glob("optdigits-*"))
+    assert len(finished) == 3
+    for path in finished:
+        assert content(path) == content(tmp_path / "alone" / path.name)
+    log = (finished[0] / "train.log").read_text(encoding="utf-8")
+    assert log.count("training begins") == 2
