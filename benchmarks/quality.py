@@ -17,7 +17,8 @@ from genbench.runs import Run
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "quality.md"
 RUNS = Path("runs/quality")
 IMAGES = 20_000
-SEEDS = {"optdigits": 5, "mnist": 3}
+# More for the one pair whose difference three seeds left open: GANs on MNIST.
+SEEDS = {("optdigits", "gan"): 5, ("optdigits", "vae"): 5, ("mnist", "gan"): 8, ("mnist", "vae"): 3}
 PATHS = {"fast": "auto", "plain": "float32"}  # trainer.precision
 
 
@@ -27,14 +28,15 @@ def main() -> None:
     device = choose_device(config.trainer)
     command = [sys.executable, "-m"]
     precisions = f"trainer.precision={','.join(PATHS.values())}"
-    for data, seeds in SEEDS.items():
-        words = ["-m", "hydra/launcher=cores", "model=gan,vae", f"data={data}", f"seed=range({seeds})", "logger=none"]
+    for (data, model), seeds in SEEDS.items():
+        words = ["-m", "hydra/launcher=cores", f"model={model}", f"data={data}", f"seed=range({seeds})", "logger=none"]
         words += [
             precisions,
             f"trainer.max_images={IMAGES}",
             f"runs={RUNS / data}",
         ]
         subprocess.run([*command, "genbench.train", *words], check=True)
+    for data in dict.fromkeys(data for data, _ in SEEDS):
         subprocess.run([*command, "genbench.evaluate", f"runs={RUNS / data}"], check=True)
     lines = [
         "# Is the fast path as good?",
@@ -46,15 +48,14 @@ def main() -> None:
         "| data, model, seeds | score | fast | plain | difference / sd |",
         "| --- | --- | ---: | ---: | ---: |",
     ]
-    for data, seeds in SEEDS.items():
-        for model in ("gan", "vae"):
-            found = {path: values(data, model, precision, seeds) for path, precision in PATHS.items()}
-            for score, fast in found["fast"].items():
-                plain = found["plain"][score]
-                sd = statistics.stdev(plain)
-                difference = (statistics.fmean(fast) - statistics.fmean(plain)) / sd
-                cells = [f"{statistics.fmean(v):.4g} ± {statistics.stdev(v):.2g}" for v in (fast, plain)]
-                lines.append(f"| {data}, {model}, {seeds} | {score} | " + " | ".join(cells) + f" | {difference:+.2f} |")
+    for (data, model), seeds in SEEDS.items():
+        found = {path: values(data, model, precision, seeds) for path, precision in PATHS.items()}
+        for score, fast in found["fast"].items():
+            plain = found["plain"][score]
+            sd = statistics.stdev(plain)
+            difference = (statistics.fmean(fast) - statistics.fmean(plain)) / sd
+            cells = [f"{statistics.fmean(v):.4g} ± {statistics.stdev(v):.2g}" for v in (fast, plain)]
+            lines.append(f"| {data}, {model}, {seeds} | {score} | " + " | ".join(cells) + f" | {difference:+.2f} |")
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 

@@ -13,6 +13,7 @@ import signal
 import string
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -107,6 +108,18 @@ def one_run(runs: Path) -> Path:
 def is_one_line(done: Done) -> bool:
     """True if a user's error was answered as it should be."""
     return done.code == 2 and "Traceback" not in done.err and done.last.startswith("genbench: ")
+
+
+def as_nobody(folder: Path) -> tuple[str, ...]:
+    """Words before a command that take root's rights from it, and let it into a folder; none if that cannot be had."""
+    words = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        return ()
+    for parent in (folder, *folder.parents):
+        if parent.is_relative_to(tempfile.gettempdir()) and parent != Path(tempfile.gettempdir()):
+            parent.chmod(parent.stat().st_mode | 0o005)
+    done = subprocess.run([*words, sys.executable, "-c", "import genbench, torch"], capture_output=True, check=False)
+    return () if done.returncode else words
 
 
 # Kills
@@ -264,14 +277,9 @@ def data_files(folder: Path, long: bool) -> Finding:
     Image.new("1", (20_000, 20_000)).save(bomb)
     refused("an image bomb", "07.png", "data=folder", f"data.root={_with(images, '07.png', bomb.read_bytes())}")
     refused("no such folder", "nowhere", "data=folder", f"data.root={folder / 'nowhere'}")
-    if os.geteuid() == 0 and shutil.which("setpriv"):
+    if prefix := as_nobody(folder):
         closed = _with(images, "08.png", cut)
         (closed / "08.png").chmod(0)
-        folder.chmod(0o755)
-        for parent in folder.parents:
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o005)
-        prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
         refused("an image that may not be read", "08.png", "data=folder", f"data.root={closed}", prefix=prefix)
         refused("a root that may not be written", "locked", f"runs={folder / 'locked'}", prefix=prefix)
     return Finding(tried, failed, note)
@@ -522,17 +530,14 @@ def surroundings(folder: Path, long: bool) -> Finding:
         works("a clock that runs a thousand times too fast", folder / "fast", prefix=("faketime", "-f", "+0 x1000"))
     else:
         note = "no faketime here: clocks were not tried"
-    if os.geteuid() == 0 and shutil.which("setpriv"):
+    if prefix := as_nobody(folder):
         home = folder / "locked"
         home.mkdir(mode=0o555)
         writable = folder / "open"
         writable.mkdir()
         writable.chmod(0o777)
-        for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o005)
-        prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
         works("a HOME that cannot be written", writable / "runs", prefix=prefix, env={"HOME": str(home)})
+    note += "" if prefix else " no other user can be had here: a locked home was not tried"
     return Finding(tried, failed, note)
 
 
