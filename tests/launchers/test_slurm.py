@@ -33,7 +33,7 @@ def test_a_sweep_with_a_preempted_job_finishes_with_the_same_bytes(cluster: dict
     while not list(runs.glob("*-s0/checkpoints/*.ckpt")):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.05)
-    queue = subprocess.run(["squeue", "-h", "-o", "%A_%a %T"], env=cluster, capture_output=True, text=True, check=True)
+    queue = subprocess.run(["squeue", "-h", "-o", "%i %T"], env=cluster, capture_output=True, text=True, check=True)
     job = min(line.split()[0] for line in queue.stdout.splitlines() if line.endswith("RUNNING"))
     # What SLURM does to a job whose place another one gets.
     subprocess.run(["scontrol", "requeue", job], env=cluster, check=True)
