@@ -27,7 +27,16 @@ def test_every_choice_composes(group: str, choice: str) -> None:
 
 
 def test_every_group_is_covered() -> None:
-    assert {path.name for path in CONF.iterdir() if path.is_dir()} == {*GROUPS, "hydra", "recipe"}
+    assert {path.name for path in CONF.iterdir() if path.is_dir()} == {
+        *GROUPS,
+        *("hydra", "recipe"),
+        "search",  # see test_search.py
+    }
+
+
+@pytest.mark.parametrize("choice", sorted(path.stem for path in (CONF / "hydra" / "launcher").glob("*.yaml")))
+def test_every_launcher_composes(choice: str) -> None:
+    assert len(preflight("train", TrainConfig, ["-m", f"hydra/launcher={choice}", "seed=0,1"]).configs) == 2
 
 
 @pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "model"])

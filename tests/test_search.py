@@ -120,7 +120,7 @@ def test_a_hopeless_training_is_stopped_and_a_broken_one_is_named(
     this.config.trials = 1
     this.run()
     this = Search(config(f"out={tmp_path / 'study'}"), [*TRAINING, f"runs={tmp_path / 'runs'}"])
-    this._space = {"model.learning_rate": distribution({"low": 999, "high": 1000})}
+    this._space = {"model.learning_rate": distribution({"low": 999.0, "high": 1000.0})}
     this.config.trials = 2
     this.run()
     stopped, broken = this.study.get_trials()
