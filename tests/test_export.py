@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from genbench.config import ExportConfig, preflight
+from genbench import __version__
+from genbench.config import CONF, ExportConfig, preflight
 from genbench.errors import UserError
 from genbench.export import SUFFIXES, export
 from genbench.models import export as exporting
 from genbench.models.weights import load
 from genbench.runs import Run
+from tests.conftest import Command
 from tests.test_pipeline import run_of
 
 pytestmark = pytest.mark.slow
@@ -90,13 +93,39 @@ def test_the_files_say_what_they_are(folders: dict[str, Path]) -> None:
     (path,) = folders["gan"].glob("*.onnx")
     about = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert (about["latent_size"], about["image_shape"], about["input"]) == ("100", "[1, 28, 28]", "z")
+    assert (about["genbench"], about["network"], about["outputs"]) == (__version__, "generator", '["images"]')
+    model = json.loads(about["model"])
+    assert (model["_target_"], model["betas"]) == ("genbench.models.gan.GAN", [0.5, 0.999])
+    (path,) = folders["gan"].glob("*.pt2")
+    files = dict.fromkeys((f"{key}.txt" for key in about), "")
+    torch.export.load(path, extra_files=files)
+    assert files == {f"{key}.txt": value for key, value in about.items()}
     (path,) = folders["gan"].glob("*.safetensors")
     with safe_open(path, framework="pt") as file:
-        assert json.loads(file.metadata()["genbench"]).items() <= about.items()
+        found = json.loads(file.metadata()["genbench"])
+    assert {key: value if isinstance(value, str) else json.dumps(value) for key, value in found.items()} == about
     assert sorted(path.name[-19:] for path in folders["vae"].glob("*.safetensors")) == [
         "decoder.safetensors",
         "encoder.safetensors",
     ]
+
+
+def test_the_files_hold_no_path_of_the_machine_that_wrote_them(folders: dict[str, Path], runs: Path) -> None:
+    here = [str(path).encode() for path in (CONF.parent, Path(torch.__file__).parents[1], runs)]
+    for path in (path for folder in folders.values() for path in folder.iterdir() if path.suffix in SUFFIXES.values()):
+        content = path.read_bytes()
+        if path.suffix == ".pt2":
+            with zipfile.ZipFile(path) as archive:
+                content = b"".join(archive.read(name) for name in archive.namelist())
+        assert not [place for place in here if place in content], path.name
+
+
+def test_the_same_command_writes_the_same_bytes(folders: dict[str, Path], runs: Path, tmp_path: Path) -> None:
+    for form in SUFFIXES:
+        as_told(f"run={run_of(runs, 'vae')}", f"format={form}", f"out={tmp_path}")
+    assert len(list(tmp_path.iterdir())) == 6
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (folders["vae"] / path.name).read_bytes()
 
 
 @pytest.mark.parametrize("form", SUFFIXES)
@@ -135,6 +164,15 @@ def test_wrong_commands(words: list[str], message: str, runs: Path, tmp_path: Pa
         as_told(*words)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_command_exits_with_2_and_leaves_nothing(command: Command, runs: Path, tmp_path: Path) -> None:
+    for words in (["run=nowhere", "format=onnx"], [f"run={run_of(runs, 'gan')}", "format=onnx", "out=nowhere"]):
+        done = command("genbench.export", *words, cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.startswith("genbench: ") and done.stderr.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_extra_one_line_says_how_to_get_it(

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 import genbench
 from genbench.config import CONF
@@ -53,7 +54,7 @@ noise: 0.01
 """
 
 
-def test_a_model_added_by_two_files_trains_and_samples(command: Command, tmp_path: Path) -> None:
+def test_a_model_added_by_two_files_trains_samples_and_exports(command: Command, tmp_path: Path) -> None:
     package = tmp_path / "src" / "genbench"
     shutil.copytree(Path(genbench.__file__).parent, package)
     shutil.copytree(CONF, tmp_path / "conf")
@@ -68,6 +69,9 @@ def test_a_model_added_by_two_files_trains_and_samples(command: Command, tmp_pat
     assert summary["train"]["loss"] < 0.2
     done = command("genbench.sample", f"run={run}", "n=4", "out=grid.png", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
+    done = command("genbench.export", f"run={run}", "format=safetensors", cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert list(load_file(tmp_path / f"{run.name}-generator.safetensors")) == ["0"]
     # Its own hyperparameters are checked as well.
     done = command("genbench.train", "model=mean", "model.noise=[]", "runs=runs", cwd=tmp_path, env=env)
     assert done.returncode in (1, 2)

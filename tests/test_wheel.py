@@ -1,4 +1,4 @@
-"""What a wheel holds is enough: it trains and samples from an empty folder, without the checkout."""
+"""What a wheel holds is enough: it trains, samples and exports from an empty folder, without the checkout."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 TOP = Path(__file__).resolve().parents[1]
 
 
-def test_a_wheel_trains_and_samples(command: Command, tmp_path: Path) -> None:
+def test_a_wheel_trains_samples_and_exports(command: Command, tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
     subprocess.run(build, cwd=TOP, check=True, capture_output=True)
     (wheel,) = (tmp_path / "dist").glob("genbench-*.whl")
@@ -39,3 +39,6 @@ def test_a_wheel_trains_and_samples(command: Command, tmp_path: Path) -> None:
     done = command("genbench.sample", f"run={run}", "n=9", "out=grid.png", cwd=folder, env=env)
     assert done.returncode == 0, done.stderr
     assert (folder / "grid.png").is_file()
+    done = command("genbench.export", f"run={run}", "format=safetensors", cwd=folder, env=env)
+    assert done.returncode == 0, done.stderr
+    assert (folder / f"{run.name}-decoder.safetensors").is_file()

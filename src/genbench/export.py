@@ -1,5 +1,6 @@
 """python -m genbench.export: a run's networks for programs that do not know genbench."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import hydra
@@ -9,6 +10,7 @@ from genbench.config import CONF, ExportConfig, check, preflight, user_errors
 from genbench.errors import UserError
 from genbench.runs import Run, whole_file
 
+ONNX = ("onnx", "onnxscript", "onnxruntime")
 SUFFIXES = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ".safetensors"}
 
 
@@ -39,17 +41,26 @@ def export(config: ExportConfig) -> None:
     if not (run.path / "weights.safetensors").is_file():
         raise UserError(f"{run.path} has no weights yet: its training is {run.status.state}")
 
+    missing = [name for name in ONNX if find_spec(name) is None]
+    if config.format == "onnx" and missing:
+        raise UserError(f"format=onnx needs {', '.join(missing)}: pip install 'genbench[export]'")
+
     from genbench.models.export import export as write
     from genbench.models.export import networks
-    from genbench.models.weights import load
+    from genbench.models.weights import description, load
 
     model, shape = load(run.path / "weights.safetensors")
-    about = {"run": run.path.name, "latent_size": model.latent_size, "image_shape": list(shape)}
-    for name, (function, example) in networks(model, shape).items():
+    about = {
+        "run": run.path.name,
+        "model": description(run.path / "weights.safetensors"),
+        "latent_size": model.latent_size,
+        "image_shape": list(shape),
+    }
+    for name, (function, rows) in networks(model, shape).items():
         path = out / f"{run.path.name}-{name}{SUFFIXES[config.format]}"
         try:
             with whole_file(path) as temporary:
-                worst = write(function, example, name, config.format, temporary, about)
+                worst = write(function, rows, config.format, temporary, {"network": name, **about})
         except OSError as error:
             raise UserError(f"{path} cannot be written ({error.strerror})") from error
         print(f"{path}: {(function.__doc__ or '').strip()} At most {worst:.1g} from what PyTorch computes.")

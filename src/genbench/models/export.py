@@ -1,23 +1,25 @@
 """A finished model's networks in forms that need no genbench: each is read back and compared before it is kept."""
 
+import copy
+import io
 import json
-import logging
-import warnings
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from genbench import __version__
 from genbench.data.images import ImageShape
-from genbench.errors import UserError
 from genbench.models.interface import Encoding, Model
 
 TOLERANCE = 1e-4  # of pixels in [0, 1], means and log-variances; other libraries round otherwise
-SIZES = (1, 7)  # batches on which an exported network is tried; it is traced with 2
+TRACED = 2  # rows of the batch that a network is traced with
+SIZES = (1, 7)  # rows of the batches that it is tried on
 
 Outputs = tuple[Tensor, ...]
 
@@ -51,25 +53,45 @@ class Encode(nn.Module):
 
 
 def networks(model: Model, shape: ImageShape) -> dict[str, tuple[Generate | Encode, Tensor]]:
-    """What there is to export, by name: the function and two inputs of it, in evaluation mode."""
+    """What there is to export, by name: the function and inputs (7, ...) of it, in evaluation mode."""
     model.eval()
     random = torch.Generator().manual_seed(0)
-    z = torch.randn(2, model.latent_size, generator=random)
+    z = torch.randn(max(SIZES), model.latent_size, generator=random)
     if not isinstance(model, Encoding):
-        return {"generator": (Generate(model), z)}
-    return {"decoder": (Generate(model), z), "encoder": (Encode(model), torch.rand(2, *shape, generator=random))}
+        return {"generator": (_alone(Generate(model), z), z)}
+    images = torch.rand(max(SIZES), *shape, generator=random)
+    return {"decoder": (_alone(Generate(model), z), z), "encoder": (_alone(Encode(model), images), images)}
+
+
+def _alone(function: Generate | Encode, rows: Tensor) -> Generate | Encode:
+    """A copy without the networks that its outputs do not depend on: a generator without its discriminator."""
+    program = _trace(function, rows)
+    names = {**program.graph_signature.inputs_to_parameters, **program.graph_signature.inputs_to_buffers}
+    # model.<network>.<tensor>
+    used = {names[node.name].split(".")[1] for node in program.graph.nodes if node.name in names and node.users}
+    alone = copy.deepcopy(function)
+    for name, network in list(alone.model.named_children()):  # type: ignore[union-attr]
+        if network.state_dict() and name not in used:
+            delattr(alone.model, name)
+    return alone
+
+
+def _trace(function: Generate | Encode, rows: Tensor) -> ExportedProgram:
+    """The function as a graph, for any number of rows."""
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(function, (rows[:TRACED],), dynamic_shapes=({0: batch},))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # would carry this machine's paths into the files
+    return program
 
 
 @torch.no_grad()
-def export(
-    function: Generate | Encode, example: Tensor, name: str, form: str, path: Path, about: dict[str, Any]
-) -> float:
+def export(function: Generate | Encode, rows: Tensor, form: str, path: Path, about: dict[str, Any]) -> float:
     """Write one network.
 
     Args:
-        function: what is exported.
-        example: an input of two rows.
-        name: of the network in the model: generator, decoder or encoder.
+        function: what is exported; one of `networks`.
+        rows: inputs of it.
         form: onnx, torch_export or safetensors.
         path: of the file.
         about: what a reader should know; goes into the file.
@@ -78,51 +100,47 @@ def export(
         The largest difference between what the file computes and what the model does.
 
     Raises:
-        UserError: the libraries for ONNX are not installed.
         RuntimeError: the file does not compute the same.
     """
-    about = {"genbench": __version__, "input": function.inputs, "outputs": list(function.outputs), **about}
-    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
-    compute = {"onnx": _onnx, "torch_export": _torch_export, "safetensors": _safetensors}[form](
-        function, example, name, path, text
-    )
-    worst = 0.0
-    for size in SIZES:
-        rows = example.repeat(-(-size // 2), *[1] * (example.ndim - 1))[:size]
-        for ours, theirs in zip(function(rows), compute(rows), strict=True):
-            worst = max(worst, float((ours - theirs).abs().max()))
+    about = {
+        "genbench": __version__,
+        "what": function.__doc__,
+        "input": function.inputs,
+        "outputs": list(function.outputs),
+        **about,
+    }
+    write = {"onnx": _onnx, "torch_export": _torch_export, "safetensors": _safetensors}[form]
+    compute = write(function, rows, path, about)
+    differences = [
+        (ours - theirs).abs().max()
+        for size in SIZES
+        for ours, theirs in zip(function(rows[:size]), compute(rows[:size]), strict=True)
+    ]
+    worst = float(torch.stack(differences).max())  # NaN if there is one
     if not worst <= TOLERANCE:
         raise RuntimeError(f"{path.name} computes something else than the model: it is {worst:.2g} away")
     return worst
 
 
-def _onnx(
-    function: Generate | Encode, example: Tensor, name: str, path: Path, about: dict[str, str]
-) -> Callable[[Tensor], Outputs]:
-    try:
-        import onnx
-        import onnxruntime
-        import onnxscript  # noqa: F401  (torch.onnx needs it)
-    except ImportError as error:
-        raise UserError(f"format=onnx needs {error.name}: pip install 'genbench[export]'") from error
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter about itself
-        torch.onnx.export(
-            function,
-            (example,),
-            path,
-            input_names=[function.inputs],
-            output_names=list(function.outputs),
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-    written = onnx.load(path)
-    onnx.helper.set_model_props(written, about)
-    onnx.checker.check_model(written)
-    onnx.save(written, path)
+def _texts(about: dict[str, Any]) -> dict[str, str]:
+    """For forms whose metadata are texts: what is none as JSON."""
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
+
+
+def _onnx(function: Generate | Encode, rows: Tensor, path: Path, about: dict[str, Any]) -> Callable[[Tensor], Outputs]:
+    import onnxruntime
+
+    program = torch.onnx.export(
+        _trace(function, rows),
+        input_names=[function.inputs],
+        output_names=list(function.outputs),
+        dynamic_shapes=({0: "batch"},),  # the dimension's name
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    program.model.metadata_props.update(_texts(about))
+    program.save(path, external_data=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def compute(rows: Tensor) -> Outputs:
@@ -132,11 +150,12 @@ def _onnx(
 
 
 def _torch_export(
-    function: Generate | Encode, example: Tensor, name: str, path: Path, about: dict[str, str]
+    function: Generate | Encode, rows: Tensor, path: Path, about: dict[str, Any]
 ) -> Callable[[Tensor], Outputs]:
-    program = torch.export.export(function, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    with path.open("wb") as file:
-        torch.export.save(program, file, extra_files={f"{key}.txt": value for key, value in about.items()})
+    content = io.BytesIO()
+    extra_files = {f"{key}.txt": value for key, value in _texts(about).items()}
+    torch.export.save(_trace(function, rows), content, extra_files=extra_files)
+    path.write_bytes(content.getvalue())
     with path.open("rb") as written:
         module = torch.export.load(written).module()
 
@@ -147,17 +166,19 @@ def _torch_export(
 
 
 def _safetensors(
-    function: Generate | Encode, example: Tensor, name: str, path: Path, about: dict[str, str]
+    function: Generate | Encode, rows: Tensor, path: Path, about: dict[str, Any]
 ) -> Callable[[Tensor], Outputs]:
-    network = function.model.get_submodule(name)  # type: ignore[union-attr]
-    state = {key: value.detach().clone().contiguous() for key, value in network.state_dict().items()}
-    save_file(state, path, {"genbench": json.dumps(about)})  # one key: several come in an order of their own
-    read = load_file(path)
+    state = function.state_dict()
+    # The names as nn.Sequential has them: without model.generator.body., which all have in common.
+    levels = zip(*(name.split(".")[:-1] for name in state), strict=False)  # as deep as the shallowest
+    shared = "".join(f"{level[0]}." for level in takewhile(lambda level: len(set(level)) == 1, levels))
+    short = {name.removeprefix(shared): tensor.clone().contiguous() for name, tensor in state.items()}
+    path.write_bytes(save(short, {"genbench": json.dumps(about)}))  # one key: several come in an order of their own
+    read = {shared + name: tensor for name, tensor in load_file(path).items()}
 
     def compute(rows: Tensor) -> Outputs:
-        found: Outputs = torch.func.functional_call(
-            function, {f"model.{name}.{key}": value for key, value in read.items()}, (rows,)
-        )
+        # Strict: a tensor that the file lacks is not taken from the model.
+        found: Outputs = torch.func.functional_call(function, read, (rows,), strict=True)
         return found
 
     return compute

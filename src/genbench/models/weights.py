@@ -74,3 +74,10 @@ def parameters(model: Model) -> dict[str, int]:
         name: sum(p.numel() for p in child.parameters() if p.requires_grad) for name, child in model.named_children()
     }
     return {name: n for name, n in counts.items() if n > 0}
+
+
+def description(path: Path) -> dict[str, Any]:
+    """The class (`_target_`) and the hyperparameters of the model in a weights.safetensors that `load` has read."""
+    with safe_open(path, framework="pt") as file:
+        model: dict[str, Any] = json.loads(file.metadata()["genbench"])["model"]
+    return model

@@ -1,0 +1,96 @@
+"""Whatever a model is made of, its files compute what it does and hold no more than that needs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from genbench.data.images import ImageShape
+from genbench.export import SUFFIXES
+from genbench.models.export import export, networks
+from genbench.models.interface import Model
+from tests.models.test_gan import gan
+from tests.models.test_vae import vae
+
+SHAPE = ImageShape(1, 28, 28)
+
+
+class Odd(Model):
+    """Two networks, one that is not used, one without tensors, and a parameter and a buffer of its own."""
+
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent_size = 3
+        self.first = nn.Linear(3, 8)
+        self.second = nn.Linear(8, 784)
+        self.critic = nn.Linear(784, 1)
+        self.squash = nn.Sigmoid()
+        self.offset = nn.Parameter(torch.ones(1))
+        self.register_buffer("scale", torch.tensor([2.0]))
+
+    def generate(self, z: Tensor) -> Tensor:
+        images: Tensor = self.squash(self.second(self.first(z)) * self.scale + self.offset)
+        return images.view(-1, *SHAPE)
+
+
+def written(model: Model, form: str, folder: Path) -> dict[str, Path]:
+    paths = {}
+    for name, (function, rows) in networks(model, SHAPE).items():
+        paths[name] = folder / f"{name}{SUFFIXES[form]}"
+        assert export(function, rows, form, paths[name], {}) < 1e-5
+    return paths
+
+
+@pytest.mark.parametrize("form", SUFFIXES)
+def test_a_model_of_any_build_is_exported(form: str, tmp_path: Path) -> None:
+    assert list(written(Odd(), form, tmp_path)) == ["generator"]
+
+
+def test_the_weights_are_named_as_plain_pytorch_names_them(tmp_path: Path) -> None:
+    two = {"first.weight", "first.bias", "second.weight", "second.bias", "offset", "scale"}
+    assert set(load_file(written(Odd(), "safetensors", tmp_path)["generator"])) == two
+    paths = {**written(gan(), "safetensors", tmp_path), **written(vae(), "safetensors", tmp_path)}
+    assert set(load_file(paths["generator"])) == set(gan().generator.body.state_dict())
+    assert set(load_file(paths["decoder"])) == set(vae().decoder.body.state_dict())
+    assert set(load_file(paths["encoder"])) == set(vae().encoder.state_dict())
+
+
+def test_no_file_holds_a_network_that_it_does_not_need(tmp_path: Path) -> None:
+    paths = {**written(gan(), "torch_export", tmp_path), **written(vae(), "torch_export", tmp_path)}
+    expected = {"generator": gan().generator, "decoder": vae().decoder, "encoder": vae().encoder}
+    assert set(paths) == set(expected)
+    for name, network in expected.items():
+        state = torch.export.load(paths[name]).state_dict
+        assert set(state) == {f"model.{name}.{key}" for key in network.state_dict()}
+
+
+def test_exporting_leaves_the_model_whole() -> None:
+    model = gan()
+    before = set(model.state_dict())
+    networks(model, SHAPE)
+    assert set(model.state_dict()) == before
+
+
+def test_a_file_that_lacks_weights_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def losing(state: dict[str, Tensor], metadata: dict[str, Any]) -> bytes:
+        return save(dict(list(state.items())[1:]), metadata)
+
+    monkeypatch.setattr("genbench.models.export.save", losing)
+    ((function, rows),) = networks(gan(), SHAPE).values()
+    with pytest.raises(RuntimeError, match="Missing"):
+        export(function, rows, "safetensors", tmp_path / "lost.safetensors", {})
+
+
+@pytest.mark.parametrize("form", SUFFIXES)
+def test_not_a_number_is_no_small_difference(form: str, tmp_path: Path) -> None:
+    model = gan()
+    with torch.no_grad():
+        next(model.generator.parameters()).fill_(torch.nan)
+    ((function, rows),) = networks(model, SHAPE).values()
+    with pytest.raises(RuntimeError, match="nan away"):
+        export(function, rows, form, tmp_path / f"broken{SUFFIXES[form]}", {})
