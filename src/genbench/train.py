@@ -16,6 +16,8 @@ from genbench.errors import UserError
 from genbench.interruption import Interrupted, on_signals
 from genbench.runs import Run
 
+MOST_STALLED = 3  # times that a sweep is taken up again although the last time got nowhere
+
 
 def main() -> None:
     """Check the command line, let Hydra call `job` once or once for each job of a sweep, then say how it went."""
@@ -41,18 +43,21 @@ def sweep(configs: list[TrainConfig]) -> None:
     runs = [Run(Path(config.runs) / config.run_name) for config in configs]
     for run, config in zip(runs, configs, strict=True):  # a long sweep shows from the start what is to come
         run.queue(config.to_yaml(), overwrite=config.overwrite)
-    code = 0
-    before = None
-    while (now := [(run.status.state, run.checkpoints[:1]) for run in runs]) != before:
-        before = now
+    code = stalled = 0
+    before: object = None
+    while stalled < MOST_STALLED:
         try:
             job()
         except SystemExit as exit:  # a signal, or a launcher whose worker died
             code = exit.code if isinstance(exit.code, int) else 1
+        states = [run.status.state for run in runs]
         lost = [run for run in runs if run.status.state in ("queued", "interrupted") and not run.is_locked]
         if code > 128 or not lost:
             break
         print(f"{len(lost)} runs lost their process; they go on", file=sys.stderr)
+        now = states, [run.checkpoints[:1] for run in runs]
+        stalled = stalled + 1 if now == before else 0
+        before = now
     stdout().print(sweep_table(runs))
     sys.exit(code if code > 128 else 0 if all(run.is_finished for run in runs) else 1)
 

@@ -316,9 +316,12 @@ def sweep(folder: Path, long: bool) -> Finding:
             killed += 1
     out, err = process.communicate(timeout=900)
     failed = [] if process.returncode == 1 else [f"exit code {process.returncode}: {err[-300:]}"]
+    if killed < wanted:
+        failed.append(f"only {killed} of {wanted} kills")
     for path in (folder / "whole").glob("optdigits-*"):
-        if content(folder / "sweep" / path.name) != content(path):
-            failed.append(f"{path.name}: other bytes")
+        again = folder / "sweep" / path.name
+        if not Run(again).is_finished or content(again) != content(path):
+            failed.append(f"{path.name}: {Run(again).status.state}, or other bytes")
     table = " ".join(out.split())
     states = [Run(path) for path in (folder / "sweep").glob("optdigits-*")]
     lost = [path for path in states if path.status.state == "failed" and str(path.path.name) in table]
