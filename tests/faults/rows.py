@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -201,20 +201,31 @@ def full_disk(folder: Path, long: bool) -> Finding:
     words = ("model=vae", *(word for word in SMOKE if word != "logger=none"))
     assert run(*words, f"runs={folder / 'whole'}").code == 0
     whole = content(one_run(folder / "whole"))
-    sizes = [4, 40, 400, 1700, 2500, 3300, 4100, 4600, 5000, 5300, 5600, 5900, 6200, 6600] if long else [40, 1700, 4100]
+    sizes = [4, 40, 400, 1700, 2500, 4600, 6600, 8000] if long else [40, 1700]
+    late = [128, 256, 640, 640, 640] if long else [640]  # images after whose checkpoint something else takes the rest
     failed, reasons = [], []
-    for size in sizes:
-        disk = folder / f"disk-{size}"
+    for number, (size, images) in enumerate([*((size, 0) for size in sizes), *((16_000, images) for images in late)]):
+        disk = folder / f"disk-{number}"
+        name = f"{size} kB" + (f", taken after {images} images" if images else "")
         with small_disk(disk, size) as resize:
-            done = run(*words, f"runs={disk / 'runs'}")
-            reasons.append(f"{size} kB: {'enough' if done.code == 0 else 'full'}")
-            if done.code != 0 and not (is_one_line(done) and ("no space left" in done.last.lower())):
-                failed.append(f"{size} kB: exit code {done.code}, {done.last}")
+            process = start(*words, f"runs={disk / 'runs'}")
+            while images and process.poll() is None:
+                if list(disk.glob(f"runs/*/checkpoints/*{images}.ckpt")):
+                    with (disk / "taken").open("wb", buffering=0) as taken, suppress(OSError):
+                        while True:
+                            taken.write(bytes(4096))
+                    break
+                time.sleep(0.002)
+            out, err = process.communicate(timeout=300)
+            done = Done(process.returncode, out, err)
+            reasons.append(f"{name}: {'enough' if done.code == 0 else 'full'}")
+            if done.code != 0 and not (is_one_line(done) and "no space left" in done.last.lower()):
+                failed.append(f"{name}: exit code {done.code}, {done.last}")
             resize(64_000)
             again = run(*words, f"runs={disk / 'runs'}")
             if again.code != 0 or content(one_run(disk / "runs")) != whole:
-                failed.append(f"{size} kB, then room: exit code {again.code}, {again.last}")
-    return Finding(len(sizes), failed, "; ".join(reasons))
+                failed.append(f"{name}, then room: exit code {again.code}, {again.last}")
+    return Finding(len(reasons), failed, "; ".join(reasons))
 
 
 # Data
