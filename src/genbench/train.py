@@ -1,5 +1,6 @@
 """python -m genbench.train: train a model on a data set, into a run directory."""
 
+import gc
 import logging
 import sys
 from dataclasses import asdict, replace
@@ -81,6 +82,8 @@ def job(composed: DictConfig) -> None:
         if run.status.state == "queued":  # before the training began, so that nothing has recorded it yet
             run.set_status("failed", str(error))
         print(f"{run.path}: {error}", file=sys.stderr)
+    finally:
+        gc.collect()  # Trainer and callbacks know each other: without this dozens of models wait for Python to look
 
 
 def train(config: TrainConfig) -> None:

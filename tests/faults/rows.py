@@ -319,13 +319,15 @@ def sweep(folder: Path, long: bool) -> Finding:
     process = start(*words, f"model.learning_rate={','.join(mixed)}", f"runs={folder / 'sweep'}")
     moments = random.Random(0)
     killed = 0
-    while killed < wanted and process.poll() is None:
-        time.sleep(moments.uniform(8, 14))
-        workers = [pid for pid in descendants(process.pid) if "LokyProcess" in _command(pid)]
-        if workers:
-            os.kill(moments.choice(workers), signal.SIGKILL)
-            killed += 1
-    out, err = process.communicate(timeout=900)
+    with ThreadPoolExecutor(1) as reader:
+        said = reader.submit(process.communicate)  # a full pipe would stop it
+        while killed < wanted and not said.done():
+            time.sleep(moments.uniform(8, 14))
+            workers = [pid for pid in descendants(process.pid) if "LokyProcess" in _command(pid)]
+            if workers:
+                os.kill(moments.choice(workers), signal.SIGKILL)
+                killed += 1
+        out, err = said.result(timeout=900)
     failed = [] if process.returncode == 1 else [f"exit code {process.returncode}: {err[-300:]}"]
     if killed < wanted:
         failed.append(f"only {killed} of {wanted} kills")
@@ -557,25 +559,28 @@ def surroundings(folder: Path, long: bool) -> Finding:
 
 def memory(folder: Path, long: bool) -> Finding:
     """Many trainings in one process: the memory after each."""
-    jobs = 50 if long else 6
+    jobs, early_jobs = (50, 10) if long else (12, 6)
     process = start("-m", "model=vae", "trainer.max_images=64", *SMOKE, f"seed=range({jobs})", f"runs={folder}")
     sizes: dict[int, float] = {}
-    while process.poll() is None:
-        finished = len(list(folder.glob("optdigits-*/summary.json")))
-        try:
-            pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError):
-            break
-        sizes[finished] = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-        time.sleep(0.2)
-    process.communicate()
-    early = sizes.get(min(10, jobs // 2), 0.0)
-    late = sizes.get(jobs, sizes[max(sizes)])
-    growth = (late - early) / max(1, max(sizes) - min(10, jobs // 2))
+    with ThreadPoolExecutor(1) as reader:
+        said = reader.submit(process.communicate)  # a full pipe would stop it
+        while not said.done():
+            finished = len(list(folder.glob("optdigits-*/summary.json")))
+            try:
+                pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+            except (OSError, IndexError):
+                continue
+            if pages:
+                sizes[finished] = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+            time.sleep(0.1)
+    early = sizes[min(jobs for jobs in sizes if jobs >= early_jobs)]
+    late = sizes[max(sizes)]
+    growth = (late - early) / max(1, max(sizes) - early_jobs)
     failed = [] if process.returncode == 0 else [f"exit code {process.returncode}"]
-    if growth > 4.0:
+    if growth > 1.0:
         failed.append(f"{growth:.1f} MiB a job")
-    return Finding(jobs, failed, f"{early:.0f} MiB after ten, {late:.0f} MiB at the end: {growth:.2f} MiB a job")
+    note = f"{early:.0f} MiB after {early_jobs}, {late:.0f} MiB after {max(sizes)}: {growth:.2f} MiB a job"
+    return Finding(jobs, failed, note)
 
 
 ROWS: dict[str, Row] = {
