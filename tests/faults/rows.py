@@ -322,7 +322,9 @@ def sweep(folder: Path, long: bool) -> Finding:
     with ThreadPoolExecutor(1) as reader:
         said = reader.submit(process.communicate)  # a full pipe would stop it
         while killed < wanted and not said.done():
-            time.sleep(moments.uniform(8, 14))
+            while not list(folder.glob("sweep/*/checkpoints/*.ckpt")) and not said.done():
+                time.sleep(0.05)
+            time.sleep(moments.uniform(0, 1) if killed == 0 else moments.uniform(5, 9))
             workers = [pid for pid in descendants(process.pid) if "LokyProcess" in _command(pid)]
             if workers:
                 os.kill(moments.choice(workers), signal.SIGKILL)
