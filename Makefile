@@ -5,7 +5,7 @@ BIN := .venv/bin
 # make paper BUDGET=5min SEEDS=5: 5min, 90s or 5 (minutes) for each training; without BUDGET the paper's epochs.
 SEEDS ?= 5
 BUDGET ?=
-LAUNCHER ?=             # further words for the sweep, how to run several trainings at once, say
+LAUNCHER ?=             # further words for the trainings, how to run several trainings at once, say
 PAPER ?= runs/paper
 PAGE ?= report
 MINUTES = $(shell echo '$(BUDGET)' | awk '/^[0-9.]+ *(min)?$$/ {print $$1 + 0} /^[0-9.]+ *s$$/ {print $$1 / 60}')
@@ -20,7 +20,7 @@ setup: .venv/installed
 	touch $@
 
 demo: setup
-	$(BIN)/python -m genbench.train -m model=vae,gan data=optdigits experiment=quick runs=runs/demo
+	$(BIN)/genbench train -m model=vae,gan data=optdigits experiment=quick runs=runs/demo
 	@echo
 	@echo "Samples:    runs/demo/*/samples.png"
 	@echo "Dashboards: make tensorboard"
@@ -41,25 +41,12 @@ bench: setup
 # Finished trainings and scores are kept, so that it goes on where it stopped. A training that fails does not stop it.
 paper: setup
 	test -z '$(BUDGET)' -o -n '$(MINUTES)' || { echo 'BUDGET=$(BUDGET): write 5min, 90s or 5 (minutes)' >&2; exit 2; }
-	$(BIN)/python -m genbench.train -m model=gan,vae data=mnist,fashion 'seed=range($(SEEDS))' evaluation=full \
-		runs=$(PAPER) $(if $(MINUTES),trainer.max_minutes=$(MINUTES),experiment=paper) $(LAUNCHER) || test $$? -eq 1
-	for run in $(PAPER)/*; do \
-		test -e $$run/scores.json || $(BIN)/python -m genbench.evaluate run=$$run || true; \
-	done
-	mkdir -p $(PAPER)-calibration && cp -n docs/calibration/*.json $(PAPER)-calibration/
-	for data in mnist fashion; do \
-		for scores in $(PAPER)/$$data-*/scores.json; do test -e $$scores || continue; \
-			for hash in $$(grep -o '": "[0-9a-f]\{16\}"' $$scores | grep -o '[0-9a-f]\{16\}'); do \
-				grep -q $$hash $(PAPER)-calibration/$$data.json || \
-				$(BIN)/python -m genbench.calibrate data=$$data out=$(PAPER)-calibration.md || true; \
-			done; break; \
-		done; \
-	done
-	$(BIN)/python -m genbench.report runs=$(PAPER) out=$(PAGE) calibration=$(PAPER)-calibration
+	$(BIN)/genbench compare data=mnist,fashion models=gan,vae seeds=$(SEEDS) runs=$(PAPER) out=$(PAGE) \
+		$(if $(MINUTES),minutes=$(MINUTES),experiment=paper) $(LAUNCHER)
 
 # How often the report's verdict rule errs: docs/verdicts.md.
 verdicts: setup
-	$(BIN)/python -m genbench.reporting.simulation docs/verdicts
+	$(BIN)/python -m genbench.reporting.verdict_rates docs/verdicts
 
 # What can go wrong, made to go wrong: docs/reliability.md. Half an hour; ROWS=kills runs that row alone.
 reliability: setup

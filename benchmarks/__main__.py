@@ -23,13 +23,13 @@ from typing import Any
 
 import torch
 
-from genbench.config import TrainConfig, preflight
+from genbench.cli import compose
 from genbench.data.mnist import load
 from genbench.device import choose_device
-from genbench.evaluation.of_run import scores_of_run
+from genbench.evaluation.of_run import score_run
 from genbench.models.sampling import draw
 from genbench.models.weights import build
-from genbench.runs import Run
+from genbench.runs.directory import Run
 
 RESULTS = Path(__file__).parent / "results"
 README = RESULTS.parents[1] / "README.md"  # the table goes between <!-- cpu --> and <!-- /cpu -->, or cuda
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant, after one to warm up")
     parser.add_argument("--seconds", type=float, default=6.0, help="of a turn")
     arguments = parser.parse_args()
-    (config,) = preflight("train", TrainConfig, []).configs
+    (config,) = compose("train", []).configs
     device = choose_device(config.trainer)
     result: dict[str, Any] = {
         "device": str(device),
@@ -136,7 +136,7 @@ def _seconds(words: tuple[str, ...]) -> float:
 
 def sampling(model: str, precision: torch.dtype) -> float:
     """Images per second of drawing 10,000."""
-    (config,) = preflight("train", TrainConfig, [f"model={model}", "data=mnist"]).configs
+    (config,) = compose("train", [f"model={model}", "data=mnist"]).configs
     network = build(config.model, load(None).shape).to(memory_format=torch.channels_last)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     draw(network, 500, 0, precision)
@@ -159,12 +159,11 @@ def scorecard(model: str) -> dict[str, float]:
 
 def score(path: str) -> None:
     """Print what `scorecard` wants, from a process of its own."""
-    from genbench.config import EvaluateConfig
     from genbench.training.cost import peak_memory_bytes
 
-    (config,) = preflight("evaluate", EvaluateConfig, [f"run={path}"]).configs
-    scores = scores_of_run(Run(Path(path)), config.evaluation)
-    print(json.dumps({"seconds": scores["evaluation_seconds"], "peak_memory_bytes": peak_memory_bytes("cpu")}))
+    (config,) = compose("evaluate", [f"run={path}"]).configs
+    card = score_run(Run(Path(path)), config.evaluation)
+    print(json.dumps({"seconds": card.evaluation_seconds, "peak_memory_bytes": peak_memory_bytes("cpu")}))
 
 
 def table(result: dict[str, Any]) -> str:

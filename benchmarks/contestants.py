@@ -23,12 +23,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from genbench.config import TrainConfig, preflight
+from genbench.cli import compose
+from genbench.config import TrainConfig
+from genbench.data.batches import Batch
 from genbench.data.images import ImageData
 from genbench.data.mnist import load
-from genbench.models.convolution import Conv2d, ConvTranspose2d
-from genbench.models.gan import GAN
-from genbench.models.interface import Model
+from genbench.models.gan import DCGAN
+from genbench.models.layers import Conv2d, ConvTranspose2d
+from genbench.models.model import Model
 from genbench.models.vae import VAE, kl_divergence
 from genbench.models.weights import build
 
@@ -38,29 +40,28 @@ Contest = Callable[[float], tuple[int, float]]  # seconds to train for -> images
 def config(model: str, batch_size: int) -> TrainConfig:
     """genbench's own configuration of a training on MNIST."""
     words = [f"model={model}", "data=mnist", f"data.batch_size={batch_size}", "logger=none", "trainer.validations=1"]
-    (composed,) = preflight("train", TrainConfig, words).configs
-    return composed
+    (composed,) = compose("train", words).configs
+    checked: TrainConfig = composed
+    return checked
 
 
 def genbench(model: str, batch_size: int) -> Contest:
     """Our own training, callbacks and all, without the one validation at the end."""
-    from dataclasses import replace
-
     from rich.console import Console
 
     from genbench.data.datamodule import ImageDataModule
     from genbench.device import choose_device
-    from genbench.runs import Run
-    from genbench.training.fit import fit
+    from genbench.runs.directory import Run
+    from genbench.training.engine import fit
 
     wanted = config(model, batch_size)
     device = choose_device(wanted.trainer)
     images = load(None)
 
     def contest(seconds: float) -> tuple[int, float]:
-        limited = replace(wanted, trainer=replace(wanted.trainer, max_minutes=seconds / 60))
-        data = ImageDataModule(lambda root: images, None, batch_size, seed=0)
-        network = build(wanted.model, images.shape).to(memory_format=torch.channels_last)
+        limited = limited_to(wanted, seconds)
+        data = ImageDataModule(images, batch_size)
+        network = build(wanted.model, images.shape)
         with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w", encoding="utf-8") as nowhere:
             outcome = fit(network, data, limited, device, Run(Path(folder)), Console(file=nowhere))
         return outcome.images_seen, outcome.train_seconds - outcome.validation_seconds
@@ -104,6 +105,33 @@ def plain(model: str) -> Model:
     return network
 
 
+def limited_to(settings: TrainConfig, seconds: float) -> TrainConfig:
+    """The same training, of so many seconds."""
+    trainer = settings.trainer.model_copy(update={"max_minutes": seconds / 60})
+    return settings.model_copy(update={"trainer": trainer})
+
+
+def bare_step(network: Model) -> Callable[[Batch], None]:
+    """The model's step as its `updates` have it, without a Trainer."""
+    optimizers = network.make_optimizers()
+
+    def step(batch: Batch) -> None:
+        for update in network.updates(batch, network.noise(len(batch.images))):
+            chosen = [optimizers[name] for name in update.losses]
+            for optimizer in chosen:
+                optimizer.zero_grad()
+            for left, (optimizer, loss) in zip(
+                range(len(chosen))[::-1], zip(chosen, update.losses.values(), strict=True), strict=True
+            ):
+                parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+                torch.autograd.backward(loss, inputs=parameters, retain_graph=left > 0)
+            for optimizer in chosen:
+                optimizer.step()
+            torch.clear_autocast_cache()
+
+    return step
+
+
 def vae_loss(network: VAE, images: Tensor) -> Tensor:
     """The negative evidence lower bound."""
     mean, log_variance = network.encode(images)
@@ -113,11 +141,11 @@ def vae_loss(network: VAE, images: Tensor) -> Tensor:
 
 
 def gan_step(
-    network: GAN, images: Tensor, generator_step: torch.optim.Adam, discriminator_step: torch.optim.Adam
+    network: DCGAN, images: Tensor, generator_step: torch.optim.Adam, discriminator_step: torch.optim.Adam
 ) -> None:
     """As in PyTorch's DCGAN tutorial: the discriminator on real and generated images, then the generator."""
     ones, zeros = torch.ones(len(images), device=images.device), torch.zeros(len(images), device=images.device)
-    fake = network.generator(torch.randn(len(images), network.latent_size, device=images.device))
+    fake = network.generator(network.noise(len(images)))
     discriminator_step.zero_grad()
     torch.autograd.backward(F.binary_cross_entropy_with_logits(network.discriminator(images), ones))
     torch.autograd.backward(F.binary_cross_entropy_with_logits(network.discriminator(fake.detach()), zeros))
@@ -132,7 +160,7 @@ def loop(model: str, batch_size: int) -> Contest:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = plain(model).to(device)
     batches = endless(loader(model, batch_size))
-    if isinstance(network, GAN):
+    if isinstance(network, DCGAN):
         adams = [Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (network.generator, network.discriminator)]
     else:
         adams = [Adam(network.parameters(), 1e-3)]
@@ -141,7 +169,7 @@ def loop(model: str, batch_size: int) -> Contest:
         images, start = 0, time.monotonic()
         while time.monotonic() - start < seconds:
             batch = next(batches).to(device)
-            if isinstance(network, GAN):
+            if isinstance(network, DCGAN):
                 gan_step(network, batch, *adams)
             else:
                 assert isinstance(network, VAE)
@@ -184,12 +212,12 @@ def lightning(model: str, batch_size: int) -> Contest:
                 self.trainer.should_stop = True
             if isinstance(network, VAE):
                 return vae_loss(network, batch)
-            assert isinstance(network, GAN)
+            assert isinstance(network, DCGAN)
             gan_step(network, batch, *self.optimizers(use_pl_optimizer=False))  # type: ignore[misc]
             return None
 
         def configure_optimizers(self) -> list[Optimizer]:
-            if isinstance(network, GAN):
+            if isinstance(network, DCGAN):
                 parts = (network.generator, network.discriminator)
                 return [Adam(part.parameters(), 2e-4, (0.5, 0.999)) for part in parts]
             return [Adam(network.parameters(), 1e-3)]

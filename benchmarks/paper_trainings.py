@@ -13,22 +13,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from benchmarks.contestants import config
-from genbench.config import TrainConfig, preflight
+from benchmarks.contestants import bare_step, config, limited_to
+from genbench.cli import compose
+from genbench.data.batches import Batch
 from genbench.data.datamodule import ImageDataModule
 from genbench.data.mnist import load
 from genbench.device import choose_device
 from genbench.models.weights import build
-from genbench.runs import Run
+from genbench.runs.directory import Run
+from genbench.runs.records import Key
 from genbench.training import steps
-from genbench.training.fit import fit
+from genbench.training.engine import fit
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = "runs/paper-trainings"
@@ -46,13 +47,13 @@ def main() -> None:
     subprocess.run([sys.executable, "-m", "genbench.train", "-m", *WORDS], check=True)
     whole = time.monotonic() - start
     subprocess.run([sys.executable, "-m", "genbench.evaluate", f"runs={RUNS}"], check=True)
-    configs, _ = preflight("train", TrainConfig, ["-m", *WORDS])
+    configs = compose("train", ["-m", *WORDS]).configs
     device = choose_device(configs[0].trainer)
     result: dict[str, Any] = {
         "device": str(device),
         "torch": torch.__version__,
         "seconds_with_start_up_and_pictures": whole,
-        "trainings": {run.path.name: summary(run) for run in (Run(Path(RUNS) / c.run_name) for c in configs)},
+        "trainings": {run.path.name: summary(run) for run in (Run(config.directory) for config in configs)},
         "images_per_second": {model: speeds(model) for model in BATCHES},
     }
     RESULTS.mkdir(exist_ok=True)
@@ -64,10 +65,11 @@ def main() -> None:
 
 def summary(run: Run) -> dict[str, float]:
     """A training's cost and its scores in the classifier's features."""
-    cost, scores = run.read_json("summary.json"), run.read_json("scores.json")
-    found = {name: cost[name] for name in ("images_seen", "train_seconds", "peak_memory_bytes")}
-    found |= {name: scores["spaces"]["classifier"][name]["mean"] for name in ("fcd", "coverage")}
-    return {**found, "evaluation_seconds": scores["evaluation_seconds"]}
+    cost, card = run.summary(), run.scorecard()
+    found = {name: float(getattr(cost, name)) for name in ("images_seen", "train_seconds", "peak_memory_bytes")}
+    values = card.values()
+    found |= {name: values[Key("classifier", name)].mean for name in ("fcd", "coverage")}
+    return {**found, "evaluation_seconds": card.evaluation_seconds}
 
 
 def speeds(model: str) -> dict[str, float]:
@@ -86,11 +88,10 @@ def speeds(model: str) -> dict[str, float]:
 
 def trained(model: str, seconds: float) -> float:
     """Images per second of a training without its validation."""
-    settings = config(model, BATCHES[model])
-    settings = replace(settings, trainer=replace(settings.trainer, max_minutes=seconds / 60))
+    settings = limited_to(config(model, BATCHES[model]), seconds)
     images = load(None)
-    data = ImageDataModule(lambda root: images, None, BATCHES[model], seed=0)
-    network = build(settings.model, images.shape).to(memory_format=torch.channels_last)
+    data = ImageDataModule(images, BATCHES[model])
+    network = build(settings.model, images.shape)
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w", encoding="utf-8") as log:
         run = Run(Path(folder) / "run")
         run.path.mkdir()
@@ -103,26 +104,24 @@ def replayed(model: str) -> float:
     settings = config(model, BATCHES[model])
     images = load(None)
     network = build(settings.model, images.shape).to("cuda", memory_format=torch.channels_last)
-    found = network.configure_optimizers()
-    network.optimizers = lambda use_pl_optimizer: found  # type: ignore[method-assign, assignment]
-    network.manual_backward = torch.autograd.backward  # type: ignore[method-assign, assignment]
-    batch = images.train.images[: BATCHES[model]].to("cuda")
+    step = bare_step(network)
+    batch = Batch(images.train.images[: BATCHES[model]].to("cuda"))
     stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()  # type: ignore[no-untyped-call]
     precision = choose_device(settings.trainer).dtype
     with torch.autocast("cuda", torch.bfloat16, enabled=precision == torch.bfloat16):
         with torch.cuda.stream(stream):
             for _ in range(3):
-                network.training_step(batch[None], 0)
+                step(batch)
         torch.cuda.synchronize()
         with torch.cuda.graph(graph, stream=stream):
-            network.step(batch)
+            step(batch)
     graph.replay()
     torch.cuda.synchronize()
     start = time.monotonic()
     for _ in range(REPLAYS):
         graph.replay()
     torch.cuda.synchronize()
-    return REPLAYS * len(batch) / (time.monotonic() - start)
+    return REPLAYS * len(batch.images) / (time.monotonic() - start)
 
 
 def table(result: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,16 @@ from torch import Tensor
 from torch.optim import Adam
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.contestants import config, endless, gan_step, loader, plain, vae_loss
-from genbench.data.datamodule import Batches, ImageDataModule
+from benchmarks.contestants import bare_step, config, endless, gan_step, limited_to, loader, plain, vae_loss
+from genbench.data.batches import Batch
+from genbench.data.datamodule import ImageDataModule, Stream
 from genbench.data.mnist import load
 from genbench.device import choose_device
-from genbench.models.gan import GAN
+from genbench.models.gan import DCGAN
 from genbench.models.vae import VAE
 from genbench.models.weights import build
-from genbench.runs import Run
-from genbench.training.fit import fit
+from genbench.runs.directory import Run
+from genbench.training.engine import fit
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
 BATCH, STEPS, SECONDS = 128, 12, 40.0
@@ -39,7 +41,7 @@ KINDS = {  # the first whose word is in an operation's name counts it
 }
 DATA, OTHER = "making batches", "copies, losses, autograd, Python"
 
-Step = Callable[[Tensor], Any]
+Step = Callable[[Any], Any]
 
 
 def shares(batches: Any, step: Step) -> tuple[dict[str, float], float]:
@@ -68,11 +70,11 @@ def shares(batches: Any, step: Step) -> tuple[dict[str, float], float]:
 def before(model: str) -> tuple[Any, Step]:
     """Batches and step of the plain loop."""
     network = plain(model)
-    parts = (network.generator, network.discriminator) if isinstance(network, GAN) else (network,)
+    parts = (network.generator, network.discriminator) if isinstance(network, DCGAN) else (network,)
     adams = [Adam(part.parameters(), 2e-4) for part in parts]
 
     def step(batch: Tensor) -> None:
-        if isinstance(network, GAN):
+        if isinstance(network, DCGAN):
             gan_step(network, batch, adams[0], adams[1])
             return
         assert isinstance(network, VAE)
@@ -88,29 +90,26 @@ def after(model: str) -> tuple[Any, Step]:
     settings = config(model, BATCH)
     images = load(None)
     network = build(settings.model, images.shape).to(memory_format=torch.channels_last)
-    found = network.configure_optimizers()
-    network.optimizers = lambda use_pl_optimizer: found  # type: ignore[method-assign, assignment]
-    network.manual_backward = torch.autograd.backward  # type: ignore[method-assign, assignment]
+    bare = bare_step(network)
     precision = choose_device(settings.trainer).dtype
 
-    def step(batches: Tensor) -> None:
+    def step(batch: Batch) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
-            network.training_step(batches, 0)
+            bare(batch)
 
-    return iter(Batches(images.train.images, BATCH, seed=0)), step
+    stream = Stream(images.train, BATCH, seed=0)
+    return (batch for _ in repeat(None) for batch in stream.take(1).batches()), step
 
 
 def around_steps(model: str) -> tuple[float, float]:
     """In a whole training: the share of everything but the steps, validation left out; seconds of a validation."""
-    from dataclasses import replace
-
-    settings = config(model, BATCH)
+    settings = limited_to(config(model, BATCH), SECONDS)
     images = load(None)
     network = build(settings.model, images.shape).to(memory_format=torch.channels_last)
     inside, step = 0.0, network.step
     first: list[float] = []
 
-    def timed(batch: Tensor) -> dict[str, Tensor]:
+    def timed(batch: Batch) -> dict[str, Tensor]:
         nonlocal inside
         start = time.monotonic()
         outputs = step(batch)
@@ -120,9 +119,7 @@ def around_steps(model: str) -> tuple[float, float]:
         return outputs
 
     network.step = timed  # type: ignore[method-assign]
-    choose_device(settings.trainer)
-    settings = replace(settings, trainer=replace(settings.trainer, max_minutes=SECONDS / 60))
-    data = ImageDataModule(lambda root: images, None, BATCH, seed=0)
+    data = ImageDataModule(images, BATCH)
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         outcome = fit(
             network, data, settings, choose_device(settings.trainer), Run(Path(folder)), Console(file=nowhere)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import torch
 
-from genbench.config import TrainConfig, preflight
+from genbench import cli
 from genbench.device import choose_device
-from genbench.runs import Run
+from genbench.runs.directory import Run
+from genbench.runs.records import Absent, Key
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "quality.md"
 RUNS = Path("runs/quality")
@@ -24,7 +25,7 @@ PATHS = {"fast": "auto", "plain": "float32"}  # trainer.precision
 
 def main() -> None:
     """Train, score, write, print."""
-    (config,) = preflight("train", TrainConfig, []).configs
+    (config,) = cli.compose("train", []).configs
     device = choose_device(config.trainer)
     command = [sys.executable, "-m"]
     precisions = f"trainer.precision={','.join(PATHS.values())}"
@@ -65,12 +66,17 @@ def values(data: str, model: str, precision: str, seeds: int) -> dict[str, list[
     found: dict[str, list[float]] = {}
     for seed in range(seeds):
         words = [f"model={model}", f"data={data}", f"seed={seed}", "logger=none", f"trainer.max_images={IMAGES}"]
-        (config,) = preflight("train", TrainConfig, [*words, f"trainer.precision={precision}"]).configs
+        (config,) = cli.compose("train", [*words, f"trainer.precision={precision}"]).configs
         run = Run(RUNS / data / config.run_name)
-        space = run.read_json("scores.json")["spaces"]["classifier"]
-        scores = {"fcd": space["fcd"]["mean"], "coverage": space["coverage"]["mean"]}
+        scorecard = run.scorecard()
+        scores = {}
+        for name in ("fcd", "coverage"):
+            score = scorecard.score(Key("classifier", name))
+            if isinstance(score, Absent):
+                raise SystemExit(f"{run.path}: no {name}: {score.absent}")
+            scores[name] = score.mean
         if model == "vae":
-            scores["test loss, nats"] = run.read_json("summary.json")["test"]["loss"]
+            scores["test loss, nats"] = run.summary().test["loss"]
         for name, value in scores.items():
             found.setdefault(name, []).append(value)
     return found

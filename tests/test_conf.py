@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from hydra.utils import get_method, instantiate
 
-from genbench.config import CONF, TrainConfig, preflight
+from genbench.cli import compose as compose_words
+from genbench.config import CONF, TrainConfig
 from genbench.data.images import ImageShape
-from genbench.models.interface import Model
+from genbench.errors import UserError
+from genbench.models.model import Model
 from genbench.models.weights import build, parameters
 
 GROUPS = ("model", "data", "trainer", "logger", "evaluation", "experiment")
@@ -16,7 +18,8 @@ CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / gro
 
 
 def compose(*words: str) -> TrainConfig:
-    (config,) = preflight("train", TrainConfig, list(words)).configs
+    config: TrainConfig
+    (config,) = compose_words("train", list(words)).configs
     return config
 
 
@@ -36,7 +39,7 @@ def test_every_group_is_covered() -> None:
 
 @pytest.mark.parametrize("choice", sorted(path.stem for path in (CONF / "hydra" / "launcher").glob("*.yaml")))
 def test_every_launcher_composes(choice: str) -> None:
-    assert len(preflight("train", TrainConfig, ["-m", f"hydra/launcher={choice}", "seed=0,1"]).configs) == 2
+    assert len(compose_words("train", ["-m", f"hydra/launcher={choice}", "seed=0,1"]).configs) == 2
 
 
 @pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "model"])
@@ -68,3 +71,19 @@ def test_the_papers_lengths_and_batch_sizes(model: str, epochs: int, batch_size:
     assert config.data.batch_size == batch_size
     assert config.trainer.max_images is None
     assert config.trainer.max_minutes is None
+
+
+def test_an_experiment_with_recipes_is_refused_for_a_model_that_it_has_none_for(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text((CONF / "model" / "vae.yaml").read_text(), encoding="utf-8")
+    words = ["--config-dir", str(tmp_path), "model=mine"]
+    assert compose(*words, "experiment=smoke").trainer.max_images == 640
+    with pytest.raises(UserError, match="experiment=paper says nothing of model=mine"):
+        compose(*words, "experiment=paper")
+
+
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group != "experiment"])
+def test_every_choice_begins_with_a_line_that_says_what_it_is(choice: str) -> None:
+    for path in CONF.glob(f"*/{choice}.yaml"):
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        assert first.startswith("# ") and len(first) > 20

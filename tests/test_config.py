@@ -3,12 +3,18 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from pydantic import BaseModel
 
-from genbench.config import HYPERPARAMETERS, Range, SampleConfig, TrainConfig, preflight
+from genbench.cli import compose, module_of, schema_of, verb_names
+from genbench.config import parse_train
 from genbench.errors import UserError
+from genbench.models.hyperparameters import hyperparameters
 
 MISTAKES = [
     ("model=gna", "model=gna: there is no such model; did you mean gan?; choose one of gan, vae"),
@@ -21,7 +27,7 @@ MISTAKES = [
     ("data.batch_size=-1", "data.batch_size=-1: must be at least 1"),
     ("data.batch_size=1.5", "data.batch_size=1.5: must be a whole number"),
     ("trainer.max_epochs=two", "trainer.max_epochs=two: must be a number above 0"),
-    ("trainer.max_minutes=0", "trainer.max_minutes=0.0: must be above 0"),
+    ("trainer.max_minutes=0", "trainer.max_minutes=0: must be above 0"),
     ("trainer.max_images=nan", "trainer.max_images=nan: must be a whole number"),
     ("trainer.max_minutes=nan", "trainer.max_minutes=nan: must be above 0"),
     ("trainer.precision=bf16", "must be one of auto, float32, bfloat16; did you mean bfloat16?"),
@@ -37,25 +43,38 @@ MISTAKES = [
     ("~seed", "seed must be given"),
     ("epochs", "epochs: cannot be read; write key=value"),
     ("trainer=tpu", "trainer=tpu: there is no such trainer"),
+    ("experiment=smok", "experiment=smok: there is no such experiment; did you mean smoke?"),
+    ("data.batch_size=true", "data.batch_size=true: must be a whole number at least 1"),
+    ("trainer.max_minutes=true", "trainer.max_minutes=true: must be a number above 0"),
+    ("data.batch_size='64'", "data.batch_size=64: must be a whole number at least 1"),
+    ("runs=3", "runs=3: must be text"),
+    ("trainer.devices=3", "data.batch_size=64: 3 processes cannot share it"),
+    ("data.load=os.system", "data.load=os.system: must be genbench.data.<file>.load"),
+    (
+        "logger._target_=os.system",
+        "must be a logger's values with _target_: torch",
+    ),
+    ("model._target_=os.system", "code=DIR"),
+    ("code=nowhere", "code=nowhere: there is no such folder"),
 ]
 
 
 @pytest.mark.parametrize(("word", "message"), MISTAKES)
 def test_a_mistake_is_answered_in_one_line(word: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        preflight("train", TrainConfig, [word])
+        compose("train", [word])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_one_wrong_job_refuses_the_whole_sweep() -> None:
     with pytest.raises(UserError, match="seed=x"):
-        preflight("train", TrainConfig, ["-m", "model=gan,vae", "seed=1,x"])
+        compose("train", ["-m", "model=gan,vae", "seed=1,x"])
 
 
 def test_other_verbs_do_not_sweep() -> None:
     with pytest.raises(UserError, match="leave out -m"):
-        preflight("sample", SampleConfig, ["-m", "run=a", "n=1,2"])
+        compose("sample", ["-m", "run=a", "n=1,2"])
 
 
 @pytest.mark.parametrize(
@@ -81,16 +100,17 @@ def test_the_process_prints_one_line_exits_with_2_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_heavy_is_imported_before_the_config_is_known_to_be_good() -> None:
-    code = """
+@pytest.mark.parametrize("words", [["train", "model=gna"], ["train", "--help"], ["compare", "--help"], ["trian"], []])
+def test_a_typo_and_help_import_nothing_heavy(words: list[str]) -> None:
+    code = f"""
 import sys
-sys.argv = ["train", "model=gna"]
-from genbench.train import main
+from genbench.cli import entry
+sys.argv = ["genbench", *{words}]
 try:
-    main()
+    entry()
 except SystemExit as stop:
     assert stop.code == 2
-heavy = [name for name in ("torch", "lightning", "matplotlib", "sklearn", "tensorboard") if name in sys.modules]
+heavy = {{"torch", "lightning", "matplotlib", "sklearn", "scipy", "pandas", "tensorboard", "altair"}} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
@@ -100,21 +120,21 @@ def test_help_says_what_can_be_set_and_shows_examples() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "genbench.train", "--help"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.count("python -m genbench.train") >= 3
-    for word in ("model: gan, vae", "data: fashion, folder, mnist, optdigits", "max_minutes", "latent_size"):
+    assert done.stdout.count("genbench train") >= 3
+    for word in ("gan", "vae", "fashion", "folder", "mnist", "optdigits", "max_minutes", "latent_size"):
         assert word in done.stdout
 
 
 def test_a_sweep_composes_every_job() -> None:
-    configs, sweep = preflight("train", TrainConfig, ["-m", "model=gan,vae", "data=mnist,fashion", "seed=range(5)"])
-    assert sweep
-    assert len(configs) == 20
-    assert len({config.run_name for config in configs}) == 20
+    line = compose("train", ["-m", "model=gan,vae", "data=mnist,fashion", "seed=range(5)"])
+    assert line.sweep
+    assert len(line.configs) == len(line.jobs) == 20
+    assert len({config.run_name for config in line.configs}) == 20
 
 
 def test_the_run_name_follows_all_that_affects_the_result_and_nothing_else() -> None:
     def name(*words: str) -> str:
-        return preflight("train", TrainConfig, list(words)).configs[0].run_name
+        return str(compose("train", list(words)).configs[0].run_name)
 
     plain = name("model=vae", "data=mnist")
     assert plain.startswith("mnist-vae-")
@@ -128,22 +148,97 @@ def test_the_run_name_follows_all_that_affects_the_result_and_nothing_else() -> 
 
 
 def test_the_written_config_composes_to_the_same_run(tmp_path: Path) -> None:
-    (config,) = preflight("train", TrainConfig, ["model=gan", "data=mnist", "experiment=paper", "seed=3"]).configs
+    (config,) = compose("train", ["model=gan", "data=mnist", "experiment=paper", "seed=3"]).configs
     (tmp_path / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
-    (again,) = preflight("train", TrainConfig, ["--config-dir", str(tmp_path), "--config-name", "config"]).configs
+    (again,) = compose("train", ["--config-dir", str(tmp_path), "--config-name", "config"]).configs
     assert again == config
 
 
-def test_ranges() -> None:
-    assert Range(0, 1).holds(0)
-    assert Range(0, 1).holds(1)
-    assert not Range(0, 1, above=True).holds(0)
-    assert not Range(0, 1).holds(float("nan"))
-    assert str(Range(0, above=True)) == "above 0"
-    assert str(Range(1, 65536)) == "at least 1 and at most 65536"
+def test_a_whole_number_is_a_number() -> None:
+    (config,) = compose("train", ["trainer.max_minutes=2"]).configs
+    assert config.trainer.max_minutes == 2.0
+    assert isinstance(config.trainer.max_minutes, float)
 
 
-def test_every_shipped_hyperparameter_has_a_type_and_a_range() -> None:
+def test_titles_and_options_of_sampling_are_not_part_of_the_name() -> None:
+    (config,) = compose("train", ["model=vae", "data=mnist"]).configs
+    other = config.model_copy(
+        update={
+            "model": {**config.model, "title": "Another", "sample": {"steps": 5}},
+            "data": config.data.model_copy(update={"title": "Another"}),
+        }
+    )
+    assert other.run_name == config.run_name
+    assert (other.model_title, config.model_title, config.data.title) == ("Another", "VAE", "MNIST")
+
+
+def test_a_folder_is_called_by_its_name() -> None:
+    (config,) = compose("train", ["data=folder", "data.root=/some/photos"]).configs
+    assert config.data.title == "photos"
+
+
+def test_every_shipped_hyperparameter_is_its_model_s() -> None:
     for model in ("gan", "vae"):
-        (config,) = preflight("train", TrainConfig, [f"model={model}"]).configs
-        assert set(config.model) - {"_target_"} <= set(HYPERPARAMETERS)
+        (config,) = compose("train", [f"model={model}"]).configs
+        known = hyperparameters(config.model["_target_"])
+        assert set(config.model) - {"_target_", "title"} == set(known)
+        assert {name: about.default for name, about in known.items()} == {
+            name: tuple(config.model[name]) if isinstance(config.model[name], list) else config.model[name]
+            for name in known
+        }
+        assert all(about.meaning for about in known.values())
+
+
+def test_a_stored_config_is_read_as_it_was_written_and_nothing_in_it_is_looked_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SECRET", "told")
+    (config,) = compose("train", ["model=gan", "experiment=paper", "data=fashion"]).configs
+    stored = yaml.safe_load(config.to_yaml())
+    assert parse_train(stored) == config
+    assert parse_train({**stored, "runs": "${oc.env:SECRET}"}).runs == "${oc.env:SECRET}"
+    # A class from elsewhere can be read of; it is not looked at.
+    assert parse_train({**stored, "model": {"_target_": "somewhere.Net"}}).model_name == "somewhere"
+    # The first name of the GAN's class.
+    old = {**stored, "model": {**config.model, "_target_": "genbench.models.gan.GAN"}}
+    assert parse_train(old).model["_target_"] == "genbench.models.gan.DCGAN"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": None},
+        {"model": {"_target_": ["a.b"]}},
+        {"model": "vae"},
+        {"data": None},
+        {"data": {"load": None}},
+        {"data": {"load": {}, "root": 3}},
+        {"trainer": []},
+        {"seed": 10**400},
+        {"seed": float("inf")},
+        {1: 2},
+        {"runs": {"a": {}}},
+        {"logger": {"_target_": {}}},
+    ],
+)
+def test_a_broken_stored_config_is_refused_in_one_line(change: dict[Any, Any]) -> None:
+    stored: dict[Any, Any] = yaml.safe_load(compose("train", []).configs[0].to_yaml())
+    with pytest.raises(UserError) as caught:
+        parse_train({**stored, **change})
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_every_value_says_what_it_means() -> None:
+    def fields(schema: type[BaseModel]) -> Iterator[tuple[str, str | None]]:
+        for name, field in schema.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from fields(inner)
+            elif "Config" not in str(inner):
+                yield f"{schema.__name__}.{name}", field.description
+
+    schemas = {schema_of(module_of(verb)) for verb in verb_names()}
+    said = dict(pair for schema in schemas for pair in fields(schema))
+    assert len(said) > 50
+    assert [name for name, description in said.items() if not description] == []

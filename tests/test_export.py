@@ -13,12 +13,15 @@ import torch
 from safetensors import safe_open
 
 from genbench import __version__
-from genbench.config import CONF, ExportConfig, preflight
+from genbench.cli import compose
+from genbench.config import CONF
 from genbench.errors import UserError
-from genbench.export import SUFFIXES, export
 from genbench.models import export as exporting
+from genbench.models.export import SUFFIXES
+from genbench.models.model import Posterior
 from genbench.models.weights import load
-from genbench.runs import Run
+from genbench.runs.directory import Run
+from genbench.verbs import export
 from tests.conftest import Command
 from tests.test_pipeline import run_of
 
@@ -34,8 +37,8 @@ np.savez("out.npz", given=given, **{name: np.asarray(globals()[name]) for name i
 
 
 def as_told(*words: str) -> None:
-    (config,) = preflight("export", ExportConfig, words).configs
-    export(config)
+    (config,) = compose("export", words).configs
+    export.run(config)
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +76,17 @@ def test_the_page_s_programs_compute_what_the_model_does(program: str, folders: 
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        network, shape = load(run_of(runs, model) / "weights.safetensors")
+        loaded = load(run_of(runs, model) / "weights.safetensors")
         found = np.load(folder / "out.npz")
         given = torch.from_numpy(found["given"])
         with torch.no_grad():
             if "mean" in found:
-                mean, log_variance = network.encode(given)  # type: ignore[operator]
+                assert isinstance(loaded.model, Posterior)
+                mean, log_variance = loaded.model.encode(given)
                 expected = {"mean": mean, "log_variance": log_variance}
             else:
-                expected = {"images": network.generate(given)}
-                assert found["images"].shape == (16, *shape)
+                expected = {"images": loaded.model.sample(given)}
+                assert found["images"].shape == (16, *loaded.shape)
         for name, value in expected.items():
             np.testing.assert_allclose(found[name], value.numpy(), atol=1e-5, rtol=1e-5)
 
@@ -92,10 +96,10 @@ def test_the_files_say_what_they_are(folders: dict[str, Path]) -> None:
 
     (path,) = folders["gan"].glob("*.onnx")
     about = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-    assert (about["latent_size"], about["image_shape"], about["input"]) == ("100", "[1, 28, 28]", "z")
+    assert (about["noise_shape"], about["image_shape"], about["input"]) == ("[100]", "[1, 28, 28]", "z")
     assert (about["genbench"], about["network"], about["outputs"]) == (__version__, "generator", '["images"]')
     model = json.loads(about["model"])
-    assert (model["_target_"], model["betas"]) == ("genbench.models.gan.GAN", [0.5, 0.999])
+    assert (model["_target_"], model["betas"]) == ("genbench.models.gan.DCGAN", [0.5, 0.999])
     (path,) = folders["gan"].glob("*.pt2")
     files = dict.fromkeys((f"{key}.txt" for key in about), "")
     torch.export.load(path, extra_files=files)
@@ -137,7 +141,7 @@ def test_a_file_that_computes_something_else_does_not_appear(
     def drifting(self: exporting.Generate, z: torch.Tensor) -> tuple[torch.Tensor]:
         nonlocal calls
         calls += 1
-        return (self.model.generate(z) + 1e-3 * calls,)
+        return (self.model.sample(z) + 1e-3 * calls,)
 
     monkeypatch.setattr(exporting.Generate, "forward", drifting)
     with pytest.raises(RuntimeError, match="computes something else"):

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from genbench.config import SampleConfig, preflight
+from genbench.cli import compose
 from genbench.errors import UserError
-from genbench.runs import Run
-from genbench.sample import sample
+from genbench.runs.directory import Run
+from genbench.verbs import sample
 from tests.conftest import Command
 
 pytestmark = pytest.mark.slow
@@ -38,12 +38,14 @@ def read(path: Path) -> dict[str, object]:
 def test_a_run_directory_holds_all_that_it_should(runs: Path, model: str) -> None:
     run = run_of(runs, model)
     expected = {
-        *("config.yaml", "status.json", "environment.json", "summary.json", "metrics.csv", "timing.csv", "train.log"),
-        *("weights.safetensors", "README.md", "samples.png", "checkpoints"),
+        *("config.yaml", "status.json", "environment.json", "data.json", "summary.json", "metrics.csv", "timing.csv"),
+        *("train.log", "weights.safetensors", "README.md", "samples.png", "checkpoints"),
     }
     if model == "vae":
         expected |= {"reconstructions.png", "latent_grid.png", "latent_scatter.png"}
     assert {path.name for path in run.iterdir() if not path.name.startswith(("events.out", "."))} == expected
+    data = Run(run).data()
+    assert data is not None and data.images == {"train": 1412, "validation": 128, "test": 257}
     assert [path.name for path in Run(run).checkpoints] == ["000000000640.ckpt", "000000000320.ckpt"]
     assert read(run / "status.json")["state"] == "finished"
     assert "training finished" in (run / "train.log").read_text(encoding="utf-8")
@@ -55,16 +57,12 @@ def test_a_run_directory_holds_all_that_it_should(runs: Path, model: str) -> Non
 
 @pytest.mark.parametrize("model", ["gan", "vae"])
 def test_the_summary_counts_real_images(runs: Path, model: str) -> None:
-    summary = read(run_of(runs, model) / "summary.json")
-    assert summary["images_seen"] == 640  # as many for two optimizers as for one
-    assert set(summary) == {
-        *("parameters", "images_seen", "train_seconds", "images_per_second", "training_flops_per_image"),
-        *("peak_memory_bytes", "validation_seconds", "train", "alarms", "test"),
-    }
+    summary = Run(run_of(runs, model)).summary()
+    assert summary.images_seen == 640  # as many for two optimizers as for one
     if model == "vae":
-        assert set(summary["test"]) == {"loss", "reconstruction", "kl", "kl_per_dimension"}  # type: ignore[call-overload]
+        assert set(summary.test) == {"loss", "reconstruction", "kl", "kl_0", "kl_1"}
     else:
-        assert set(summary["train"]) == {"discriminator_loss", "generator_loss", "d_real", "d_fake"}  # type: ignore[call-overload]
+        assert set(summary.train) == {"discriminator_loss", "generator_loss", "d_real", "d_fake"}
 
 
 @pytest.mark.parametrize("model", ["gan", "vae"])
@@ -126,8 +124,8 @@ def test_samples_of_a_moved_run_are_the_same_whatever_their_number(
 
 
 def sample_as_told(*words: str) -> None:
-    (config,) = preflight("sample", SampleConfig, words).configs
-    sample(config)
+    (config,) = compose("sample", words).configs
+    sample.run(config)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +135,8 @@ def sample_as_told(*words: str) -> None:
         (["run={run}", "out=grid.jpeg"], "must end in .png"),
         (["run={run}", "out=no/such/grid.png"], "there is no folder no/such"),
         (["run={run}", "n=0"], "n=0: must be at least 1"),
+        (["run={run}", "+options.steps=3"], "options.steps: there is no such key"),
+        (["run={run}", "label=3"], "label"),
         ([], "run must be given"),
     ],
 )
@@ -176,6 +176,22 @@ def test_an_interrupted_run_says_so_and_keeps_a_checkpoint(number: signal.Signal
     assert (status["state"], status["why"]) == ("interrupted", number.name)
     assert Run(run).checkpoints
     assert not (run / "weights.safetensors").exists()
+
+
+def test_a_run_is_bound_to_its_images(command: Command, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    places = (f"data.root={tmp_path / 'images.npy'}", f"runs={tmp_path / 'runs'}")
+    words = ("model=vae", "experiment=smoke", "trainer=cpu", "logger=none", "data=folder", *places)
+    done = command("genbench", "train", *words)
+    assert done.returncode == 0, done.stderr
+    assert "is finished" in command("genbench", "train", *words).stdout
+    np.save(tmp_path / "images.npy", images[::-1])
+    (run,) = (tmp_path / "runs").glob("folder-*")
+    for again in (("train", *words), ("evaluate", f"run={run}")):
+        done = command("genbench", *again)
+        assert done.returncode == 2
+        assert "was trained on other images" in done.stderr
 
 
 def test_an_equal_time_comparison_is_one_override(command: Command, tmp_path: Path) -> None:

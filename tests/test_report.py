@@ -2,32 +2,42 @@
 
 import csv
 import json
+import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from genbench.config import ReportConfig, preflight
+from genbench.cli import compose
 from genbench.errors import UserError
-from genbench.report import report
-from genbench.reporting.duels import REAL, SCORES
-from genbench.reporting.inputs import rankings, read_records
+from genbench.verbs.report import run as report
 from tests.conftest import Command
-from tests.reporting.synthetic import EXTRACTORS, synthetic_calibration, synthetic_run
+from tests.reporting.synthetic import CODE, calibrate_in, synthetic_run, three_models
 
 HOSTILE = "<script>alert(1)<script>"  # a folder's name cannot hold a slash
 HOSTILE_TEXT = "<script>alert(1)</script>"
 
 
 def report_as_told(*words: str) -> None:
-    (config,) = preflight("report", ReportConfig, words).configs
+    (config,) = compose("report", words).configs
     report(config)
 
 
 @pytest.fixture(scope="module")
-def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache with a calibration of optdigits."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        folder = tmp_path_factory.mktemp("cache")
+        calibrate_in(folder, monkeypatch)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def four(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two good runs, a broken directory and a hostile name; report.md and the rest in out."""
     folder = tmp_path_factory.mktemp("four")
     runs = folder / "runs"
@@ -37,8 +47,16 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (runs / "broken" / "status.json").write_text("{", encoding="utf-8")
     hostile = synthetic_run(runs, "gan", 1, name=HOSTILE)
     hostile.set_status("failed", HOSTILE_TEXT)
-    synthetic_calibration(folder / "calibration")
-    report_as_told(f"runs={runs}", f"out={folder / 'out'}", f"calibration={folder / 'calibration'}")
+    report_as_told(f"runs={runs}", f"out={folder / 'out'}")
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def seven(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three models of several settings each."""
+    folder = tmp_path_factory.mktemp("seven")
+    three_models(folder / "runs")
+    report_as_told(f"runs={folder / 'runs'}", f"out={folder / 'out'}", f"code={CODE}")
     return folder / "out"
 
 
@@ -52,9 +70,10 @@ def test_the_truth_about_two_runs_a_broken_directory_and_a_hostile_name(four: Pa
     assert by_name["broken"]["state"] == "unreadable"
     assert by_name[HOSTILE]["problems"] == [f"failed: {HOSTILE_TEXT}"]
     (ranking,) = content["rankings"]
-    (duel,) = ranking["duels"]
-    assert duel["seeds"] == [1, 1]  # the failed one is not among them, though it has scores
-    assert {verdict["better"] for verdict in duel["verdicts"]} == {"undecided"}
+    seeds = {contender["label"]: contender["seeds"] for contender in ranking["contenders"]}
+    assert seeds == {"GAN": [0], "VAE": [0]}  # the failed one is not among them, though it has scores
+    assert {verdict["better"] for verdict in ranking["verdicts"]} == {"undecided"}
+    assert {tuple(verdict["contenders"]) for verdict in ranking["verdicts"]} == {("GAN", "VAE")}
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>alert" not in page
     assert "status.json cannot be read" in page
@@ -68,7 +87,9 @@ def test_the_truth_about_two_runs_a_broken_directory_and_a_hostile_name(four: Pa
 
 
 @pytest.mark.slow
-def test_every_picture_of_the_markdown_exists(four: Path) -> None:
+@pytest.mark.parametrize("page", ["four", "seven"])
+def test_every_picture_of_the_markdown_exists(page: str, request: pytest.FixtureRequest) -> None:
+    four: Path = request.getfixturevalue(page)
     text = (four / "report.md").read_text(encoding="utf-8")
     names = [part.split(")")[0] for part in text.split("](figures/")[1:]]
     assert len(names) > 8
@@ -89,17 +110,59 @@ def _tables(text: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
+def test_a_page_of_three_models_with_several_settings_each(seven: Path) -> None:
+    page = (seven / "index.html").read_text(encoding="utf-8")
+    content = json.loads((seven / "results.json").read_text(encoding="utf-8"))
+    (ranking,) = content["rankings"]
+    labels = [contender["label"] for contender in ranking["contenders"]]
+    assert labels[0] == "Flow matching, width 32"
+    assert labels[-1] == "VAE, latent size 8, learning rate 0.002"
+    assert ranking["not_judged"] == []
+    assert len({tuple(verdict["contenders"]) for verdict in ranking["verdicts"]}) == 21
+    assert ranking["standings"]["diversity"]["standing"] == (
+        "best: Flow matching (width 64); then Flow matching (width 32); then all GAN settings; then all VAE settings"
+    )
+    answers = page.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert answers.count("<tr>") == 5  # an answer a question
+    answer = page.partition('<section id="claims"')[0]
+    said = re.sub(r"<pre>.*?</pre>", "", answer, flags=re.DOTALL)  # commands name directories, which have hashes
+    assert not [contender for contender in ranking["contenders"] if contender["variant"] in said]
+    assert "other model" not in page
+    assert "64 samples of Flow matching (width 32)" in page
+    assert "which of 7 settings of Flow matching, GAN and VAE?" in page
+
+
+@pytest.mark.slow
+def test_neither_torch_nor_matplotlib_is_in_the_report_s_process(tmp_path: Path) -> None:
+    """They take most of a gigabyte; pictures are drawn in a process of its own."""
+    synthetic_run(tmp_path / "runs", "vae", 0)
+    synthetic_run(tmp_path / "runs", "gan", 0)
+    script = (
+        "import sys; from pathlib import Path; from genbench.reporting.page import write_report\n"
+        "if __name__ == '__main__':\n"
+        "    write_report(Path('runs'), Path('out'))\n"
+        "    print([name for name in ('torch', 'lightning', 'matplotlib', 'pandas') if name in sys.modules])\n"
+    )
+    (tmp_path / "make.py").write_text(script, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "make.py"], check=True, capture_output=True, text=True, cwd=tmp_path, timeout=300
+    )
+    assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.slow
 def test_the_process_says_the_answer_and_exits_with_2_on_a_mistake(command: Command, tmp_path: Path) -> None:
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     done = command("genbench.report", "runs=nowhere", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == "genbench: runs=nowhere: there is no such folder\n"
     assert list(tmp_path.iterdir()) == []
     synthetic_run(tmp_path / "runs", "vae", 0)
-    done = command("genbench.report", cwd=tmp_path)
+    done = command("genbench.report", cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "report/index.html\n"
     assert "There is one model only (VAE)" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert "There is no calibration of optdigits" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "genbench.calibrate data=optdigits" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -131,84 +194,14 @@ def test_a_mistake_is_answered_in_one_line(
     assert not (tmp_path / "report").exists()
 
 
-def test_every_kind_of_broken_run_is_named_with_its_reason(tmp_path: Path) -> None:
-    def broken(name: str, file: str, content: str | None) -> None:
-        run = synthetic_run(tmp_path, "vae", 0, name=name)
-        (run.path / file).unlink()
-        if content is not None:
-            (run.path / file).write_text(content, encoding="utf-8")
-
-    broken("a", "scores.json", None)
-    broken("b", "scores.json", "[]")
-    broken("c", "scores.json", '{"protocol": 1, "level": "full", "data": "x", "extractors": {}, "cost": {}}')
-    broken("d", "summary.json", None)
-    broken("e", "summary.json", '{"train_seconds": "long"}')
-    broken("f", "config.yaml", "nonsense: [")
-    broken("g", "config.yaml", "model: 3")
-    broken("h", "status.json", None)
-    broken("i", "metrics.csv", "images,loss\nmany,few\n")
-    broken("j", "environment.json", "{")
-    synthetic_run(tmp_path, "vae", 0, name="k").set_status("interrupted", "SIGTERM")
-    synthetic_run(tmp_path / "l", "vae", 0)
-    (tmp_path / ".sweeps").mkdir()
-    found = {record.name: record for record in read_records(tmp_path)}
-    assert set(found) == set("abcdefghijkl")
-    for name, reason in {
-        "a": "not scored yet: python -m genbench.evaluate run=",
-        "b": "scores.json cannot be read",
-        "c": "scores.json cannot be read (KeyError: 'spaces')",
-        "d": "summary.json is missing",
-        "e": "summary.json cannot be read",
-        "f": "config.yaml cannot be read",
-        "g": "config.yaml is not one of this version",
-        "h": "no status.json",
-        "k": "interrupted: SIGTERM",
-        "l": "a folder of runs of its own",
-    }.items():
-        assert reason in found[name].problems[0]
-        assert "\n" not in found[name].problems[0]
-    for name, note in {"i": "metrics.csv cannot be read", "j": "environment.json cannot be read"}.items():
-        assert found[name].problems == ()
-        assert note in found[name].notes[0]
-
-
-def test_other_extractors_or_protocols_are_never_in_one_ranking(tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    for seed in range(3):
-        synthetic_run(runs, "gan", seed)
-    synthetic_run(runs, "vae", 0, extractors=EXTRACTORS | {"classifier": "f" * 16})
-    other = synthetic_run(runs, "vae", 1)
-    other.write_json("scores.json", other.read_json("scores.json") | {"protocol": 2})
-    fast = synthetic_run(runs, "vae", 2)
-    fast.write_json("scores.json", fast.read_json("scores.json") | {"level": "fast"})
-    records = read_records(runs)
-    ranked = rankings(records, synthetic_calibration(tmp_path / "calibration"))
-    assert [ranking.seeds for ranking in ranked] == [3, 1, 1]
-    assert [ranking.name for ranking in ranked] == ["optdigits", "optdigits-2", "optdigits-3"]
-    assert [ranking.calibration is not None for ranking in ranked] == [True, False, False]
-    assert {"It is not used" in ranking.note for ranking in ranked[1:]} == {True}
-    (fast_record,) = [record for record in records if record.path == fast.path]
-    assert fast_record.problems[0].startswith("scored by evaluation=fast")
-
-
-def test_the_scores_are_those_of_the_evaluation() -> None:
-    from genbench.evaluation import calibration
-
-    assert calibration.REAL == REAL
-    assert {score: about.lower_is_better for score, about in SCORES.items()} == {
-        score: way > 0 for score, way in calibration.WORSE.items()
-    }
-
-
 @pytest.mark.slow
-def test_200_runs(tmp_path: Path) -> None:
+def test_200_runs(cache: Path, tmp_path: Path) -> None:
     """Below 60 s and 1 GB to make, below 5 MB, on two cores with torch's CUDA build (its CPU build is smaller)."""
     for seed in range(10):
         for latent in range(2, 12):
             for model in ("gan", "vae"):
                 synthetic_run(tmp_path / "runs", model, seed, f"model.latent_size={latent}", weights=seed == 0)
-    synthetic_calibration(tmp_path / "calibration")
-    words = [f"runs={tmp_path / 'runs'}", f"out={tmp_path / 'out'}", f"calibration={tmp_path / 'calibration'}"]
+    words = [f"runs={tmp_path / 'runs'}", f"out={tmp_path / 'out'}"]
     measured = (
         "import resource, subprocess, sys\n"
         "subprocess.run([sys.executable, '-m', 'genbench.report', *sys.argv[1:]], check=True, stdout=sys.stderr)\n"
@@ -225,3 +218,23 @@ def test_200_runs(tmp_path: Path) -> None:
     assert seconds < 60
     assert peak < 1024
     assert size < 5
+
+
+UNGUARDED = """
+import sys
+from pathlib import Path
+
+from genbench.reporting.page import write_report
+
+print("begun", flush=True)
+write_report(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_a_script_of_ones_own_runs_once(cache: Path, four: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED, encoding="utf-8")  # without `if __name__ == "__main__"`
+    words = [sys.executable, str(tmp_path / "script.py"), str(four.parent / "runs"), str(tmp_path / "page")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "begun\n"), done.stderr
+    assert (tmp_path / "page" / "figures" / "optdigits-VAE-samples.png").is_file()

@@ -3,14 +3,14 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from genbench.config import ReportConfig, preflight
-from genbench.report import report
-from tests.reporting.synthetic import synthetic_calibration, synthetic_run
+from genbench.reporting.page import write_report
+from tests.reporting.synthetic import CODE, calibrate_in, synthetic_run, three_models
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -30,11 +30,22 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         synthetic_run(folder / "runs", "vae", seed, weights=seed == 0)
     synthetic_run(folder / "runs", "vae", 9, name=HOSTILE).set_status("failed", HOSTILE_TEXT)
     hostile_data = synthetic_run(folder / "runs", "vae", 10)
-    hostile_data.write_json("scores.json", hostile_data.read_json("scores.json") | {"data": HOSTILE_TEXT})
-    synthetic_calibration(folder / "calibration")
-    words = [f"runs={folder / 'runs'}", f"out={folder / 'out'}", f"calibration={folder / 'calibration'}"]
-    (config,) = preflight("report", ReportConfig, words).configs
-    report(config)
+    hostile_data.write_scorecard(hostile_data.scorecard().model_copy(update={"data": HOSTILE_TEXT}))
+    return written(folder)
+
+
+@pytest.fixture(scope="module")
+def many_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three models of several settings each."""
+    folder = tmp_path_factory.mktemp("many")
+    three_models(folder / "runs")
+    return written(folder, str(CODE))
+
+
+def written(folder: Path, code: str | None = None) -> Path:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        calibrate_in(folder, monkeypatch)
+        write_report(folder / "runs", folder / "out", code)
     return folder / "out" / "index.html"
 
 
@@ -47,25 +58,39 @@ def browser() -> Iterator[Any]:
         launched.close()
 
 
-@pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desktop", "phone"])
+SCREENS = [(1280, "light"), (390, "dark")]
+
+
+@pytest.fixture(params=SCREENS, ids=["desktop", "phone"])
 def page(request: pytest.FixtureRequest, browser: Any, page_file: Path) -> Iterator[Any]:
+    with opened(browser, page_file, *request.param) as found:
+        yield found
+
+
+@pytest.fixture(params=SCREENS, ids=["desktop", "phone"])
+def many(request: pytest.FixtureRequest, browser: Any, many_file: Path) -> Iterator[Any]:
+    with opened(browser, many_file, *request.param) as found:
+        yield found
+
+
+@contextmanager
+def opened(browser: Any, file: Path, width: int, scheme: str) -> Iterator[Any]:
     """The page as it is after it was scrolled through; at the end nothing may have gone wrong or out."""
-    width, scheme = request.param
-    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     wrong: list[str] = []
-    opened.on("console", lambda message: wrong.append(message.text))
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("dialog", lambda dialog: wrong.append(dialog.message))
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: wrong.append(dialog.message))
     requests: list[str] = []
-    opened.on("request", lambda request: requests.append(request.url))
-    opened.goto(page_file.as_uri())
-    for chart in opened.locator("[data-chart]").all():
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(file.as_uri())
+    for chart in page.locator("[data-chart]").all():
         chart.scroll_into_view_if_needed()
         chart.locator("svg").first.wait_for()
-    yield opened
+    yield page
     assert wrong == []
-    assert [url for url in requests if not url.startswith("data:")] == [page_file.as_uri()]
-    opened.close()
+    assert [url for url in requests if not url.startswith("data:")] == [file.as_uri()]
+    page.close()
 
 
 def test_every_chart_is_drawn_and_named(page: Any) -> None:
@@ -92,9 +117,16 @@ def test_a_hostile_name_is_text(page: Any) -> None:
 
 
 def test_the_first_screen_has_the_answer(page: Any) -> None:
-    top = page.locator("#answer li").filter(has_text="optdigits").first
+    top = page.locator("#answer li").first
     assert "Take the GAN." in top.inner_text()
     assert top.bounding_box()["y"] < 900
+
+
+def test_no_answer_is_broken_within_a_word(page: Any) -> None:
+    tags = page.locator("#answer .answers .tag").all()
+    assert tags
+    line = page.locator("header .tag").first.bounding_box()["height"]
+    assert all(tag.bounding_box()["height"] < 1.5 * line for tag in tags)
 
 
 def test_a_heading_sorts_by_click_and_by_keyboard(page: Any) -> None:
@@ -160,3 +192,24 @@ def test_charts_change_with_the_colours_of_the_page(page: Any) -> None:
         "(old) => document.querySelector('[data-chart] svg text').getAttribute('fill') !== old", arg=before
     )
     assert colour() != before
+
+
+def test_a_page_of_many_settings_fits_and_its_verdicts_open(many: Any) -> None:
+    fits = "document.documentElement.scrollWidth <= window.innerWidth"
+    assert many.evaluate(fits)
+    assert "Take the Flow matching (width 64)" in many.locator("#answer li").first.inner_text()
+    many.evaluate("document.querySelectorAll('#answer details').forEach((element) => { element.open = true; })")
+    assert many.locator("#answer details.pair").count() == 21
+    assert "Flow matching (width 64)" in many.locator("#answer details.pair").first.inner_text()
+    assert many.evaluate(fits)
+
+
+def test_no_two_contenders_of_a_chart_read_alike(many: Any) -> None:
+    chart = many.locator("[data-chart$='fcd-seeds']").first
+    chart.scroll_into_view_if_needed()
+    texts = chart.locator("svg .role-axis-label text").all()
+    read = [text.evaluate("(text) => [...text.childNodes].map((node) => node.textContent).join(' ')") for text in texts]
+    settings = [label for label in read if label.startswith(("GAN", "VAE", "Flow"))]
+    assert len(settings) == 7
+    assert len(set(settings)) == 7
+    assert not [label for label in settings if "…" in label]

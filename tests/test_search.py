@@ -1,46 +1,58 @@
 """A search finds, stops, and loses no trial when it is killed."""
 
 import json
+import math
 import os
+import shutil
 import signal
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from genbench.config import SearchConfig, TrainConfig, preflight
+from genbench.command.composition import compose
+from genbench.config import SearchConfig, TrainConfig
 from genbench.errors import UserError
-from genbench.runs import Run
-from genbench.search import check_space, search
+from genbench.evaluation.catalogue import catalogue
+from genbench.runs.directory import Run
+from genbench.runs.records import Absent, Key, Score
+from genbench.searching.objectives import directions, values
 from genbench.searching.study import Search, distribution
-from tests.faults.rows import start
+from genbench.verbs import search as verb
+from tests.faults.processes import start
+from tests.runs.example import SCORECARD, example
 
+SCORE_OF_NOTHING = Score(mean=math.nan, sd=None, n=9, draws=1)
 TRAINING = ["data=optdigits", "experiment=smoke", "trainer=cpu", "logger=none", "trainer.validations=5"]
 
 
 def config(*words: str) -> SearchConfig:
-    return preflight("search", SearchConfig, words).configs[0]
+    (found,) = compose("search", SearchConfig, words).configs
+    return found
 
 
 @pytest.mark.parametrize(
-    ("own", "words", "message"),
+    ("words", "message"),
     [
-        (["objectives=[fid]"], [], "must be one or several of fcd, coverage, seconds"),
-        (["objectives=[]"], [], "must be one or several of"),
-        ([], ["evaluation=full"], "leave out evaluation="),
-        ([], ["model.colour=red"], "model.colour: there is no such key"),
-        (["++search.model={choices: [vea]}"], [], "did you mean vae?"),
-        (["++search.seed={low: -1, high: 1}"], [], "seed=-1: must be at least 0"),
-        (["++search.seed={low: 3, high: 1}"], [], "search: seed needs low < high"),
-        (["++search.seed={low: 0, high: 1, log: true}"], [], "with log, low must be above 0"),
-        (["++search.seed={low: 1, hihg: 2}"], [], "search: seed has hihg"),
+        (["objectives=[fid]"], "must be one or several of fcd, "),
+        (["objectives=[active_units]"], "must be one or several of"),
+        (["objectives=[]"], "must be one or several of"),
+        (["evaluation=full"], "leave out evaluation="),
+        (["model.colour=red"], "model.colour: there is no such key"),
+        (["++search.model={choices: [vea]}"], "did you mean vae?"),
+        (["++search.seed={low: -1, high: 1}"], "seed=-1: must be"),
+        (["++search.seed={low: 3, high: 1}"], "search: seed needs low < high"),
+        (["++search.seed={low: 0, high: 1, log: true}"], "with log, low must be above 0"),
+        (["++search.seed={low: 1, hihg: 2}"], "search: seed has hihg"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(own: list[str], words: list[str], message: str, tmp_path: Path) -> None:
+def test_what_cannot_be_searched_is_refused(words: list[str], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        search(config(*own, f"out={tmp_path / 'study'}"), words)
+        verb.run(config(*words, f"out={tmp_path / 'study'}"))
     assert message in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -49,8 +61,56 @@ def test_every_shipped_space_is_one_that_train_takes() -> None:
     for name in ("vae", "gan"):
         space = config(f"search={name}").search
         for corner in (0, -1):
-            words = [f"{key}={bounds[corner]}" for key, bounds in check_space(space).items()]
-            assert preflight("train", TrainConfig, words).configs
+            words = [f"{key}={bounds[corner]}" for key, bounds in verb.check_space(space).items()]
+            assert compose("train", TrainConfig, words).configs
+
+
+def test_what_samples_alone_are_scored_by_can_be_searched_for() -> None:
+    assert directions()["seconds"] == "minimize"
+    for entry in catalogue().values():
+        way = {"lower": "minimize", "higher": "maximize", None: None}[entry.better]
+        assert directions().get(entry.name) == (way if entry.needs in ("features", "classes") else None)
+
+
+def test_objectives_are_scores_of_the_validation_images_in_the_most_trusted_space(tmp_path: Path) -> None:
+    run = example(tmp_path / "run")
+    fast = SCORECARD.model_copy(update={"level": "fast"})
+    run.write_scorecard(fast)
+    assert values(run, ["fcd", "seconds", "class_kl"]) == [8.0, 2.5, 0.5]
+    no_labels = {"classifier": Absent(absent="no labels"), "random": {"fcd": Score(mean=3.0, sd=None, n=9, draws=1)}}
+    run.write_scorecard(fast.model_copy(update={"spaces": no_labels}))
+    assert values(run, ["fcd"]) == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "objective", "reason"),
+    [
+        ({}, "fcd", "was scored on the test images"),
+        ({"level": "fast"}, "coverage", "has no coverage: not measured"),
+        ({"level": "fast", "spaces": {"classifier": Absent(absent="no labels")}}, "class_kl", "class_kl: no labels"),
+        ({"level": "fast", "spaces": {"random": {"fcd": SCORE_OF_NOTHING}}}, "fcd", "its fcd is not a number"),
+    ],
+)
+def test_a_run_that_cannot_be_chosen_by_says_why(changes: Any, objective: str, reason: str, tmp_path: Path) -> None:
+    run = example(tmp_path / "run")
+    run.write_scorecard(SCORECARD.model_copy(update=changes))
+    with pytest.raises(UserError, match=reason):
+        values(run, [objective])
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_trial_whose_run_was_scored_on_test_images_fails_and_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("true"))  # a training that has nothing left to do
+    words = [*TRAINING, f"runs={tmp_path / 'runs'}", f"out={tmp_path / 'study'}", "trials=2"]
+    this = Search(config("search=vae", *words))
+    this._space = {"seed": distribution({"choices": [0]})}
+    (trained,) = compose("train", TrainConfig, [*TRAINING, f"runs={tmp_path / 'runs'}", "evaluation=fast"]).configs
+    example(tmp_path / "runs" / trained.run_name)
+    this.run()
+    assert [trial.state for trial in this.study.get_trials()] == [TrialState.FAIL] * 2
+    assert "was scored on the test images" in this.study.get_trials()[0].user_attrs["why"]
 
 
 def test_ranges_and_choices_are_optunas() -> None:
@@ -73,7 +133,7 @@ def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(tmp_path: P
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    study = Search(config("search=vae", f"out={out}", "objectives=[fcd,seconds]"), words_of(words)).study
+    study = Search(config(*words)).study
     (left,) = study.get_trials()
     assert left.state == TrialState.RUNNING
 
@@ -87,10 +147,10 @@ def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(tmp_path: P
     assert sorted(run.path for run in directories) == sorted(path for path in runs.iterdir() if path.name[0] != ".")
     rows = json.loads((out / "search.json").read_text())
     for run, row in zip(directories, rows, strict=True):
-        scores = run.read_json("scores.json")
-        assert scores["level"] == "fast"  # the test images were not looked at
-        assert row["fcd"] == scores["spaces"]["classifier"]["fcd"]["mean"]
-        assert row["seconds"] == run.read_json("summary.json")["train_seconds"]
+        scorecard = run.scorecard()
+        assert scorecard.level == "fast"  # the test images were not looked at
+        assert row["fcd"] == scorecard.values()[Key("classifier", "fcd")].mean
+        assert row["seconds"] == run.summary().train_seconds
         beaten = any(
             other["fcd"] <= row["fcd"] and other["seconds"] <= row["seconds"] and other is not row for other in rows
         )
@@ -102,11 +162,7 @@ def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(tmp_path: P
     assert len(study.get_trials()) == 3
     # Another search does not mix with it.
     with pytest.raises(UserError, match="objectives differ"):
-        Search(config("search=vae", f"out={out}"), words_of(words))
-
-
-def words_of(words: list[str]) -> list[str]:
-    return [word for word in words if word.split("=")[0] not in ("search", "out", "trials", "objectives")]
+        Search(config(*(word for word in words if not word.startswith("objectives"))))
 
 
 @pytest.mark.slow
@@ -115,13 +171,12 @@ def test_a_hopeless_training_is_stopped_and_a_broken_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optuna.trial.Trial, "should_prune", lambda self: self.number == 0)
-    this = Search(config(f"out={tmp_path / 'study'}"), [*TRAINING, f"runs={tmp_path / 'runs'}"])
+    words = [*TRAINING, f"runs={tmp_path / 'runs'}", f"out={tmp_path / 'study'}"]
+    this = Search(config(*words, "trials=1"))
     this._space = {"model.learning_rate": distribution({"low": 0.001, "high": 0.002})}
-    this.config.trials = 1
     this.run()
-    this = Search(config(f"out={tmp_path / 'study'}"), [*TRAINING, f"runs={tmp_path / 'runs'}"])
+    this = Search(config(*words, "trials=2"))
     this._space = {"model.learning_rate": distribution({"low": 999.0, "high": 1000.0})}
-    this.config.trials = 2
     this.run()
     stopped, broken = this.study.get_trials()
     assert stopped.state == TrialState.PRUNED

@@ -1,5 +1,5 @@
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import islice, repeat
 from pathlib import Path
 
 import lightning
@@ -8,30 +8,38 @@ import pytest
 import torch
 from torch import Tensor
 
-from genbench.data.datamodule import Batches, ImageDataModule, InOrder, epoch_order
+from genbench.data.batches import Batch, Chunk
+from genbench.data.datamodule import Chunks, Epochs, ImageDataModule, InOrder, Stream, epoch_order
 from genbench.data.images import ImageData, Split
+from genbench.errors import UserError
 
 
-def numbered(n: int) -> Tensor:
-    """n one-pixel images that carry their own index."""
-    return torch.arange(n, dtype=torch.uint8).reshape(n, 1, 1, 1)
+def numbered(n: int) -> Split:
+    """n one-pixel images that carry their own index, and it again as their label."""
+    return Split(torch.arange(n, dtype=torch.uint8).reshape(n, 1, 1, 1), torch.arange(n))
 
 
-def seen(batches: Sequence[Tensor] | Batches, k: int) -> list[list[int]]:
-    return [batch.flatten().tolist() for batch in islice(batches, k)]
+def seen(batches: Iterable[Batch | Chunk] | Stream, k: int) -> list[list[int]]:
+    """The first k batches' images; their labels must be theirs."""
+    given = (batches.take(1) for _ in repeat(None)) if isinstance(batches, Stream) else batches
+    found = []
+    for images, labels in islice(given, k):
+        assert labels is not None
+        assert images.flatten().tolist() == labels.flatten().tolist()
+        found.append(labels.flatten().tolist())
+    return found
 
 
 def flat(lists: list[list[int]]) -> list[int]:
     return [item for part in lists for item in part]
 
 
-def fake_load(root: str | None) -> ImageData:
-    train, validation, test = [Split(numbered(n), torch.zeros(n, dtype=torch.int64)) for n in (50, 7, 11)]
-    return ImageData(f"fake {root}", train, validation, test, ("only",))
+def fake(n: int = 50) -> ImageData:
+    return ImageData("fake", numbered(n), numbered(7), numbered(11), ("only",))
 
 
 def test_stream_is_one_permutation_after_another() -> None:
-    stream = flat(seen(Batches(numbered(30), 7, seed=3), 30))
+    stream = flat(seen(Stream(numbered(30), 7, seed=3), 30))
     assert len(stream) == 210
     epochs = [stream[i : i + 30] for i in range(0, 210, 30)]
     assert all(sorted(epoch) == list(range(30)) for epoch in epochs)
@@ -48,81 +56,102 @@ def test_order_is_a_function_of_seed_and_epoch() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 10, 30, 31, 75])
-def test_every_batch_is_whole_and_counted(batch_size: int) -> None:
-    images = torch.randint(0, 256, (30, 3, 4, 8), dtype=torch.uint8)
-    batches = Batches(images, batch_size, seed=0)
-    for k, batch in enumerate(islice(batches, 20), start=1):
-        assert batch.shape == (1, batch_size, 3, 4, 8)
-        assert batch.dtype == torch.uint8
-        assert batches.images_seen == k * batch_size
+@pytest.mark.parametrize("labels", [None, torch.arange(30)])
+def test_every_batch_is_whole_and_counted(batch_size: int, labels: Tensor | None) -> None:
+    stream = Stream(Split(torch.randint(0, 256, (30, 3, 4, 8), dtype=torch.uint8), labels), batch_size, seed=0)
+    for k in range(1, 20):
+        chunk = stream.take(1)
+        assert chunk.images.shape == (1, batch_size, 3, 4, 8)
+        assert chunk.images.dtype == torch.uint8
+        assert (chunk.labels is None) == (labels is None)
+        assert stream.images_seen == k * batch_size
 
 
 @pytest.mark.parametrize("batch_size", [7, 75])
 @pytest.mark.parametrize("start", [0, 1, 7, 29, 30, 31, 93])
 def test_start_anywhere_continues_the_same_stream(batch_size: int, start: int) -> None:
-    whole = flat(seen(Batches(numbered(30), 1, seed=3), start + 4 * batch_size))
-    assert flat(seen(Batches(numbered(30), batch_size, 3, start), 4)) == whole[start:]
+    whole = flat(seen(Stream(numbered(30), 1, seed=3), start + 4 * batch_size))
+    assert flat(seen(Stream(numbered(30), batch_size, 3, start), 4)) == whole[start:]
 
 
-def test_stacked_batches_are_the_same_stream() -> None:
-    stacked = Batches(numbered(30), 7, seed=3, trips=lambda images_seen: iter([3, 1, 5]))
-    stacks = list(stacked)
-    assert [stack.shape[:2] for stack in stacks] == [(3, 7), (1, 7), (5, 7)]
-    assert torch.cat(stacks).flatten(1).tolist() == seen(Batches(numbered(30), 7, seed=3), 9)
+class Calendar:
+    """A schedule: it stands after 21 images, and an epoch has two chunks of two batches."""
+
+    images_seen = 21
+
+    def __init__(self, *chunks: int) -> None:
+        self._chunks = chunks or (2, 2)
+        self.asked: list[int] = []
+
+    def chunks(self, images_seen: int) -> Iterator[int]:
+        self.asked.append(images_seen)
+        return iter(self._chunks)
 
 
-def test_when_the_trips_end_the_next_ones_go_on() -> None:
-    asked = []
-
-    def trips(images_seen: int) -> Iterator[int]:
-        asked.append(images_seen)
-        return iter([1, 1])
-
-    batches = Batches(numbered(30), 7, seed=3, start=14, trips=trips)
-    assert seen(batches, 99) + seen(batches, 99) == seen(Batches(numbered(30), 7, seed=3, start=14), 4)
-    assert asked == [14, 28]
+def test_chunks_are_the_same_stream() -> None:
+    chunks = list(Chunks(Stream(numbered(30), 7, seed=3), Calendar(3, 1, 5)))
+    assert [chunk.images.shape[:2] for chunk in chunks] == [(3, 7), (1, 7), (5, 7)]
+    batches = [batch for chunk in chunks for batch in chunk.batches()]
+    assert seen(batches, 99) == seen(Stream(numbered(30), 7, seed=3), 9)
 
 
-def test_iter_does_not_rewind() -> None:
-    batches = Batches(numbered(30), 7, seed=3)
-    assert seen(batches, 2) + seen(batches, 2) == seen(Batches(numbered(30), 7, seed=3), 4)
+def test_when_the_schedule_ends_the_next_iteration_goes_on() -> None:
+    calendar = Calendar(1, 1)
+    chunks = Chunks(Stream(numbered(30), 7, seed=3, start=14), calendar)
+    assert seen(chunks, 99) + seen(chunks, 99) == seen(Stream(numbered(30), 7, seed=3, start=14), 4)
+    assert calendar.asked == [14, 28]
+
+
+def test_epochs_are_the_same_stream_and_each_can_be_had_again() -> None:
+    due = 0
+    epochs = Epochs(Stream(numbered(30), 7, seed=3), lambda: due)
+    assert len(epochs) == 4
+    first = seen(epochs, 99)
+    assert seen(epochs, 99) == first
+    due = 1
+    assert first + seen(epochs, 99) == seen(Stream(numbered(30), 7, seed=3), 8)
+    assert len(Epochs(Stream(numbered(5), 7, seed=3), lambda: 0)) == 1
 
 
 @pytest.mark.parametrize(("n", "batch_size", "start"), [(0, 1, 0), (5, 0, 0), (5, 1, -1)])
-def test_batches_that_could_not_go_on_are_refused(n: int, batch_size: int, start: int) -> None:
+def test_a_stream_that_could_not_go_on_is_refused(n: int, batch_size: int, start: int) -> None:
     with pytest.raises(ValueError, match="images"):
-        Batches(numbered(n), batch_size, 0, start)
+        Stream(numbered(n), batch_size, 0, start)
 
 
 def test_in_order_yields_all_images_once() -> None:
-    images = torch.randint(0, 256, (1203, 1, 4, 4), dtype=torch.uint8)
-    batches = InOrder(images)
+    split = Split(torch.randint(0, 256, (1203, 1, 4, 4), dtype=torch.uint8), torch.arange(1203))
+    batches = InOrder(split)
     assert len(batches) == 3
-    assert [len(batch) for batch in batches] == [500, 500, 203]
-    assert torch.equal(torch.cat(list(batches)), images)
-    assert torch.equal(batches[2], images[1000:])
+    assert [len(batch.images) for batch in batches] == [500, 500, 203]
+    assert torch.equal(torch.cat([batch.images for batch in batches]), split.images)
+    assert torch.equal(torch.cat([batch.labels for batch in batches if batch.labels is not None]), torch.arange(1203))
+    assert InOrder(Split(split.images, None))[2].labels is None
 
 
-def test_data_is_read_once_and_only_when_needed() -> None:
-    roots = []
+def test_a_data_set_is_found_by_its_name_and_read_when_it_is_needed() -> None:
+    module = ImageDataModule("optdigits", batch_size=4)
+    assert "data" not in vars(module)
+    assert tuple(module.shape) == (1, 28, 28)
+    assert module.classes == 10
+    assert module.data is module.data
+    for name in ("minst", "no such thing", "images.ImageData"):
+        with pytest.raises(UserError, match="there is no such data set"):
+            _ = ImageDataModule(name).data
 
-    def load(root: str | None) -> ImageData:
-        roots.append(root)
-        return fake_load(root)
 
-    module = ImageDataModule(load, "somewhere", batch_size=4, seed=0)
-    assert roots == []
+def test_the_splits_are_given_as_they_are() -> None:
+    module = ImageDataModule(fake(), batch_size=4)
     module.prepare_data()
     module.setup("fit")
-    assert roots == ["somewhere"]
-    assert module.data.name == "fake somewhere"
-    assert sorted(flat(seen(module.train_dataloader(), 25))[:50]) == list(range(50))
+    trained = flat(seen(module.train_dataloader(), 99))
+    assert len(set(trained)) == len(trained) == 48  # twelve whole batches of the 50
     assert flat(seen(module.val_dataloader(), 9)) == list(range(7))
     assert flat(seen(module.test_dataloader(), 9)) == list(range(11))
 
 
 def test_training_set_smaller_than_a_batch() -> None:
-    (batch,) = seen(ImageDataModule(fake_load, None, batch_size=128, seed=0).train_dataloader(), 1)
+    (batch,) = seen(ImageDataModule(fake(), batch_size=128).train_dataloader(), 9)
     assert len(batch) == 128
     assert sorted(batch[:50]) == list(range(50))
 
@@ -136,29 +165,19 @@ class Recorder(lightning.LightningModule):
         self.steps: list[list[int]] = []
         self.validated: list[list[int]] = []
 
-    def training_step(self, batch: Tensor) -> Tensor:
-        self.steps.append(batch.flatten().tolist())
+    def training_step(self, batch: Batch | Chunk) -> Tensor:
+        self.steps += seen([batch], 1)
         return self.weight.sum()
 
-    def validation_step(self, batch: Tensor) -> None:
-        self.validated.append(batch.flatten().tolist())
+    def validation_step(self, batch: Batch) -> None:
+        self.validated += seen([batch], 1)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-class Calendar:
-    """A schedule: it stands after 21 images, and an epoch has two trips of two batches."""
-
-    images_seen = 21
-
-    def trips(self, images_seen: int) -> Iterator[int]:
-        return iter([2, 2])
-
-
-# Lightning 2.6 under torch 2.14.
-@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
-def test_lightning_takes_the_stream_up_where_the_schedule_stands_and_validates_when_trips_end(tmp_path: Path) -> None:
+def recorded(data: ImageDataModule, folder: Path) -> Recorder:
+    """What three epochs of a Trainer see."""
     module = Recorder()
     trainer = lightning.Trainer(
         accelerator="cpu",
@@ -168,11 +187,22 @@ def test_lightning_takes_the_stream_up_where_the_schedule_stands_and_validates_w
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        default_root_dir=tmp_path,
+        default_root_dir=folder,
     )
-    data = ImageDataModule(fake_load, None, batch_size=7, seed=3)
-    data.schedule = Calendar()
     trainer.fit(module, datamodule=data)
-    assert flat(module.steps) == flat(seen(Batches(numbered(50), 7, seed=3, start=21), 12))
+    return module
+
+
+def test_lightning_takes_the_stream_up_where_the_schedule_stands_and_validates_when_it_ends(tmp_path: Path) -> None:
+    data = ImageDataModule(fake(), batch_size=7, seed=3)
+    data.schedule = Calendar()
+    module = recorded(data, tmp_path)
+    assert flat(module.steps) == flat(seen(Stream(numbered(50), 7, seed=3, start=21), 12))
     assert len(module.steps) == 6
+    assert module.validated == [list(range(7))] * 3
+
+
+def test_without_a_schedule_its_epochs_are_lightnings(tmp_path: Path) -> None:
+    module = recorded(ImageDataModule(fake(), batch_size=7, seed=3), tmp_path)
+    assert module.steps == seen(Stream(numbered(50), 7, seed=3), 3 * 7)
     assert module.validated == [list(range(7))] * 3

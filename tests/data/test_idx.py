@@ -47,6 +47,7 @@ def tiny(*mirrors: str, debian: Path | None = None) -> IdxDataSet:
         folder="Tiny",
         classes=("a", "b", "c"),
         md5={name: md5(data) for name, data in CONTENT.items()},
+        gate=0.5,
         downloads=lambda: Downloads(mirrors, {name: md5(data) for name, data in ARCHIVES.items()}),
         debian=debian,
     )
@@ -374,7 +375,7 @@ import json, sys
 from genbench.data import idx
 given = json.loads(sys.stdin.readline())
 downloads = idx.Downloads(tuple(given["mirrors"]), given["archives"])
-about = idx.IdxDataSet("tiny", "Tiny", ("a", "b", "c"), given["md5"], lambda: downloads)
+about = idx.IdxDataSet("tiny", "Tiny", ("a", "b", "c"), given["md5"], 0.5, lambda: downloads)
 print("ready", flush=True)
 print(int(idx.load(about, None).train.images.long().sum()))
 """

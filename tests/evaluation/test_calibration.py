@@ -1,25 +1,15 @@
 """The known images are what they say, and the votes follow from the table."""
 
-import math
-from typing import Any
+from dataclasses import replace
 
 import pytest
 import torch
 
 from genbench.data.optdigits import load
 from genbench.evaluation import calibration
-from genbench.evaluation.calibration import (
-    COPIES,
-    FAILURE,
-    GAUSSIAN,
-    MISSING,
-    REAL,
-    REPEATED,
-    ROWS,
-    UNIFORM,
-    WORSE,
-    votes,
-)
+from genbench.evaluation.calibration import ROWS, votes
+from genbench.evaluation.catalogue import COPIES, GAUSSIAN, MISSING, REAL, REPEATED, UNIFORM, catalogue
+from genbench.runs.records import Key, Score
 
 DATA = load(None)
 N = 200
@@ -75,16 +65,21 @@ def test_gaussians_have_the_moments_of_the_pixels() -> None:
     assert float(off_diagonal.abs().max()) < 0.1
 
 
-def table(**changes: float) -> tuple[dict[str, Any], dict[str, Any]]:
+KEY = Key("random", "c2st_1nn")
+Rows = dict[str, dict[Key, Score]]
+Doses = dict[str, dict[str, dict[Key, float]]]
+
+
+def table(**changes: float) -> tuple[Rows, Doses]:
     """Rows and doses of one score in one space, all in order but for the changes."""
     values = {REAL: 0.5, GAUSSIAN: 0.9, UNIFORM: 0.9, REPEATED: 0.9, COPIES: 0.5, MISSING: 0.7, "bad": 0.8} | changes
-    rows = {name: {"random.c2st_1nn": {"mean": value, "sd": 0.01}} for name, value in values.items()}
+    rows = {name: {KEY: Score(mean=value, sd=0.01, n=100, draws=5)} for name, value in values.items()}
     steps = [changes.get(f"dose{i}", 0.5 + 0.1 * i) for i in range(3)]
-    return rows, {"noise": {str(i): {"random.c2st_1nn": value} for i, value in enumerate(steps)}}
+    return rows, {"noise": {str(i): {KEY: value} for i, value in enumerate(steps)}}
 
 
-def ask(rows: dict[str, Any], doses: dict[str, Any]) -> dict[str, bool | None]:
-    return votes(rows, doses, {"random": 128}, 10_000)["random"]["c2st_1nn"]
+def ask(rows: Rows, doses: Doses) -> dict[str, bool | None]:
+    return votes(catalogue(), rows, doses, {"random": 128}, 10_000)[KEY]
 
 
 def test_a_score_that_does_all_it_should_votes() -> None:
@@ -105,6 +100,19 @@ def test_a_step_back_within_the_noise_is_forgiven() -> None:
     assert ask(*table(dose1=0.6, dose2=0.585))["votes"] is True
 
 
-def test_every_score_has_a_direction_and_a_failure() -> None:
-    assert set(WORSE) == set(FAILURE)
-    assert math.isclose(math.log(10 / 9), 0.105, abs_tol=1e-3)
+def test_which_way_is_worse_stands_in_the_entry() -> None:
+    rows, doses = table()
+    reversed_ = {"c2st_1nn": replace(catalogue()["c2st_1nn"], better="higher")}
+    answers = votes(reversed_, rows, doses, {"random": 128}, 10_000)[KEY]
+    assert answers["monotone in noise"] is False
+    assert answers["flags its failure"] is False
+
+
+def test_what_does_not_apply_is_not_asked_and_without_a_failure_to_flag_there_is_no_vote() -> None:
+    rows, doses = table(dose2=0.4)
+    entry = replace(catalogue()["c2st_1nn"], doses=(), real=None)
+    answers = votes({"c2st_1nn": entry}, rows, doses, {"random": 128}, 10_000)[KEY]
+    assert answers == {"monotone in noise": None, "floor": None, "flags its failure": True, "votes": True}
+    without = votes({"c2st_1nn": replace(entry, flagged_by=None)}, rows, doses, {"random": 128}, 10_000)[KEY]
+    assert without["flags its failure"] is None
+    assert without["votes"] is False

@@ -5,7 +5,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genbench.evaluation.classes import ambiguous_share, class_histogram, class_scores, histogram_divergence
+from genbench.evaluation.classes import ambiguous_share, class_histogram, class_kl, classes_hit, histogram_divergence
+from genbench.evaluation.pair import Pair, Reference
+
+
+def pair(generated: Tensor, test: Tensor | None = None) -> Pair:
+    test = generated if test is None else test
+    features = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+    return Pair(Reference.of(features, features), features, generated, test)
 
 
 def sure_of(classes: list[int], number: int = 10) -> Tensor:
@@ -13,20 +20,20 @@ def sure_of(classes: list[int], number: int = 10) -> Tensor:
 
 
 def test_a_missing_class_of_ten_reads_log_ten_ninths() -> None:
-    scores = class_scores(sure_of(list(range(9)) * 10), sure_of(list(range(10)) * 20))
-    assert scores.class_kl == pytest.approx(math.log(10 / 9), rel=1e-12)
-    assert scores.classes_hit == 9
-    assert scores.ambiguous_share == 0
+    without_one = pair(sure_of(list(range(9)) * 10), sure_of(list(range(10)) * 20))
+    assert class_kl(without_one) == pytest.approx(math.log(10 / 9), rel=1e-12)
+    assert classes_hit(without_one) == 9
+    assert ambiguous_share(without_one) == 0
 
 
 def test_equal_histograms_have_no_divergence() -> None:
-    scores = class_scores(sure_of([0, 1, 2, 2]), sure_of([2, 1, 0, 2]))
-    assert scores.class_kl == 0
-    assert scores.classes_hit == 3
+    same = pair(sure_of([0, 1, 2, 2]), sure_of([2, 1, 0, 2]))
+    assert class_kl(same) == 0
+    assert classes_hit(same) == 3
 
 
 def test_one_class_of_ten_reads_log_ten() -> None:
-    assert class_scores(sure_of([3] * 5), sure_of(list(range(10)))).class_kl == pytest.approx(math.log(10))
+    assert class_kl(pair(sure_of([3] * 5), sure_of(list(range(10))))) == pytest.approx(math.log(10))
 
 
 def test_a_class_without_test_images_is_infinitely_far() -> None:
@@ -40,4 +47,10 @@ def test_the_histogram_counts_the_most_probable_class() -> None:
 
 def test_ambiguous_means_below_nine_tenths() -> None:
     probabilities = torch.tensor([[0.89, 0.11], [0.9, 0.1], [0.91, 0.09], [0.5, 0.5]], dtype=torch.float64)
-    assert ambiguous_share(probabilities) == 0.5
+    assert ambiguous_share(pair(probabilities)) == 0.5
+
+
+def test_a_space_without_probabilities_has_no_class_scores() -> None:
+    features = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="no class probabilities"):
+        class_kl(Pair(Reference.of(features, features), features))

@@ -5,7 +5,11 @@ from torch_fidelity.metric_kid import mmd2
 from torchmetrics.image.kid import poly_mmd
 
 import genbench.evaluation.kernel as kernel
-from genbench.evaluation.kernel import kernel_distance
+from genbench.evaluation.kernel import mean_kernel, mean_kernel_within
+
+
+def kernel_distance(x: torch.Tensor, y: torch.Tensor) -> float:
+    return mean_kernel_within(x) + mean_kernel_within(y) - 2 * mean_kernel(x, y)
 
 
 def normal(rows: int, columns: int, seed: int = 0) -> torch.Tensor:

@@ -1,39 +1,71 @@
+"""Likelihoods against models whose p(x) is known."""
+
 import math
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 import torch
 from scipy.stats import multivariate_normal
 from torch import Tensor
+from torch.optim import Optimizer
 
 import genbench.evaluation.likelihood as likelihood
-from genbench.evaluation.likelihood import (
-    active_units,
-    bernoulli_log_likelihood,
-    binarise,
-    importance_sampled_nll,
-)
+from genbench.data.batches import Batch
+from genbench.data.images import ImageShape
+from genbench.evaluation.likelihood import binarise, count_active, importance_sampled_nll
+from genbench.models.model import Likelihood, Update
+from genbench.models.vae import VAE
 
 NOISE = 0.5
 LOADINGS = torch.tensor([[1.0, 0.3], [-0.4, 0.8], [0.2, 0.2]]).double()  # (pixels, latents)
 
-
-def linear_log_likelihood(x: Tensor, z: Tensor, loadings: Tensor) -> Tensor:
-    residual = (x - z @ loadings.T) / NOISE
-    return -(residual.square() / 2 + math.log(NOISE) + math.log(2 * math.pi) / 2).sum(1)
+Encode = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-def log_likelihood(x: Tensor, z: Tensor) -> Tensor:
-    """p(x|z) = N(W z, noise^2): a linear Gaussian model, whose p(x) is N(0, W W' + noise^2)."""
-    return linear_log_likelihood(x, z, LOADINGS)
+class Linear(Likelihood):
+    """p(z) = N(shift, scale^2), p(x|z) = N(W z, noise^2) on 3 pixels, so that p(x) is a Gaussian too."""
+
+    def __init__(self, encode: Encode, loadings: Tensor = LOADINGS, shift: float = 0.0, scale: float = 1.0) -> None:
+        super().__init__((1, 1, 3), noise_shape=(2,))
+        self._posterior, self._loadings, self._shift, self._scale = encode, loadings, shift, scale
+
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self._posterior(images.flatten(1))
+
+    def log_likelihood(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        residual = (images.flatten(1) - z @ self._loadings.T) / NOISE
+        return -(residual.square() / 2 + math.log(NOISE) + math.log(2 * math.pi) / 2).sum(1)
+
+    def log_prior(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        standard = (z - self._shift) / self._scale
+        return -(standard.square() / 2 + math.log(self._scale) + math.log(2 * math.pi) / 2).sum(1)
+
+    def exact_nll(self, images: Tensor) -> Tensor:
+        w = self._loadings
+        mean = w.sum(1) * self._shift
+        covariance = self._scale**2 * w @ w.T + NOISE**2 * torch.eye(3).double()
+        return torch.from_numpy(
+            -multivariate_normal(mean.numpy(), covariance.numpy()).logpdf(images.flatten(1).numpy())
+        )
+
+    def kl(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def make_optimizers(self) -> dict[str, Optimizer]:
+        return {}
+
+    def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
+        raise NotImplementedError
+
+    def losses(self, batch: Batch, noise: Tensor) -> Mapping[str, Tensor]:
+        raise NotImplementedError
+
+    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        return noise
 
 
 def images(number: int) -> Tensor:
-    return torch.randn(number, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-
-
-def exact_nll(x: Tensor, loadings: Tensor = LOADINGS) -> Tensor:
-    covariance = loadings @ loadings.T + NOISE**2 * torch.eye(3).double()
-    return torch.from_numpy(-multivariate_normal(cov=covariance.numpy()).logpdf(x.numpy()))
+    return torch.randn(number, 1, 1, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def test_is_exact_with_one_sample_if_the_proposal_is_the_posterior() -> None:
@@ -44,32 +76,64 @@ def test_is_exact_with_one_sample_if_the_proposal_is_the_posterior() -> None:
     def posterior(x: Tensor) -> tuple[Tensor, Tensor]:
         return x @ loadings / NOISE**2 / precision, -precision.log().expand(len(x), 2)
 
-    def likelihood_of(x: Tensor, z: Tensor) -> Tensor:
-        return linear_log_likelihood(x, z, loadings)
-
-    x = images(20)
+    model, x = Linear(posterior, loadings), images(20)
     for samples in (1, 7):
-        found = importance_sampled_nll(x, posterior, likelihood_of, samples, seed=0)
-        torch.testing.assert_close(found, exact_nll(x, loadings), rtol=0, atol=1e-6)
+        found = importance_sampled_nll(model, x, samples, seed=0)
+        torch.testing.assert_close(found, model.exact_nll(x), rtol=0, atol=1e-6)
+
+
+def wide(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x @ LOADINGS, torch.full((len(x), 2), -0.5, dtype=x.dtype)
 
 
 def test_nears_the_true_value_from_above() -> None:
-    def wide(x: Tensor) -> tuple[Tensor, Tensor]:
-        return x @ LOADINGS, torch.full((len(x), 2), -0.5, dtype=x.dtype)
+    model, x = Linear(wide), images(40)
+    few, many = (importance_sampled_nll(model, x, k, seed=1) for k in (1, 20_000))
+    exact = model.exact_nll(x)
+    torch.testing.assert_close(many, exact, rtol=0, atol=0.1)
+    assert (few - exact).mean() > 0.1
+    assert abs((many - exact).mean()) < 0.01
 
-    x = images(40)
-    few, many = (importance_sampled_nll(x, wide, log_likelihood, k, seed=1) for k in (1, 20_000))
-    torch.testing.assert_close(many, exact_nll(x), rtol=0, atol=0.1)
-    assert (few - exact_nll(x)).mean() > 0.1
-    assert abs((many - exact_nll(x)).mean()) < 0.01
+
+def test_the_prior_is_the_models_own() -> None:
+    def posterior(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.full((len(x), 2), 2.0, dtype=x.dtype), torch.full((len(x), 2), 1.0, dtype=x.dtype)
+
+    model, x = Linear(posterior, shift=2.0, scale=1.5), images(40)
+    found = importance_sampled_nll(model, x, 20_000, seed=1)
+    assert abs((found - model.exact_nll(x)).mean()) < 0.02
+    assert abs((found - Linear(posterior).exact_nll(x)).mean()) > 0.5
+
+
+class Told(Linear):
+    """The same, with a prior of its own for each class: N(3 class, 1)."""
+
+    def log_prior(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        return super().log_prior(z - 3.0 * labels.unsqueeze(1), None)
+
+
+def test_each_image_is_judged_in_its_class() -> None:
+    def broad(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.full((len(x), 2), 1.5, dtype=x.dtype), torch.full((len(x), 2), 2.0, dtype=x.dtype)
+
+    x, labels = images(12), torch.arange(12) % 2
+    for samples in (20_000, 10):  # one image at a time, and several
+        found = importance_sampled_nll(Told(broad), x, samples, seed=1, labels=labels)
+        for label in (0, 1):
+            exact = Linear(broad, shift=3.0 * label).exact_nll(x)
+            other = Linear(broad, shift=3.0 * (1 - label)).exact_nll(x)
+            own = labels == label
+            if samples > 1000:
+                torch.testing.assert_close(found[own], exact[own], rtol=0, atol=0.2)
+            assert (found - exact)[own].abs().mean() < (found - other)[own].abs().mean()
 
 
 def test_depends_on_the_seed_and_on_no_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    def encode(x: Tensor) -> tuple[Tensor, Tensor]:
-        return x @ LOADINGS, torch.zeros(len(x), 2, dtype=x.dtype)
+    model = Linear(lambda x: (x @ LOADINGS, torch.zeros(len(x), 2, dtype=x.dtype)))
 
     def nll(number: int, seed: int) -> Tensor:
-        return importance_sampled_nll(images(30)[:number], encode, log_likelihood, 50, seed)
+        return importance_sampled_nll(model, images(30)[:number], 50, seed)
 
     before = nll(30, 3)
     assert not nll(30, 4).equal(before)
@@ -79,13 +143,15 @@ def test_depends_on_the_seed_and_on_no_batch_size(monkeypatch: pytest.MonkeyPatc
         torch.testing.assert_close(nll(30, 3), before, rtol=1e-12, atol=0)
 
 
-def test_a_decoder_that_ignores_the_latents_gives_the_bernoulli_likelihood() -> None:
+def test_a_decoder_that_ignores_the_latents_gives_the_bernoulli_likelihood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The paper's VAE, in nats per image."""
     x = binarise(torch.randint(0, 256, (5, 1, 4, 4), dtype=torch.uint8), seed=0)
     logits = torch.linspace(-3, 3, 16).view(1, 1, 4, 4)
-    decoded = bernoulli_log_likelihood(lambda z: logits.expand(len(z), -1, -1, -1))
+    vae = VAE(ImageShape(1, 4, 4), latent_size=2)
+    monkeypatch.setattr(vae, "decode", lambda z: logits.expand(len(z), -1, -1, -1))
+    monkeypatch.setattr(vae, "encode", lambda images, labels=None: (torch.zeros(len(images), 2),) * 2)
     expected = -torch.where(x == 1, logits.sigmoid(), 1 - logits.sigmoid()).log().sum((1, 2, 3))
-    prior = torch.zeros(5, 2)
-    found = importance_sampled_nll(x, lambda _: (prior, prior), decoded, 3, seed=0)
+    found = importance_sampled_nll(vae, x, 3, seed=0)
     torch.testing.assert_close(found.float(), expected, rtol=1e-5, atol=0)
 
 
@@ -103,11 +169,4 @@ def test_binarised_pixels_are_fixed_by_the_seed_and_right_on_average() -> None:
 def test_a_unit_is_active_if_its_mean_varies_by_more_than_a_hundredth() -> None:
     unit = torch.tensor([-1.0, 1.0]).repeat(500)
     deviations = torch.tensor([0.0, 0.09, 0.11, 1.0])
-    assert active_units(unit.unsqueeze(1) * deviations + 7) == 2
-
-
-def test_the_estimate_is_in_nats_per_image() -> None:
-    x = torch.ones(2, 1, 2, 2)
-    coin = bernoulli_log_likelihood(lambda z: torch.zeros(len(z), 1, 2, 2))
-    found = importance_sampled_nll(x, lambda _: (torch.zeros(2, 1), torch.zeros(2, 1)), coin, 4, seed=0)
-    assert found.tolist() == pytest.approx([4 * math.log(2)] * 2)
+    assert count_active(unit.unsqueeze(1) * deviations + 7) == 2

@@ -3,7 +3,24 @@ import torch
 from prdc import compute_prdc
 from torch import Tensor
 
-from genbench.evaluation.manifold import coverage, density, precision, recall
+from genbench.evaluation.manifold import density_in_balls, share_covered, share_in_balls, squared_radii
+from genbench.evaluation.neighbours import nearest
+
+
+def precision(real: Tensor, generated: Tensor, k: int = 3) -> float:
+    return share_in_balls(generated, real, squared_radii(real, k))
+
+
+def recall(real: Tensor, generated: Tensor, k: int = 3) -> float:
+    return share_in_balls(real, generated, squared_radii(generated, k))
+
+
+def density(real: Tensor, generated: Tensor, k: int = 5) -> float:
+    return density_in_balls(generated, real, squared_radii(real, k), k)
+
+
+def coverage(real: Tensor, generated: Tensor, k: int = 5) -> float:
+    return share_covered(nearest(real, generated).squared_distances[:, 0], squared_radii(real, k))
 
 
 def normal(rows: int, columns: int, seed: int = 0) -> Tensor:

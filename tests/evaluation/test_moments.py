@@ -4,7 +4,11 @@ import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torchmetrics.image.fid import _compute_fid
 
-from genbench.evaluation.moments import Moments, frechet_distance, frechet_distance_of_moments, moments
+from genbench.evaluation.moments import Moments, frechet_distance_of_moments, moments
+
+
+def frechet_distance(x: torch.Tensor, y: torch.Tensor) -> float:
+    return frechet_distance_of_moments(moments(x), moments(y))
 
 
 def normal(rows: int, columns: int, seed: int = 0) -> torch.Tensor:

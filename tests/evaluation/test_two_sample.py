@@ -4,11 +4,17 @@ from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
-from genbench.evaluation.two_sample import c2st_1nn, c2st_linear
+from genbench.evaluation import two_sample
+from genbench.evaluation.pair import Pair, Reference
+from genbench.evaluation.two_sample import held_out_accuracy as c2st_linear
 
 
 def normal(rows: int, columns: int, seed: int = 0) -> Tensor:
     return torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def c2st_1nn(real: Tensor, generated: Tensor) -> float:
+    return two_sample.c2st_1nn(Pair(Reference.of(real, real), generated))
 
 
 def test_two_samples_of_one_distribution_cannot_be_told_apart() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.rows import SMOKE, content, descendants, run, start
+from tests.faults.processes import SMOKE, content, descendants, run, start
 
 pytestmark = pytest.mark.slow
 RAY = shutil.which("ray") or str(Path(sys.executable).with_name("ray"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.rows import SMOKE, content, run, start
+from tests.faults.processes import SMOKE, content, run, start
 from tests.launchers.slurm import NoSlurmError, slurm
 
 pytestmark = pytest.mark.slow

@@ -1,5 +1,6 @@
 """Whatever a model is made of, its files compute what it does and hold no more than that needs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,25 +8,38 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
-from genbench.export import SUFFIXES
-from genbench.models.export import export, networks
-from genbench.models.interface import Model
+from genbench.models.export import SUFFIXES, export, networks
+from genbench.models.model import Conditional, Model, Update
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
 
 SHAPE = ImageShape(1, 28, 28)
 
 
-class Odd(Model):
+class Bare(Model):
+    """A model that is not trained here."""
+
+    def make_optimizers(self) -> dict[str, Optimizer]:
+        return {}
+
+    def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
+        raise NotImplementedError
+
+    def losses(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
+        return {}
+
+
+class Odd(Bare):
     """Two networks, one that is not used, one without tensors, and a parameter and a buffer of its own."""
 
     scale: Tensor
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.latent_size = 3
+    def __init__(self, shape: ImageShape) -> None:
+        super().__init__(shape, noise_shape=(3,))
         self.first = nn.Linear(3, 8)
         self.second = nn.Linear(8, 784)
         self.critic = nn.Linear(784, 1)
@@ -33,9 +47,22 @@ class Odd(Model):
         self.offset = nn.Parameter(torch.ones(1))
         self.register_buffer("scale", torch.tensor([2.0]))
 
-    def generate(self, z: Tensor) -> Tensor:
-        images: Tensor = self.squash(self.second(self.first(z)) * self.scale + self.offset)
+    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        images: Tensor = self.squash(self.second(self.first(noise)) * self.scale + self.offset)
         return images.view(-1, *SHAPE)
+
+
+class Told(Bare, Conditional):
+    """One image a class, from noise that is an image."""
+
+    def __init__(self, shape: ImageShape, classes: int = 0) -> None:
+        super().__init__(shape, noise_shape=tuple(shape), classes=classes)
+        self.table = nn.Embedding(max(1, classes), 784)
+
+    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        images: Tensor = self.table(labels).view(-1, *SHAPE)
+        return (images + 0.1 * noise).sigmoid()
 
 
 def written(model: Model, form: str, folder: Path) -> dict[str, Path]:
@@ -48,12 +75,13 @@ def written(model: Model, form: str, folder: Path) -> dict[str, Path]:
 
 @pytest.mark.parametrize("form", SUFFIXES)
 def test_a_model_of_any_build_is_exported(form: str, tmp_path: Path) -> None:
-    assert list(written(Odd(), form, tmp_path)) == ["generator"]
+    assert list(written(Odd(SHAPE), form, tmp_path)) == ["generator"]
+    assert list(written(Told(SHAPE, 4), form, tmp_path)) == ["generator"]
 
 
 def test_the_weights_are_named_as_plain_pytorch_names_them(tmp_path: Path) -> None:
     two = {"first.weight", "first.bias", "second.weight", "second.bias", "offset", "scale"}
-    assert set(load_file(written(Odd(), "safetensors", tmp_path)["generator"])) == two
+    assert set(load_file(written(Odd(SHAPE), "safetensors", tmp_path)["generator"])) == two
     paths = {**written(gan(), "safetensors", tmp_path), **written(vae(), "safetensors", tmp_path)}
     assert set(load_file(paths["generator"])) == set(gan().generator.body.state_dict())
     assert set(load_file(paths["decoder"])) == set(vae().decoder.body.state_dict())

@@ -6,25 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from genbench.data.datamodule import Batches, InOrder
-from genbench.data.images import ImageShape
-from genbench.models.gan import GAN, discriminator_loss, generator_loss
+from genbench.data.batches import Batch
+from genbench.data.datamodule import InOrder
+from genbench.data.images import ImageShape, Split
+from genbench.models.gan import DCGAN, discriminator_loss, generator_loss
 from genbench.models.weights import parameters
 
 GREY = ImageShape(1, 28, 28)
 
 
-def gan(shape: ImageShape = GREY, label_smoothing: float = 0.0) -> GAN:
+def gan(shape: ImageShape = GREY, label_smoothing: float = 0.0) -> DCGAN:
     torch.manual_seed(0)
-    return GAN(
-        shape,
-        latent_size=100,
-        generator_learning_rate=2e-4,
-        discriminator_learning_rate=2e-4,
-        betas=(0.5, 0.999),
-        dropout=0.3,
-        label_smoothing=label_smoothing,
-    )
+    return DCGAN(shape, label_smoothing=label_smoothing)
 
 
 def test_the_papers_parameter_counts() -> None:
@@ -40,7 +33,7 @@ def test_the_papers_parameter_counts() -> None:
 @pytest.mark.parametrize("shape", [ImageShape(1, 28, 28), ImageShape(3, 32, 32), ImageShape(3, 16, 40)])
 def test_networks_read_their_shapes_off_the_data(shape: ImageShape) -> None:
     model = gan(shape)
-    images = model.generate(torch.randn(5, 100))
+    images = model.sample(torch.randn(5, 100))
     assert images.shape == (5, *shape)
     assert images.min() >= 0
     assert images.max() <= 1
@@ -66,7 +59,7 @@ def test_losses_stay_finite_for_a_certain_discriminator() -> None:
     assert torch.isfinite(generator_loss(certain))
 
 
-class _Spy(GAN):
+class _Spy(DCGAN):
     """Notes which networks have gradients right after each of the two losses went backwards."""
 
     touched: list[set[str]]
@@ -80,18 +73,10 @@ class _Spy(GAN):
 
 def test_each_losss_gradient_reaches_only_the_network_whose_turn_it_is() -> None:
     torch.manual_seed(0)
-    model = _Spy(
-        ImageShape(1, 8, 8),
-        latent_size=4,
-        generator_learning_rate=1e-3,
-        discriminator_learning_rate=1e-3,
-        betas=(0.5, 0.999),
-        dropout=0.3,
-        label_smoothing=0.0,
-    )
+    model = _Spy(ImageShape(1, 8, 8), latent_size=4)
     object.__setattr__(model, "touched", [])
     images = torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8)
-    batches = Batches(images, 6, seed=0)
+    batches = InOrder(Split(images, None), 6)
     trainer = L.Trainer(
         accelerator="cpu",
         max_epochs=1,
@@ -103,9 +88,21 @@ def test_each_losss_gradient_reaches_only_the_network_whose_turn_it_is() -> None
         enable_model_summary=False,
     )
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    trainer.fit(model, batches, InOrder(images))
+    trainer.fit(model, batches, batches)
     assert model.touched == [{"generator"}, {"discriminator"}]
     assert any(not torch.equal(before[name], p) for name, p in model.named_parameters())
+
+
+def test_the_losses_are_those_of_the_update() -> None:
+    model = gan().eval()  # without dropout, and with the same statistics
+    batch = Batch(torch.randint(0, 256, (8, 1, 28, 28), dtype=torch.uint8))
+    noise = torch.randn(8, 100)
+    (update,) = model.updates(batch, noise)
+    losses = model.losses(batch, noise)
+    assert list(update.losses) == ["generator", "discriminator"]
+    assert set(losses) == {*update.scalars, "discriminator_accuracy"}
+    for name, value in update.scalars.items():
+        torch.testing.assert_close(losses[name], value)
 
 
 def test_initialisation() -> None:

@@ -1,9 +1,12 @@
 """The VAE: the paper's sizes, the loss's formula, and gradients through the sampling."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.models.vae import VAE, kl_divergence, reconstruction_loss
 from genbench.models.weights import parameters
@@ -13,22 +16,11 @@ GREY = ImageShape(1, 28, 28)
 
 def vae(shape: ImageShape = GREY, latent_size: int = 2, kl_weight: float = 1.0) -> VAE:
     torch.manual_seed(0)
-    return VAE(
-        shape,
-        latent_size=latent_size,
-        learning_rate=1e-3,
-        betas=(0.9, 0.999),
-        kl_weight=kl_weight,
-        leak=0.0,
-    )
+    return VAE(shape, latent_size=latent_size, learning_rate=1e-3, kl_weight=kl_weight, leak=0.0)
 
 
-def alone(model: VAE) -> VAE:
-    """Able to step without a Trainer."""
-    optimizer = model.configure_optimizers()
-    model.optimizers = lambda use_pl_optimizer: optimizer  # type: ignore[method-assign, assignment]
-    model.manual_backward = torch.autograd.backward  # type: ignore[method-assign, assignment]
-    return model
+def random_batch(n: int = 8) -> Batch:
+    return Batch(torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8))
 
 
 def test_the_papers_parameter_counts() -> None:
@@ -38,7 +30,7 @@ def test_the_papers_parameter_counts() -> None:
 @pytest.mark.parametrize("shape", [ImageShape(1, 28, 28), ImageShape(3, 32, 32), ImageShape(3, 16, 40)])
 def test_networks_read_their_shapes_off_the_data(shape: ImageShape) -> None:
     model = vae(shape, latent_size=5)
-    assert model.generate(torch.randn(4, 5)).shape == (4, *shape)
+    assert model.sample(torch.randn(4, 5)).shape == (4, *shape)
     mean, log_variance = model.encode(torch.rand(4, *shape))
     assert mean.shape == log_variance.shape == (4, 5)
 
@@ -62,15 +54,20 @@ def test_kl_is_the_divergence_of_two_gaussians() -> None:
 
 def test_the_training_loss_is_reconstruction_plus_weighted_kl() -> None:
     model = vae(kl_weight=0.25)
-    step = alone(model).step(torch.randint(0, 256, (8, 1, 28, 28), dtype=torch.uint8))
-    expected = step["reconstruction"] + 0.25 * step["kl"]
-    torch.testing.assert_close(step["loss"], expected)
-    assert not any(value.requires_grad for value in step.values())
+    batch, noise = random_batch(), torch.randn(8, 2)
+    (update,) = model.updates(batch, noise)
+    expected = update.scalars["reconstruction"] + 0.25 * update.scalars["kl"]
+    torch.testing.assert_close(update.losses["both"], expected)
+    watched = model.losses(batch, noise)
+    for name in ("loss", "reconstruction", "kl"):
+        torch.testing.assert_close(watched[name], update.scalars[name])
+    torch.testing.assert_close(watched["kl_0"] + watched["kl_1"], watched["kl"])
 
 
 def test_the_gradient_reaches_the_encoder_through_the_sampled_z() -> None:
     model = vae(kl_weight=0.0)  # so that only the reconstruction pulls at the encoder
-    alone(model).step(torch.randint(0, 256, (8, 1, 28, 28), dtype=torch.uint8))
+    (update,) = model.updates(random_batch(), torch.randn(8, 2))
+    update.losses["both"].backward()  # type: ignore[no-untyped-call]
     for head in (model.encoder.mean, model.encoder.log_variance):
         assert head.weight.grad is not None
         assert float(head.weight.grad.abs().sum()) > 0
@@ -83,11 +80,29 @@ def test_the_sampled_z_has_the_posteriors_moments() -> None:
     model.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     images = torch.randint(0, 256, (1, 1, 28, 28), dtype=torch.uint8).expand(4_000, -1, -1, -1)
     with torch.no_grad():
-        model._elbo_parts(images[:4_000], torch.randn(4_000, 2, generator=torch.Generator().manual_seed(0)))
+        model.losses(Batch(images), torch.randn(4_000, 2, generator=torch.Generator().manual_seed(0)))
         mean, log_variance = model.encode(images[:1].float() / 255)
     z = seen[0]
     torch.testing.assert_close(z.mean(0), mean[0], atol=0.1, rtol=0)
     torch.testing.assert_close(z.std(0), (0.5 * log_variance[0]).exp(), atol=0.0, rtol=0.06)
+
+
+def test_log_likelihood_and_prior_are_the_distributions() -> None:
+    model, z = vae(), torch.randn(5, 2)
+    binary = (torch.rand(5, 1, 28, 28) < 0.5).float()
+    with torch.no_grad():
+        pixels = torch.distributions.Bernoulli(logits=model.decode(z)).log_prob(binary)  # type: ignore[no-untyped-call]
+        found = model.log_likelihood(binary, z)
+    torch.testing.assert_close(found.float(), pixels.flatten(1).sum(1), rtol=1e-5, atol=1e-3)
+    normal = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(model.log_prior(z).float(), normal)
+    assert float(model.log_prior(torch.zeros(1, 2))) == pytest.approx(-math.log(2 * math.pi))
+
+
+def test_a_reconstruction_is_the_decoded_posterior_mean() -> None:
+    model, images = vae(), torch.rand(3, 1, 28, 28)
+    with torch.no_grad():
+        assert torch.equal(model.reconstruct(images), model.sample(model.encode(images)[0]))
 
 
 def test_glorot_weights_and_zero_biases() -> None:

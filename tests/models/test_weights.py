@@ -1,9 +1,11 @@
 """Networks survive the way to a file and back; what is not such a file is refused."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
@@ -23,15 +25,15 @@ VAE = {
 def test_a_saved_model_draws_the_same_images(tmp_path: Path) -> None:
     shape = ImageShape(3, 16, 16)
     model = build(VAE, shape)
-    save(model, VAE, shape, tmp_path / "weights.safetensors")
-    save(model, VAE, shape, tmp_path / "again.safetensors")
+    save(model, VAE, shape, ("a", "b"), tmp_path / "weights.safetensors")
+    save(model, VAE, shape, ("a", "b"), tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "weights.safetensors").read_bytes()
     state = torch.random.get_rng_state()
-    again, again_shape = load(tmp_path / "weights.safetensors")
+    again = load(tmp_path / "weights.safetensors")
     assert torch.equal(state, torch.random.get_rng_state())
-    assert again_shape == shape
-    assert not again.training
-    assert torch.equal(draw(model, 4, 0), draw(again, 4, 0))
+    assert (again.shape, again.classes, again.about) == (shape, ("a", "b"), VAE)
+    assert not again.model.training
+    assert torch.equal(draw(model, 4, 0), draw(again.model, 4, 0))
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors at all", b"\x80\x04\x95pickle"])
@@ -43,5 +45,61 @@ def test_a_broken_file_is_a_users_error(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_value_that_the_class_does_not_take_is_a_users_error() -> None:
-    with pytest.raises(UserError, match="unexpected"):
+    with pytest.raises(UserError, match=r"model.colour: there is no such key"):
         build(VAE | {"colour": "red"}, ImageShape(1, 8, 8))
+    with pytest.raises(UserError, match=r"model.latent_size=0: must be a whole number at least 1"):
+        build(VAE | {"latent_size": 0}, ImageShape(1, 8, 8))
+
+
+def test_every_flipped_bit_of_the_tensors_is_noticed(tmp_path: Path) -> None:
+    shape, path = ImageShape(1, 8, 8), tmp_path / "weights.safetensors"
+    save(build(VAE, shape), VAE, shape, (), path)
+    content = path.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    places = torch.randint(header, len(content), (50,), generator=torch.Generator().manual_seed(0)).tolist()
+    for place in places:
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        with pytest.raises(UserError, match="checksum is wrong"):
+            load(path)
+
+
+def test_a_file_of_before_is_read(tmp_path: Path) -> None:
+    about = {"model": {**VAE}, "shape": [1, 8, 8]}
+    model = build(VAE, ImageShape(1, 8, 8))
+    save_file(dict(model.state_dict()), tmp_path / "old.safetensors", {"genbench": json.dumps(about)})
+    assert torch.equal(draw(model, 4, 0), draw(load(tmp_path / "old.safetensors").model, 4, 0))
+
+
+STRANGER = """
+from pathlib import Path
+
+Path("ran").touch()
+
+from genbench.models.vae import VAE
+
+
+class Mine(VAE):
+    pass
+"""
+
+
+def test_foreign_code_runs_only_on_the_users_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # importable, and still not imported
+    (tmp_path / "strange.py").write_text(STRANGER, encoding="utf-8")
+    shape, about = ImageShape(1, 8, 8), VAE | {"_target_": "strange.Mine"}
+    save(build(VAE, shape), about, shape, (), tmp_path / "weights.safetensors")
+    for call in (lambda: load(tmp_path / "weights.safetensors"), lambda: build(about, shape)):
+        with pytest.raises(UserError, match=r"strange.Mine, which is not genbench's.*code=DIR"):
+            call()
+    assert not (tmp_path / "ran").exists()
+    assert type(load(tmp_path / "weights.safetensors", code=str(tmp_path)).model).__name__ == "Mine"
+    assert (tmp_path / "ran").exists()
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text("class Odd:\n    pass\n", encoding="utf-8")
+    with pytest.raises(UserError, match="Odd is no genbench"):
+        build({"_target_": "odd.Odd"}, ImageShape(1, 8, 8), code=str(tmp_path))
+    with pytest.raises(UserError, match="there is no module os"):
+        build({"_target_": "os.system"}, ImageShape(1, 8, 8), code=str(tmp_path))

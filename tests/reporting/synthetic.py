@@ -1,21 +1,23 @@
 """Run directories as training and scoring write them, without training or scoring."""
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
-from genbench.config import TrainConfig, preflight
-from genbench.data.images import ImageShape
-from genbench.models.weights import build, save
-from genbench.reporting.duels import REAL, SCORES
-from genbench.runs import Run
+from genbench.cache import feature_cache
+from genbench.cli import compose
+from genbench.config import TrainConfig
+from genbench.evaluation.calibrations import Calibration, store
+from genbench.evaluation.catalogue import PROTOCOL, REAL, SPACES, catalogue
+from genbench.runs.directory import Run
+from genbench.runs.records import Absent, Cost, DataRecord, Environment, Estimate, Row, Score, Scorecard, Summary
 
-SPACES = ("classifier", "random", "pixels")
 EXTRACTORS = {space: f"{i}" * 16 for i, space in enumerate(SPACES)}
-CLASS_SCORES = ("class_kl", "classes_hit", "ambiguous_share")
-SPACE_SCORES = tuple(score for score in SCORES if score not in CLASS_SCORES)
+CLASS_SCORES = tuple(name for name, entry in catalogue().items() if entry.needs == "classes")
+SPACE_SCORES = tuple(name for name, entry in catalogue().items() if entry.needs == "features")
 VOTES = ("fcd", "kcd", "recall", "coverage", "auth_pct", "near_duplicates", "c2st_linear", "class_kl")
 # How a model of middling quality scores, and how much a seed moves it.
 TYPICAL = {
@@ -23,12 +25,23 @@ TYPICAL = {
     **{"near_duplicates": 0.0, "fcd_train_gap": -0.1, "c2st_linear": 0.8, "c2st_1nn": 0.9},
     **{"class_kl": 0.02, "classes_hit": 10.0, "ambiguous_share": 0.4},
 }
+SHAPE = (1, 28, 28)
+CODE = Path(__file__).parent / "code"  # of a model that is not genbench's
+_COMPOSED: dict[tuple[str, ...], TrainConfig] = {}  # composing takes longer than all the rest
 
 
 def config_of(model: str, seed: int, data: str = "optdigits", *words: str) -> TrainConfig:
     """A training's configuration."""
-    (config,) = preflight("train", TrainConfig, [f"model={model}", f"data={data}", f"seed={seed}", *words]).configs
-    return config
+    told = (f"model={model}", f"data={data}", *words)
+    if told not in _COMPOSED:
+        (_COMPOSED[told],) = compose("train", told).configs
+    return _COMPOSED[told].model_copy(update={"seed": seed})
+
+
+def foreign_config(seed: int, target: str, title: str, **hyperparameters: Any) -> TrainConfig:
+    """The configuration of a model that is not genbench's."""
+    model = {"_target_": target, "title": title, **hyperparameters}
+    return config_of("vae", seed).model_copy(update={"model": model})
 
 
 def synthetic_run(
@@ -58,89 +71,175 @@ def synthetic_run(
         quick: write quick scores and timing.
     """
     config = config_of(model, seed, data, *words)
+    return run_of(folder, config, better=better, name=name, weights=weights, extractors=extractors, quick=quick)
+
+
+def run_of(
+    folder: Path,
+    config: TrainConfig,
+    *,
+    better: float | Mapping[str, float] = 0.0,
+    name: str = "",
+    weights: bool = False,
+    extractors: dict[str, str] = EXTRACTORS,
+    quick: bool = True,
+    code: str | None = None,
+) -> Run:
+    """As `synthetic_run`, of any configuration; `better` may be given by topic."""
     run = Run(folder / (name or config.run_name))
     run.queue(config.to_yaml(), overwrite=False)
+    model, data, seed = config.model_name, config.data.name, config.seed
     noise = np.random.default_rng(list(f"{model} {data} {seed}".encode()))
-    seconds = 600.0 if model == "gan" else 60.0
-    run.write_json(
-        "environment.json",
-        {"genbench": "0.1.0", "commit": None, "python": "3.11", "system": "Linux", "packages": {"torch": "2.14"}}
-        | {"accelerator": "cpu", "device": "a processor", "precision": "float32"},
+    seconds = {"gan": 600.0, "vae": 60.0}.get(model, 300.0)
+    run.write_environment(
+        Environment(
+            genbench="0.1.0",
+            commit=None,
+            python="3.11",
+            system="Linux",
+            packages={"torch": "2.14"},
+            accelerator="cpu",
+            device="a processor",
+            precision="float32",
+        )
     )
-    summary = {
-        "parameters": {"generator": 2318209, "discriminator": 213249} if model == "gan" else {"encoder": 69076},
-        "images_seen": 60000,
-        "train_seconds": seconds * float(noise.uniform(0.95, 1.05)),
-        "images_per_second": 60000 / seconds * float(noise.uniform(0.95, 1.05)),
-        "training_flops_per_image": 6e8 if model == "gan" else 4e7,
-        "peak_memory_bytes": 10**9,
-        "train": {"loss": 1.0},
-        "alarms": ["mode collapse: hardly any sample looks like class 3"] if model == "gan" and seed == 0 else [],
-        "test": {},
-    }
-    run.write_json("summary.json", summary)
-    rows = [["images", "train/loss", "validation/loss", "fast/fcd", "fast/coverage"]]
-    timing = [["images", "seconds"]]
-    for i in range(1, 21):
-        images = str(i * 3000)
-        rows.append([images, f"{1 + 1 / i + noise.normal(0, 0.01):.4f}", "", "", ""])
-        quick_scores = [f"{(1 - better) * 8 + 30 / i:.3f}", f"{0.3 * (1 - 1 / (i + 1)):.3f}"] if quick else ["", ""]
-        rows.append([images, "", f"{1.1 + 1 / i:.4f}", *quick_scores])
-        timing.append([images, f"{seconds * i / 20:.2f}"])
-    run.write_text("metrics.csv", "\n".join(",".join(row) for row in rows) + "\n")
+    run.write_summary(summary := synthetic_summary(noise, model, seed, seconds))
+    general = better if isinstance(better, float) else 0.3
+    rows, timing = [], []
+    for images in range(3000, 63000, 3000):
+        i = images // 3000
+        rows.append(Row(images, {"train/loss": round(1 + 1 / i + noise.normal(0, 0.01), 4)}))
+        validation = {"validation/loss": round(1.1 + 1 / i, 4)}
+        fast = {"fast/fcd": round((1 - general) * 8 + 30 / i, 3), "fast/coverage": round(0.3 * (1 - 1 / (i + 1)), 3)}
+        rows.append(Row(images, validation | (fast if quick else {})))
+        timing.append(Row(images, {"seconds": round(seconds * i / 20, 2)}))
+    run.write_metrics(rows)
     if quick:
-        run.write_text("timing.csv", "\n".join(",".join(row) for row in timing) + "\n")
-    run.write_json("scores.json", synthetic_scores(noise, data, better, extractors, summary))
+        run.write_timing(timing)
+    run.write_scorecard(synthetic_scorecard(noise, data, better, extractors, summary))
     if weights:
-        shape = ImageShape(1, 28, 28)
-        with run.whole("weights.safetensors") as temporary:
-            save(build(config.model, shape), config.model, shape, temporary)
+        write_weights(run, config, code)
     run.set_status("finished")
     return run
 
 
-def synthetic_scores(
-    noise: np.random.Generator, data: str, better: float, extractors: dict[str, str], summary: dict[str, Any]
-) -> dict[str, Any]:
+def synthetic_summary(noise: np.random.Generator, model: str, seed: int, seconds: float) -> Summary:
+    """A summary.json."""
+    return Summary(
+        parameters={"generator": 2318209, "discriminator": 213249} if model == "gan" else {"encoder": 69076},
+        images_seen=60000,
+        train_seconds=seconds * float(noise.uniform(0.95, 1.05)),
+        images_per_second=60000 / seconds * float(noise.uniform(0.95, 1.05)),
+        training_flops_per_image=6e8 if model == "gan" else 4e7,
+        peak_memory_bytes=10**9,
+        train={"loss": 1.0},
+        test={},
+        alarms=("mode collapse: hardly any sample looks like class 3",) if model == "gan" and seed == 0 else (),
+    )
+
+
+def write_weights(run: Run, config: TrainConfig, code: str | None = None) -> None:
+    """Weights of a fresh model."""
+    from genbench.data.images import ImageShape
+    from genbench.models.weights import build, save
+
+    shape = ImageShape(*SHAPE)
+    with run.whole(run.weights.name) as temporary:
+        save(build(config.model, shape, code=code), config.model, shape, (), temporary)
+
+
+def synthetic_scorecard(
+    noise: np.random.Generator,
+    data: str,
+    better: float | Mapping[str, float],
+    extractors: dict[str, str],
+    summary: Summary,
+) -> Scorecard:
     """A scores.json."""
 
-    def score(name: str) -> dict[str, Any]:
-        perfect = 0.0 if SCORES[name].lower_is_better else 1.0
-        value = TYPICAL[name] + better * (perfect - TYPICAL[name])
+    def score(name: str) -> Score:
+        entry = catalogue()[name]
+        much = better if isinstance(better, float | int) else better.get(entry.topic or "", 0.0)
+        perfect = 0.0 if entry.better == "lower" else 1.0
+        value = TYPICAL[name] + much * (perfect - TYPICAL[name])
         spread = 0.0 if name in ("near_duplicates", "classes_hit", "auth_pct") else 0.03 * abs(TYPICAL[name])
-        return {"mean": value + spread * float(noise.normal()), "sd": 0.01 * abs(value), "n": 257, "draws": 5}
+        return Score(mean=value + spread * float(noise.normal()), sd=0.01 * abs(value), n=257, draws=5)
 
-    return {
-        "level": "full",
-        "protocol": 1,
-        "data": data,
-        "extractors": extractors,
-        "spaces": {space: {name: score(name) for name in SPACE_SCORES} for space in SPACES},
-        "class": {name: score(name) for name in CLASS_SCORES},
-        "likelihood": "no likelihood: implicit model",
-        "reconstruction": {"mse": 0.01, "standard_error": 0.001, "n": 64, "method": "encoder"},
-        "cost": {"parameters": summary["parameters"], "seconds_for_10000_samples": 2.0},
-        "evaluation_seconds": 1.0,
+    spaces: dict[str, dict[str, Score] | Absent] = {
+        space: {name: score(name) for name in SPACE_SCORES} for space in SPACES
     }
+    spaces["classifier"] |= {name: score(name) for name in CLASS_SCORES}  # type: ignore[operator]
+    return Scorecard(
+        protocol=PROTOCOL,
+        level="full",
+        data=data,
+        extractors=extractors,
+        spaces=spaces,
+        model={
+            "nll": Absent(absent="no likelihood: implicit model"),
+            "mse": Estimate(mean=0.01, standard_error=0.001, n=64, method="encoder"),
+        },
+        cost=Cost(
+            **summary.model_dump(include=set(Cost.model_fields) & set(Summary.model_fields)),
+            seconds_for_10000_samples=2.0,
+        ),
+        evaluation_seconds=1.0,
+    )
+
+
+def three_models(folder: Path, seeds: int = 6, *, weights: bool = True) -> None:
+    """Two settings of a GAN, three of a VAE and two of a flow, whose class is in CODE, into a folder."""
+    for seed in range(seeds):
+        configs: list[tuple[TrainConfig, dict[str, float]]] = [
+            (config_of("gan", seed, "optdigits", f"model.latent_size={latent}"), {"realism": much, "diversity": 0.4})
+            for latent, much in ((50, 0.45), (100, 0.5))
+        ]
+        for latent, rate in ((2, 0.001), (2, 0.002), (8, 0.002)):
+            words = (f"model.latent_size={latent}", f"model.learning_rate={rate}")
+            better = {"realism": 0.2 if latent == 8 else 0.0, "diversity": 0.0, "classes": 0.1}
+            configs.append((config_of("vae", seed, "optdigits", *words), better))
+        for width in (32, 64):
+            flow = foreign_config(seed, "flow.Flow", "Flow matching", width=width)
+            configs.append((flow, {"realism": 0.5, "diversity": 0.65 if width == 64 else 0.5, "fidelity": 0.3}))
+        for config, better in configs:
+            run_of(folder, config, better=better, weights=weights and seed == 0, code=str(CODE))
+
+
+def data_record(fingerprint: str) -> DataRecord:
+    """A data.json of optdigits."""
+    classes = tuple(str(digit) for digit in range(10))
+    images = {"train": 1283, "validation": 257, "test": 257}
+    return DataRecord(name="optdigits", root=None, fingerprint=fingerprint, shape=SHAPE, classes=classes, images=images)
 
 
 def synthetic_calibration(
-    folder: Path, data: str = "optdigits", extractors: dict[str, str] = EXTRACTORS, protocol: int = 1
-) -> Path:
+    data: str = "optdigits", extractors: dict[str, str] = EXTRACTORS, protocol: int = PROTOCOL
+) -> Calibration:
     """A calibration in which the usual scores vote."""
-    folder.mkdir(parents=True, exist_ok=True)
-    real = {name: 0.0 if SCORES[name].lower_is_better else 1.0 for name in SCORES} | {"auth_pct": 0.65}
-    keys = [f"{space}.{name}" for space in SPACES for name in SPACE_SCORES] + [f"class.{n}" for n in CLASS_SCORES]
-    row = {key: {"mean": real[key.partition(".")[2]], "sd": 0.001, "n": 257, "draws": 5} for key in keys}
-    votes = {space: {name: {"votes": name in VOTES} for name in SPACE_SCORES} for space in SPACES}
-    content = {
-        "protocol": protocol,
-        "data": data,
-        "extractors": {space: {"hash": value} for space, value in extractors.items()},
-        "n": 257,
-        "draws": 5,
-        "rows": {REAL: row, "uniform noise": row},
-        "votes": votes | {"class": {name: {"votes": name in VOTES} for name in CLASS_SCORES}},
+    of_space = {space: (*SPACE_SCORES, *(CLASS_SCORES if space == "classifier" else ())) for space in SPACES}
+    real = {name: 0.0 if catalogue()[name].better == "lower" else 1.0 for name in (*SPACE_SCORES, *CLASS_SCORES)}
+    real["auth_pct"] = 0.65
+    row = {
+        space: {name: Score(mean=real[name], sd=0.001, n=257, draws=5) for name in names}
+        for space, names in of_space.items()
     }
-    (folder / f"{data}.json").write_text(json.dumps(content), encoding="utf-8")
-    return folder
+    return Calibration(
+        protocol=protocol,
+        data=data,
+        fingerprint="",
+        extractors={space: {"hash": value} for space, value in extractors.items()},
+        n=257,
+        draws=5,
+        rows={REAL: row, "uniform noise": row},
+        doses={},
+        votes={space: {name: {"votes": name in VOTES} for name in names} for space, names in of_space.items()},
+        device="a processor",
+        seconds=1.0,
+    )
+
+
+def calibrate_in(cache: Path, monkeypatch: pytest.MonkeyPatch, *data: str) -> None:
+    """Make a folder the cache, and put calibrations of some data sets there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    for name in data or ("optdigits",):
+        store(synthetic_calibration(name), feature_cache() / "calibrations")

@@ -2,28 +2,32 @@
 
 from pathlib import Path
 
-from genbench.reporting.cards import model_card, write_model_card
-from genbench.reporting.inputs import read_record
+from genbench.reporting.cards import model_card
+from genbench.runs.reading import read
 from tests.reporting.synthetic import synthetic_run
 
 
 def test_a_scored_run(tmp_path: Path) -> None:
     run = synthetic_run(tmp_path, "gan", 0)
-    write_model_card(run)
-    card = (run.path / "README.md").read_text(encoding="utf-8")
-    assert card.startswith("# GAN on optdigits, seed 0\n")
+    record = read(run.path)
+    card = model_card(record)
+    assert card.startswith(f"# GAN on {record.data_title}, seed 0\n")
     for heading in ("Intended use", "Data", "Training", "Scores", "Limits"):
         assert f"\n## {heading}\n" in card
     assert "generator 2,318,209" in card
     assert "| Fréchet distance |" in card
-    assert "no likelihood: implicit model" in card
+    assert "| class divergence |" in card
+    assert "- negative log-likelihood: no likelihood: implicit model" in card
+    assert "- reconstruction error: 0.01 squared grey, of 64 test images (encoder)" in card
     assert "mode collapse" in card  # an alarm is a limit
     assert str(tmp_path) not in card
+    tables = [line for line in card.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in tables}) == 1
 
 
 def test_a_run_without_scores_or_without_anything(tmp_path: Path) -> None:
     run = synthetic_run(tmp_path, "vae", 0)
     (run.path / "scores.json").unlink()
-    assert "None yet: `python -m genbench.evaluate run=" in model_card(read_record(run.path))
+    assert "None yet: `python -m genbench.evaluate run=" in model_card(read(run.path))
     (tmp_path / "broken").mkdir()
-    assert "not a readable run" in model_card(read_record(tmp_path / "broken"))
+    assert "not a readable run" in model_card(read(tmp_path / "broken"))

@@ -4,7 +4,8 @@ import lightning as L
 import pytest
 import torch
 
-from genbench.training.averaging import MovingAverage, averaging, share_kept
+from genbench.data.batches import Chunk
+from genbench.training.callbacks.averaging import MovingAverage, share_kept
 from tests.models.test_vae import vae
 
 
@@ -27,7 +28,7 @@ def test_the_average_moves_by_the_rest_and_integers_are_copied() -> None:
         for parameter in model.parameters():
             parameter.add_(1.0)
         count.fill_(8)
-    callback.on_train_batch_end(L.Trainer(), model, {}, torch.empty(2, 4, 1, 28, 28), 0)
+    callback.on_train_batch_end(L.Trainer(), model, {}, Chunk(torch.empty(2, 4, 1, 28, 28)), 0)
     kept = 0.1 * 2 / 11
     assert callback._average_model is not None
     averaged = callback._average_model.module.state_dict()
@@ -35,8 +36,12 @@ def test_the_average_moves_by_the_rest_and_integers_are_copied() -> None:
     for name, value in averaged.items():
         torch.testing.assert_close(value, before[name] + 1 - kept)
     assert callback.state_dict()["steps"] == 2
-
-
-@pytest.mark.parametrize(("decay", "callbacks"), [(0.0, 0), (0.999, 1)])
-def test_a_decay_of_0_averages_nothing(decay: float, callbacks: int) -> None:
-    assert len(averaging(decay)) == callbacks
+    # A new stage begins with the averaged weights, and its own average with what the model is then.
+    callback.adopt(model)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, {**averaged, "count": count}[name])
+    assert callback.state_dict()["steps"] == 0
+    with torch.no_grad():
+        count.fill_(9)
+    callback.restart(model)
+    assert int(callback._average_model.module.state_dict()["count"]) == 9

@@ -1,16 +1,16 @@
 """How long a training lasts is counted in images or time."""
 
-import dataclasses
-
 import pytest
 
-from genbench.config import DEFAULT_EPOCHS, TrainConfig, TrainerConfig, preflight
+from genbench.cli import compose
+from genbench.config import DEFAULT_EPOCHS, TrainerConfig
 from genbench.training.budget import Budget
 
 
 def trainer(**changes: float | int) -> TrainerConfig:
-    (config,) = preflight("train", TrainConfig, []).configs
-    return dataclasses.replace(config.trainer, **changes)  # type: ignore[arg-type]
+    (config,) = compose("train", []).configs
+    found: TrainerConfig = config.trainer.model_copy(update=changes)
+    return found
 
 
 def test_without_a_bound_there_are_the_default_epochs() -> None:
@@ -32,10 +32,10 @@ def test_the_first_of_two_bounds_counts() -> None:
 
 
 def epochs(budget: Budget, batch_size: int, steps: int) -> list[list[int]]:
-    """The trips, from validation to validation, until so many steps were taken."""
+    """The chunks, from validation to validation, until so many steps were taken."""
     found: list[list[int]] = []
     while (taken := sum(map(sum, found))) < steps:
-        found.append(list(budget.trips(taken * batch_size)))
+        found.append(list(budget.chunks(taken * batch_size)))
     return found
 
 
@@ -47,20 +47,20 @@ def test_validations_are_even_over_the_images(images: int, batch_size: int, vali
 
 def test_a_validation_is_due_again_where_a_checkpoint_left_off() -> None:
     budget = Budget(trainer(max_images=1000, validations=4), 50, 10)
-    assert sum(budget.trips(130)) == 12  # of 25 steps 13 were taken before
+    assert sum(budget.chunks(130)) == 12  # of 25 steps 13 were taken before
 
 
 def test_validations_are_even_over_the_time_where_time_is_a_bound() -> None:
     budget = Budget(trainer(max_images=1000, max_minutes=1.0, validations=6), 50, 10)
-    taken = budget.trips(0)
+    taken = budget.chunks(0)
     assert [next(taken), next(taken)] == [1, 1]
     for validations, seconds, due in [(0, 9.0, False), (0, 10.0, True), (1, 19.0, False), (1, 20.0, True)]:
         budget.load_state_dict(
             {"images_seen": 20, "seconds": seconds, "validation_seconds": 0.0, "validations": validations}
         )
-        trip = budget.trips(20)
-        next(trip)
-        assert (next(trip, None) is None) == due
+        chunk = budget.chunks(20)
+        next(chunk)
+        assert (next(chunk, None) is None) == due
 
 
 def test_the_clock_goes_on_from_a_checkpoint() -> None:
@@ -71,19 +71,38 @@ def test_the_clock_goes_on_from_a_checkpoint() -> None:
     assert budget.state_dict()["validation_seconds"] == 3.0
 
 
-def test_on_a_gpu_trips_end_at_validations_and_at_the_last_image() -> None:
-    budget = Budget(trainer(max_images=2815, validations=2), 5000, 10, steps_per_trip=50)  # 282 steps
+def test_on_a_gpu_chunks_end_at_validations_and_at_the_last_image() -> None:
+    budget = Budget(trainer(max_images=2815, validations=2), 5000, 10, steps_per_chunk=50)  # 282 steps
     assert epochs(budget, 10, 282) == [[50, 50, 41], [50, 50, 41]]
-    budget = Budget(trainer(max_images=2400, validations=10_000), 5000, 10, steps_per_trip=50)
+    budget = Budget(trainer(max_images=2400, validations=10_000), 5000, 10, steps_per_chunk=50)
     assert epochs(budget, 10, 240) == [[1]] * 240
 
 
-def test_elsewhere_every_step_is_a_trip() -> None:
+def test_elsewhere_every_step_is_a_chunk() -> None:
     budget = Budget(trainer(max_images=2815, validations=2), 5000, 10)
     assert epochs(budget, 10, 282) == [[1] * 141] * 2
 
 
-def test_a_bound_in_time_leaves_trips_whole_and_one_in_images_ends_them() -> None:
-    trips = Budget(trainer(max_minutes=1.0), 5000, 10, steps_per_trip=50).trips(0)
-    assert [next(trips) for _ in range(3)] == [50, 50, 50]
-    assert list(Budget(trainer(max_minutes=1.0, max_images=1195), 5000, 10, steps_per_trip=50).trips(0)) == [50, 50, 20]
+def test_a_bound_in_time_leaves_chunks_whole_and_one_in_images_ends_them() -> None:
+    chunks = Budget(trainer(max_minutes=1.0), 5000, 10, steps_per_chunk=50).chunks(0)
+    assert [next(chunks) for _ in range(3)] == [50, 50, 50]
+    assert list(Budget(trainer(max_minutes=1.0, max_images=1195), 5000, 10, steps_per_chunk=50).chunks(0)) == [
+        50,
+        50,
+        20,
+    ]
+
+
+def test_a_validation_is_due_where_a_stage_ends() -> None:
+    budget = Budget(trainer(max_images=1000, validations=1), 5000, 10, steps_per_chunk=50, stages=(0.33, 0.67, 0.0))
+    assert epochs(budget, 10, 100) == [[33], [50, 17]]
+    assert sum(budget.chunks(200)) == 13  # of 33 steps 20 were taken before
+    budget = Budget(trainer(max_minutes=1.0, validations=1), 5000, 10, stages=(0.5, 0.5))
+    for seconds, due in [(29.0, False), (30.0, True), (31.0, False)]:
+        budget.load_state_dict({"images_seen": 20, "seconds": 28.0, "validation_seconds": 0.0, "validations": 0})
+        chunks = budget.chunks(20)
+        if seconds == 31.0:
+            budget.load_state_dict({"images_seen": 20, "seconds": 30.5, "validation_seconds": 0.0, "validations": 0})
+        next(chunks)
+        budget.load_state_dict({"images_seen": 30, "seconds": seconds, "validation_seconds": 0.0, "validations": 0})
+        assert (next(chunks, None) is None) == due

@@ -17,31 +17,34 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
-from genbench.config import TrainConfig, preflight
+from genbench.cli import compose
+from genbench.config import TrainConfig
+from genbench.data.batches import Batch
 from genbench.errors import UserError
 from genbench.interruption import Interrupted
-from genbench.models.gan import GAN
+from genbench.models.gan import DCGAN
 from genbench.models.vae import VAE
-from genbench.runs import Run
-from genbench.train import train
-from genbench.training.checkpoints import latest, random_states, set_random_states
+from genbench.runs.directory import Run
+from genbench.training.callbacks.checkpoints import latest, random_states, set_random_states
+from genbench.verbs.train import run as train
 
 pytestmark = [
     pytest.mark.slow,
     # SummaryWriter leaves its file to the garbage collector when a training is cut off.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-MODELS: dict[str, type[Any]] = {"gan": GAN, "vae": VAE}
+MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE}
 STEPS = 20  # 640 images in batches of 32; validations after 4, 8, 12, 16, 20
 
 
 def config(model: str, runs: Path, *words: str) -> TrainConfig:
     own = [f"model={model}", "experiment=smoke", "trainer=cpu", "trainer.validations=5", f"runs={runs}"]
-    return preflight("train", TrainConfig, [*own, *words]).configs[0]
+    told: TrainConfig = compose("train", [*own, *words]).configs[0]
+    return told
 
 
 def run_of(told: TrainConfig) -> Run:
-    return Run(Path(told.runs) / told.run_name)
+    return Run(told.directory)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch, model: str, number: int, act: Calla
     step = MODELS[model].step
     taken = 0
 
-    def disturbed(self: Any, batch: Tensor) -> dict[str, Tensor]:
+    def disturbed(self: Any, batch: Batch) -> dict[str, Tensor]:
         nonlocal taken
         taken += 1
         if taken == number:
@@ -85,9 +88,9 @@ def assert_same(run: Run, other: Run) -> None:
         pair.append({tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags})
     assert pair[0] == pair[1]
     assert pair[0]
-    ours, theirs = (r.read_json("summary.json") for r in (run, other))
+    ours, theirs = run.summary(), other.summary()
     for name in ("images_seen", "train", "test", "alarms", "training_flops_per_image"):
-        assert ours[name] == theirs[name]
+        assert getattr(ours, name) == getattr(theirs, name)
 
 
 # In the middle of an epoch, in its last step (whose validation must come first), in the very last, and twice.
@@ -117,7 +120,7 @@ def test_a_run_killed_between_training_and_pictures_takes_no_further_step(
 ) -> None:
     told = config("vae", tmp_path)
     with pytest.MonkeyPatch.context() as once:
-        once.setattr("genbench.train.asdict", lambda outcome: os.kill(os.getpid(), signal.SIGINT))
+        once.setattr("genbench.models.weights.save", lambda *_: os.kill(os.getpid(), signal.SIGINT))
         with pytest.raises(Interrupted, match="SIGINT"):
             train(told)
     at_step(monkeypatch, "vae", 1, lambda: pytest.fail("a step was taken"))
@@ -189,7 +192,7 @@ def test_a_loss_that_is_no_number_stops_the_training_and_keeps_the_last_good_sta
     with pytest.MonkeyPatch.context() as monkeypatch:
         step, taken = VAE.step, 0
 
-        def broken(self: VAE, batch: Tensor) -> dict[str, Tensor]:
+        def broken(self: VAE, batch: Batch) -> dict[str, Tensor]:
             nonlocal taken
             taken += 1
             outputs = step(self, batch)
@@ -206,7 +209,7 @@ def test_a_loss_that_is_no_number_stops_the_training_and_keeps_the_last_good_sta
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step, taken = VAE.step, 0
 
-    def broken(self: VAE, batch: Tensor) -> dict[str, Tensor]:
+    def broken(self: VAE, batch: Batch) -> dict[str, Tensor]:
         nonlocal taken
         taken += 1
         outputs = step(self, batch)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from genbench.data.datamodule import Batches
+from genbench.data.datamodule import Stream
 from tests.conftest import Command
 from tests.data.test_datamodule import numbered, seen
 
@@ -18,13 +18,13 @@ WORDS = ("experiment=smoke", "trainer.accelerator=cpu", "trainer.precision=float
 
 
 def test_the_parts_of_a_batch_make_up_the_batch() -> None:
-    whole = Batches(numbered(30), 6, seed=3, start=5)
-    parts = [Batches(numbered(30), 6, seed=3, start=5, part=(i, 3)) for i in range(3)]
+    whole = Stream(numbered(30), 6, seed=3, start=5)
+    parts = [Stream(numbered(30), 6, seed=3, start=5, part=(i, 3)) for i in range(3)]
     for batch, *pieces in zip(seen(whole, 9), *(seen(part, 9) for part in parts), strict=True):
         assert [image for piece in pieces for image in piece] == batch
     assert parts[0].images_seen == 59  # of the training, not of the part
     with pytest.raises(ValueError, match="divided"):
-        Batches(numbered(30), 7, seed=3, part=(0, 2))
+        Stream(numbered(30), 7, seed=3, part=(0, 2))
 
 
 def curves(runs: Path) -> tuple[list[str], torch.Tensor]:

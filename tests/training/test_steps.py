@@ -1,7 +1,7 @@
-"""Many steps for each trip through Lightning's loop, and replayed ones, come to the same as one by one."""
+"""Many steps for each chunk that Lightning's loop sees, and replayed ones, come to the same as one by one."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import repeat
 
 import lightning as L
@@ -10,9 +10,12 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from genbench.data.datamodule import Batches
-from genbench.models.interface import Model
+from genbench.data.batches import Batch
+from genbench.data.datamodule import Chunks, Stream
+from genbench.data.images import ImageShape, Split
+from genbench.models.model import Model, Update
 from genbench.training.steps import EAGER_STEPS, Steps
+from tests.models.test_export import Bare
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
 
@@ -21,8 +24,20 @@ IMAGES = torch.randint(0, 256, (64, 1, 28, 28), dtype=torch.uint8, generator=tor
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
-def train(model: Model, trips: int, steps: int, *, device: str = "cpu", precision: str = "32-true") -> Steps:
-    """Train on batches of 8 images, so many steps a trip."""
+class _Always:
+    """A schedule of chunks of one size."""
+
+    images_seen = 0
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def chunks(self, images_seen: int) -> Iterator[int]:
+        return repeat(self.steps)
+
+
+def train(model: Model, chunks: int, steps: int, *, device: str = "cpu", precision: str = "32-true") -> Steps:
+    """Train on batches of 8 images, so many steps a chunk."""
     torch.manual_seed(1)
     callback = Steps(Console(file=io.StringIO()))
     trainer = L.Trainer(
@@ -30,49 +45,54 @@ def train(model: Model, trips: int, steps: int, *, device: str = "cpu", precisio
         devices=1,
         precision=precision,  # type: ignore[arg-type]
         max_epochs=1,
-        limit_train_batches=trips,
+        limit_train_batches=chunks,
         callbacks=[callback],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    images = IMAGES.to(trainer.strategy.root_device)
-    trainer.fit(model, Batches(images, 8, seed=0, trips=lambda seen: repeat(steps)))
+    split = Split(IMAGES.to(trainer.strategy.root_device), None)
+    trainer.fit(model, Chunks(Stream(split, 8, seed=0), _Always(steps)))
     return callback
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers|.*val_dataloader|.*validation_step")
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("build", [gan, vae])
-def test_steps_in_one_trip_equal_steps_one_by_one(build: Callable[[], Model], precision: str) -> None:
-    one_by_one, in_trips = build(), build()
-    train(one_by_one, trips=6, steps=1, precision=precision)
-    train(in_trips, trips=2, steps=3, precision=precision)
+def test_steps_in_one_chunk_equal_steps_one_by_one(build: Callable[[], Model], precision: str) -> None:
+    one_by_one, in_chunks = build(), build()
+    train(one_by_one, chunks=6, steps=1, precision=precision)
+    train(in_chunks, chunks=2, steps=3, precision=precision)
     for name, value in one_by_one.state_dict().items():
-        torch.testing.assert_close(in_trips.state_dict()[name], value, rtol=0, atol=0, msg=name)
+        torch.testing.assert_close(in_chunks.state_dict()[name], value, rtol=0, atol=0, msg=name)
 
 
-class _Line(Model):
+class _Line(Bare):
     """One linear layer whose step is known by heart."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, shape: ImageShape = ImageShape(1, 28, 28)) -> None:  # noqa: B008  (a constant)
+        super().__init__(shape, noise_shape=(1,))
         self.line = nn.Linear(784, 10)
 
-    def step(self, batch: Tensor) -> dict[str, Tensor]:
-        return {"loss": self.line(batch.flatten(1).float()).detach().mean()}
+    def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"line": torch.optim.SGD(self.parameters(), 0.1)}
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), 0.1)
+    def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
+        with torch.no_grad():
+            loss = self.line(batch.images.flatten(1).float()).mean()
+        yield Update({}, {"loss": loss})
+
+    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        return noise.expand(-1, 784).view(-1, 1, 28, 28)
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers|.*val_dataloader|.*validation_step")
 def test_flops_are_counted_per_image_and_the_model_gets_its_step_back() -> None:
     model = _Line()
-    callback = train(model, trips=2, steps=2)
+    callback = train(model, chunks=2, steps=2)
     assert callback.flops_per_image == 2 * 784 * 10
-    assert "step" not in vars(model)
+    assert "training_step" not in vars(model)
 
 
 @cuda
@@ -80,12 +100,12 @@ def test_flops_are_counted_per_image_and_the_model_gets_its_step_back() -> None:
 def test_replayed_steps_equal_launched_ones(build: Callable[[], Model]) -> None:
     steps = EAGER_STEPS + 5
     launched, replayed = build(), build()
-    train(launched, trips=1, steps=EAGER_STEPS, device="cuda")
-    train(replayed, trips=1, steps=steps, device="cuda")
+    train(launched, chunks=1, steps=EAGER_STEPS, device="cuda")
+    train(replayed, chunks=1, steps=steps, device="cuda")
     moved = [not torch.equal(a, b) for a, b in zip(launched.parameters(), replayed.parameters(), strict=True)]
     assert all(moved)
     again = build()
-    train(again, trips=steps, steps=1, device="cuda")
+    train(again, chunks=steps, steps=1, device="cuda")
     for name, value in replayed.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-3, atol=1e-4, msg=name)
 
@@ -93,9 +113,10 @@ def test_replayed_steps_equal_launched_ones(build: Callable[[], Model]) -> None:
 @cuda
 def test_a_step_that_cannot_be_captured_goes_on_without_a_graph() -> None:
     class Waiting(_Line):
-        def step(self, batch: Tensor) -> dict[str, Tensor]:
-            outputs = super().step(batch)
-            return outputs if float(outputs["loss"]) < torch.inf else {}
+        def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
+            for update in super().updates(batch, noise):
+                if float(update.scalars["loss"]) < torch.inf:
+                    yield update
 
-    callback = train(Waiting(), trips=1, steps=EAGER_STEPS + 3, device="cuda")
+    callback = train(Waiting(), chunks=1, steps=EAGER_STEPS + 3, device="cuda")
     assert "no CUDA graph" in callback._console.file.getvalue()  # type: ignore[attr-defined]

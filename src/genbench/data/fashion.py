@@ -27,6 +27,7 @@ FASHION = idx.IdxDataSet(
         idx.TEST_IMAGES: "8181f5470baa50b63fa0f6fddb340f0a",
         idx.TEST_LABELS: "15d484375f8d13e6eb1aabb0c3f46965",
     },
+    gate=0.925,
     downloads=partial(idx.torchvision_downloads, "FashionMNIST"),
     debian=Path("/usr/share/datasets/fashion-mnist"),
 )

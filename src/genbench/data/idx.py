@@ -9,18 +9,16 @@ import hashlib
 import logging
 import math
 import os
-import socket
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 
 import torch
 from filelock import FileLock
 from torch import Tensor
 
+from genbench.cache import cache_folder
 from genbench.data.images import ImageData, Split
 from genbench.data.splits import divide_train
 from genbench.errors import UserError
@@ -52,6 +50,7 @@ class IdxDataSet:
     folder: str  # as torchvision lays it out: <root>/<folder>/raw
     classes: tuple[str, ...]
     md5: Mapping[str, str]  # of the uncompressed bytes of each of FILES
+    gate: float  # see ImageData
     downloads: Callable[[], Downloads]  # called only to download: torchvision knows, and is slow to import
     debian: Path | None = None  # where the Debian package puts the files
 
@@ -77,7 +76,7 @@ def load(about: IdxDataSet, root: str | None) -> ImageData:
     files = _find(about, root)
     train, validation = divide_train(_split(files[TRAIN_IMAGES], files[TRAIN_LABELS], len(about.classes)))
     test = _split(files[TEST_IMAGES], files[TEST_LABELS], len(about.classes))
-    return ImageData(about.name, train, validation, test, about.classes)
+    return ImageData(about.name, train, validation, test, about.classes, about.gate)
 
 
 def parse_idx(data: bytes, dimensions: int) -> Tensor:
@@ -133,14 +132,6 @@ def _find(about: IdxDataSet, root: str | None) -> dict[str, bytes]:
     if about.debian is not None and _holds(about.debian):
         return _read_folder(about, about.debian)
     return _download(about, cache)
-
-
-def cache_folder() -> Path | None:
-    """The folder genbench in $XDG_CACHE_HOME or ~/.cache; None where there is neither that variable nor a home."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "genbench"
-    except RuntimeError:
-        return None
 
 
 def _cache_folder(about: IdxDataSet) -> Path | None:
@@ -247,19 +238,20 @@ def _cached(about: IdxDataSet, folder: Path, name: str) -> bytes:
 
 def _fetch(about: IdxDataSet, folder: Path, name: str, damage: str) -> bytes:
     """Download one file from the first mirror that has it whole."""
-    from torchvision.datasets.utils import download_url
+    import pooch  # slow to import
 
+    pooch.get_logger().setLevel(logging.WARNING)  # we say it ourselves
     downloads = about.downloads()
     archive = f"{name}.gz"
     part = folder / f"{archive}.part"
+    fetch = pooch.HTTPDownloader(timeout=_TIMEOUT)
     failures = []
     for mirror in downloads.mirrors:
         log.info("downloading %s%s", mirror, archive)
         try:
-            with _timeout():
-                download_url(mirror + archive, folder, part.name, downloads.md5[archive])
+            pooch.retrieve(mirror + archive, f"md5:{downloads.md5[archive]}", part.name, folder, downloader=fetch)
             data = _verified(about, part, name)
-        except (OSError, HTTPException, RuntimeError, UserError) as error:
+        except (OSError, ValueError, UserError) as error:  # ValueError: pooch's word for another content
             part.unlink(missing_ok=True)
             failures.append(f"{mirror}{archive}: {' '.join(str(error).split()) or type(error).__name__}")
             continue
@@ -279,13 +271,3 @@ def _instead(about: IdxDataSet, cache: Path | None) -> str:
     elif cache is not None:
         ways.append(f"copy the four files into {cache}")
     return f"{', or '.join(ways)}; data=optdigits needs no download"
-
-
-@contextmanager
-def _timeout() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)

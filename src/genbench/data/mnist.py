@@ -15,6 +15,7 @@ MNIST = idx.IdxDataSet(
         idx.TEST_IMAGES: "2646ac647ad5339dbf082846283269ea",
         idx.TEST_LABELS: "27ae3e4e09519cfbb04c329615203637",
     },
+    gate=0.993,
     downloads=partial(idx.torchvision_downloads, "MNIST"),
 )
 

@@ -17,7 +17,7 @@ def load(root: str | None) -> ImageData:
     pixels = (digits.images.astype(np.int64) * 255 + 8) // 16  # 0..16 to 0..255
     images = torch.from_numpy(np.stack([_enlarge(image) for image in pixels.astype(np.uint8)])).unsqueeze(1)
     train, validation, test = divide(Split(images, torch.from_numpy(digits.target).long()))
-    return ImageData("optdigits", train, validation, test, tuple("0123456789"))
+    return ImageData("optdigits", train, validation, test, tuple("0123456789"), gate=0.95)
 
 
 def _enlarge(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -6,134 +6,130 @@ doses are real images made worse step by step.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from genbench.data.images import ImageData
+from genbench.cache import feature_cache
+from genbench.data.images import ImageData, evenly_spaced
+from genbench.device import processor_name
+from genbench.evaluation.calibrations import VOTES, Calibration
+from genbench.evaluation.catalogue import (
+    BLURRED,
+    COPIES,
+    DOSES,
+    DRAWS,
+    GAUSSIAN,
+    MISSING,
+    PROTOCOL,
+    REAL,
+    REPEATED,
+    UNIFORM,
+    Entry,
+    catalogue,
+)
+from genbench.evaluation.evaluator import Evaluator, by_space, make_evaluator, summarised
 from genbench.evaluation.moments import moments
 from genbench.evaluation.neighbours import nearest_others
-from genbench.evaluation.scorecard import DRAWS, PROTOCOL, Judge, first, judge_against, make_judge, summarised
+from genbench.runs.records import Key, Score
 
 log = logging.getLogger(__name__)
 
-REAL = "real train vs test"
-COPIES = "training images copied"
-REPEATED = "one real image per class repeated"
-GAUSSIAN = "independent Gaussian pixels"
-MISSING = "real images without one class"
-BLURRED = "real images blurred (sigma 1)"
-UNIFORM = "uniform noise"
-
 MakeImages = Callable[[ImageData, int, int], Tensor]  # data, number of the draw, images: (n, C, H, W) uint8
-
-# Which way is worse: 1 if a higher value is, -1 if a lower one is.
-WORSE = {
-    **{"fcd": 1, "kcd": 1, "precision": -1, "recall": -1, "density": -1, "coverage": -1, "auth_pct": -1},
-    **{"near_duplicates": 1, "fcd_train_gap": -1, "c2st_linear": 1, "c2st_1nn": 1},
-    **{"class_kl": 1, "classes_hit": -1, "ambiguous_share": 1},
-}
-MEMORISATION = ("auth_pct", "near_duplicates", "fcd_train_gap")
-# The row that is a score's own failure: what it is there to notice.
-FAILURE = {
-    **dict.fromkeys(("fcd", "kcd", "c2st_linear", "c2st_1nn"), GAUSSIAN),
-    **dict.fromkeys(("precision", "density"), UNIFORM),
-    **dict.fromkeys(("recall", "coverage"), REPEATED),
-    **dict.fromkeys(MEMORISATION, COPIES),
-    **{"class_kl": MISSING, "classes_hit": MISSING, "ambiguous_share": BLURRED},
-}
-# Where a score must lie for real images against real ones. Precision and recall have no absolute scale, and the
-# classes of real images are the classifier's matter.
-FLOOR = {
-    **{"kcd": (-0.01, 0.01), "density": (0.9, 1.1), "coverage": (0.93, 1.0), "c2st_linear": (0.47, 0.53)},
-    **{"c2st_1nn": (0.47, 0.53), "class_kl": (0.0, 0.005), "auth_pct": (0.4, 0.8), "near_duplicates": (0.0, 0.01)},
-}
-DOSES: dict[str, tuple[float, ...]] = {
-    "noise": (0.0, 0.05, 0.1, 0.2, 0.4),  # standard deviation, pixels in [0, 1]
-    "blur": (0.0, 0.5, 1.0, 2.0),  # standard deviation in pixels
-    "dropped classes": (0, 1, 3, 5),
-}
+Steps = Mapping[str, Mapping[Key, float]]  # by dose
 
 
-def calibration(data: ImageData, cache: Path, device: torch.device) -> dict[str, Any]:
-    """All rows, doses and verdicts for one data set.
+def calibrate(data: ImageData, device: torch.device) -> Calibration:
+    """All rows, doses and verdicts for one data set; `calibrations.store` keeps them.
 
     Raises:
         UserError: the classifier is below its gate, or the cache cannot be written.
     """
     started = time.monotonic()
-    judge = make_judge(data, cache, device)
-    n = judge.n
+    cache = feature_cache()
+    evaluator = make_evaluator(data, cache, device)
+    n = evaluator.n
     held_out = []
     for draw in range(DRAWS):
         # A real image is no copy of itself: each draw is judged by the training images that are not in it.
         indices = _train_indices(data, draw, n)
-        held_out.append(_without(judge, indices).measure(data.train.images[indices]))
-    small = judge_against(data, first(data.test, len(data.validation)), cache, device)
-    validation = small.measure(first(data.validation, small.n).images)
+        held_out.append(_without(evaluator, indices).measure(data.train.images[indices]))
+    small = make_evaluator(data, cache, device, len(data.validation))
+    validation = small.measure(evenly_spaced(data.validation, small.n).images)
     rows = {REAL: summarised(held_out, n), "real validation vs test": summarised([validation], small.n)}
     for name, make in ROWS.items():
         if name != MISSING or data.train.labels is not None:
-            rows[name] = summarised([judge.measure(make(data, draw, n)) for draw in range(DRAWS)], n)
+            rows[name] = summarised([evaluator.measure(make(data, draw, n)) for draw in range(DRAWS)], n)
             log.info("calibration of %s: %s", data.name, name)
     doses = {
-        kind: {f"{dose:g}": judge.measure(_dose(kind, dose, data, n)) for dose in steps}
+        kind: {f"{dose:g}": evaluator.measure(_dose(kind, dose, data, n)) for dose in steps}
         for kind, steps in DOSES.items()
         if kind != "dropped classes" or len(data.classes) > max(steps)
     }
-    dimensions = {name: reference.test.shape[1] for name, reference in judge.references.items()}
-    return {
-        "protocol": PROTOCOL,
-        "data": data.name,
-        "extractors": {space.name: {"hash": space.hash, **space.facts} for space in judge.spaces.available()},
-        "n": n,
-        "draws": DRAWS,
-        "rows": rows,
-        "doses": doses,
-        "votes": votes(rows, doses, dimensions, n),
-        "seconds": time.monotonic() - started,
-    }
+    dimensions = {name: reference.test.shape[1] for name, reference in evaluator.references.items()}
+    return Calibration(
+        protocol=PROTOCOL,
+        data=data.name,
+        fingerprint=data.fingerprint,
+        extractors={space.name: {"hash": space.hash, **space.facts} for space in evaluator.spaces.available()},
+        n=n,
+        draws=DRAWS,
+        rows={name: by_space(scores) for name, scores in rows.items()},
+        doses={kind: {dose: by_space(scores) for dose, scores in steps.items()} for kind, steps in doses.items()},
+        votes=by_space(votes(catalogue(), rows, doses, dimensions, n)),
+        device=processor_name() if device.type == "cpu" else str(device),
+        seconds=time.monotonic() - started,
+    )
 
 
 def votes(
-    rows: dict[str, Any], doses: dict[str, Any], dimensions: dict[str, int], n: int
-) -> dict[str, dict[str, dict[str, bool | None]]]:
+    entries: Mapping[str, Entry],
+    rows: Mapping[str, Mapping[Key, Score]],
+    doses: Mapping[str, Steps],
+    dimensions: Mapping[str, int],
+    n: int,
+) -> dict[Key, dict[str, bool | None]]:
     """For each space and score: is it monotone in each dose, at its floor for real images, does it flag its failure?
 
     A score is monotone in a dose if no step of it looks better than a smaller one by more than twice the sd of real
-    against real images; at its floor if real images score as FLOOR says; and flags its failure if that row is worse
-    than real images by more than twice that sd. It votes if no answer is no; None means that the question does not
-    apply: memorisation is not a matter of doses, and precision and recall have no absolute floor.
+    against real images; at its floor if real images score as its entry says; and flags its failure if that row is
+    worse than real images by more than twice that sd. It votes if no answer is no and it has a failure to flag; None
+    means that the question does not apply: memorisation is not a matter of doses, and precision and recall have no
+    absolute floor.
     """
-    verdicts: dict[str, dict[str, dict[str, bool | None]]] = {}
+    found = {}
     for key, real in rows[REAL].items():
-        space, _, score = key.partition(".")
-        tolerance = 2.0 * (real["sd"] or 0.0) + 1e-9
-        answers: dict[str, bool | None] = {}
-        for kind, steps in doses.items():
-            worse = [WORSE[score] * step[key] for step in steps.values()]
-            rising = all(later >= max(worse[: i + 1]) - tolerance for i, later in enumerate(worse[1:]))
-            answers[f"monotone in {kind}"] = None if score in MEMORISATION else rising
-        low, high = FLOOR.get(score, (-float("inf"), float("inf")))
-        if score == "fcd":  # the expected distance of two finite samples of one Gaussian of unit variances
-            low, high = 0.0, 2.0 * dimensions[space] ** 2 / 4 * 2 / n
-        answers["floor"] = low <= real["mean"] <= high if score in FLOOR or score == "fcd" else None
-        failure = rows[FAILURE[score]][key]["mean"]
-        answers["flags its failure"] = WORSE[score] * (failure - real["mean"]) > tolerance
-        answers["votes"] = all(answer is not False for answer in answers.values())
-        verdicts.setdefault(space, {})[score] = answers
-    return verdicts
+        entry = entries[key.score]
+        tolerance = 2.0 * (real.sd or 0.0) + 1e-9
+        answers: dict[str, bool | None] = {
+            f"monotone in {kind}": _monotone(entry, key, steps, tolerance) if kind in entry.doses else None
+            for kind, steps in doses.items()
+        }
+        bounds = entry.range_of_real(dimensions[key.space], n)
+        answers["floor"] = None if bounds is None else bounds[0] <= real.mean <= bounds[1]
+        answers["flags its failure"] = _flags(entry, key, rows, tolerance)
+        answers[VOTES] = answers["flags its failure"] is not None and False not in answers.values()
+        found[key] = answers
+    return found
 
 
-def _without(judge: Judge, indices: Tensor) -> Judge:
-    """The judge as if some of the training images were not among them."""
+def _monotone(entry: Entry, key: Key, steps: Steps, tolerance: float) -> bool:
+    worse = [entry.worse * step[key] for step in steps.values()]
+    return all(later >= max(worse[: i + 1]) - tolerance for i, later in enumerate(worse[1:]))
+
+
+def _flags(entry: Entry, key: Key, rows: Mapping[str, Mapping[Key, Score]], tolerance: float) -> bool | None:
+    failure = rows.get(entry.flagged_by or "", {}).get(key)
+    return None if failure is None else entry.worse * (failure.mean - rows[REAL][key].mean) > tolerance
+
+
+def _without(evaluator: Evaluator, indices: Tensor) -> Evaluator:
+    """The evaluator as if some of the training images were not among them."""
     references = {}
-    for name, reference in judge.references.items():
+    for name, reference in evaluator.references.items():
         kept = torch.ones(len(reference.train), dtype=torch.bool, device=reference.train.device)
         kept[indices.to(kept.device)] = False
         train = reference.train[kept]
@@ -145,7 +141,7 @@ def _without(judge: Judge, indices: Tensor) -> Judge:
             train_covariance=of_train.covariance,
             train_squared_distances=nearest_others(train).squared_distances.squeeze(1),
         )
-    return replace(judge, references=references)
+    return replace(evaluator, references=references)
 
 
 def _train_indices(data: ImageData, draw: int, n: int) -> Tensor:
@@ -201,7 +197,8 @@ def _one_per_class(data: ImageData, draw: int, n: int) -> Tensor:
 
 def _without_classes(data: ImageData, draw: int, n: int, dropped: int) -> Tensor:
     """Training images of all but the last classes; where too few are left, some twice."""
-    assert data.train.labels is not None
+    if data.train.labels is None:
+        raise ValueError(f"{data.name} has no labels")
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
     left = order[data.train.labels[order] < len(data.classes) - dropped]
     return data.train.images[left[(draw * n + torch.arange(n)) % len(left)]]

@@ -1,29 +1,26 @@
 """Scores that need a classifier's probabilities rather than its features."""
 
-from dataclasses import dataclass
-
 from torch import Tensor
+
+from genbench.evaluation.pair import Pair
 
 AMBIGUOUS_BELOW = 0.9
 
 
-@dataclass(frozen=True)
-class ClassScores:
-    """How the predicted classes of generated images compare with those of the test images."""
-
-    class_kl: float  # nats
-    classes_hit: int
-    ambiguous_share: float  # 0 to 1
+def class_kl(pair: Pair) -> float:
+    """KL divergence of the samples' class histogram from that of the test images, in nats."""
+    generated, test = pair.class_probabilities
+    return histogram_divergence(class_histogram(generated), class_histogram(test))
 
 
-def class_scores(generated: Tensor, test: Tensor) -> ClassScores:
-    """Class scores from class probabilities generated (N, C) and test (M, C)."""
-    histogram = class_histogram(generated)
-    return ClassScores(
-        class_kl=histogram_divergence(histogram, class_histogram(test)),
-        classes_hit=int((histogram > 0).sum()),
-        ambiguous_share=ambiguous_share(generated),
-    )
+def classes_hit(pair: Pair) -> int:
+    """How many classes are the most probable one of some sample."""
+    return int((class_histogram(pair.class_probabilities[0]) > 0).sum())
+
+
+def ambiguous_share(pair: Pair) -> float:
+    """Share (0 to 1) of samples whose largest class probability is below 0.9."""
+    return (pair.class_probabilities[0].amax(1) < AMBIGUOUS_BELOW).double().mean().item()
 
 
 def class_histogram(probabilities: Tensor) -> Tensor:
@@ -40,8 +37,3 @@ def histogram_divergence(generated: Tensor, test: Tensor) -> float:
     """
     hit = generated > 0
     return (generated[hit] * (generated[hit] / test[hit]).log()).sum().item()
-
-
-def ambiguous_share(probabilities: Tensor) -> float:
-    """Share of images whose largest class probability (N, C) is below 0.9."""
-    return (probabilities.amax(1) < AMBIGUOUS_BELOW).double().mean().item()

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 COMPONENTS = 50
 RANDOM_SEED = 0
+SHIPPED = Path(__file__).parent / "shipped" / "extractors"  # of the known data sets, below as in a cache
 
 _CPU = torch.device("cpu")
 _PIXELS_SIDE = 32  # larger images are averaged down to it: their covariance would not fit into memory
@@ -112,6 +113,8 @@ class PixelComponents(nn.Module):
 def load_spaces(data: ImageData, cache: Path, device: torch.device = _CPU, recipe: Recipe = RECIPE) -> FeatureSpaces:
     """The feature spaces of a data set, from the cache or made and put there.
 
+    The known data sets' classifiers come with genbench, so that their scores are comparable between machines.
+
     Args:
         data: the data set; all three splits are part of the cache's key.
         cache: a folder; the files are in extractors/<name>-<hash of recipe and data>/ below it. Of several
@@ -122,9 +125,7 @@ def load_spaces(data: ImageData, cache: Path, device: torch.device = _CPU, recip
     Raises:
         UserError: the classifier is below its gate, or the cache cannot be written to.
     """
-    fingerprint = data_fingerprint(data)
-    key = hashlib.sha256(f"{recipe} {fingerprint}".encode()).hexdigest()[:16]
-    folder = cache / "extractors" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', data.name)}-{key}"
+    folder = cache / "extractors" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', data.name)}-{key_of(recipe, data.fingerprint)}"
     reason = _why_no_classifier(data)
     classifier = None
     if not reason:
@@ -133,22 +134,19 @@ def load_spaces(data: ImageData, cache: Path, device: torch.device = _CPU, recip
         classifier = _space("classifier", stored, FeatureNet(data.shape, len(data.classes)), data.shape, device)
     stored = _cached(folder / "random.safetensors", lambda: _make_random(data, device))
     random = _space("random", stored, FeatureNet(data.shape, 0), data.shape, device)
-    stored = _cached(folder / "pixels.safetensors", lambda: _make_pixels(data, fingerprint))
+    stored = _cached(folder / "pixels.safetensors", lambda: _make_pixels(data))
     pixels = _space("pixels", stored, PixelComponents(data.shape), data.shape, device)
     return FeatureSpaces(classifier, random, pixels, reason)
 
 
-def data_fingerprint(data: ImageData) -> str:
-    """The sha256 of the bytes of all images and labels, in hex."""
-    digest = hashlib.sha256()
-    for split in (data.train, data.validation, data.test):
-        for tensor in (split.images, split.labels):
-            if tensor is None:
-                digest.update(b"none")
-            else:
-                digest.update(f"{tuple(tensor.shape)}".encode())
-                digest.update(tensor.contiguous().numpy().data)
-    return digest.hexdigest()
+def key_of(recipe: Recipe, fingerprint: str) -> str:
+    """What a classifier is known by before it is trained: 16 hex digits of its recipe and its data's fingerprint."""
+    return hashlib.sha256(f"{recipe} {fingerprint}".encode()).hexdigest()[:16]
+
+
+def pixels_hash(fingerprint: str) -> str:
+    """The pixel space's hash: that of the data, of which it is a function."""
+    return hashlib.sha256(f"pixels {COMPONENTS} {fingerprint}".encode()).hexdigest()[:16]
 
 
 def fit_pixel_components(images: Tensor) -> tuple[PixelComponents, Tensor]:
@@ -229,7 +227,7 @@ def _standardised(network: nn.Module, images: Tensor, device: torch.device, fact
     return _Stored(weights, mean.float(), std.float(), weights_hash(weights), facts)
 
 
-def _make_pixels(data: ImageData, fingerprint: str) -> _Stored:
+def _make_pixels(data: ImageData) -> _Stored:
     """Components on one common scale, so that their mean variance is 1 and distances stay those of pixels.
 
     Unit variance for each would magnify the last components, mostly noise, to the size of the first. The
@@ -237,9 +235,8 @@ def _make_pixels(data: ImageData, fingerprint: str) -> _Stored:
     """
     network, variances = fit_pixel_components(data.train.images)
     scale = variances.mean().sqrt().float() if variances.any() else torch.tensor(1.0)
-    digest = hashlib.sha256(f"pixels {COMPONENTS} {fingerprint}".encode()).hexdigest()[:16]
     zeros = torch.zeros(len(variances))
-    return _Stored(network.state_dict(), zeros, scale.expand_as(zeros).clone(), digest, {})
+    return _Stored(network.state_dict(), zeros, scale.expand_as(zeros).clone(), pixels_hash(data.fingerprint), {})
 
 
 def _space(name: str, stored: _Stored, network: nn.Module, shape: ImageShape, device: torch.device) -> FeatureSpace:
@@ -249,16 +246,19 @@ def _space(name: str, stored: _Stored, network: nn.Module, shape: ImageShape, de
 
 
 def _cached(path: Path, make: Callable[[], _Stored]) -> _Stored:
-    stored = _read(path)
-    if stored is not None:
-        return stored
+    # The key is enough to know it by: it is that of the data's bytes, whatever their folder is called.
+    key = path.parent.name.rpartition("-")[2]
+    for place in (*SHIPPED.glob(f"*-{key}/{path.name}"), path):
+        stored = _read(place)
+        if stored is not None:
+            return stored
+        if place.is_file():
+            log.warning("%s is damaged and is made anew", place)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             stored = _read(path)  # another process may have made it meanwhile
             if stored is None:
-                if path.exists():
-                    log.warning("%s is damaged and is made anew", path)
                 stored = make()
                 _write(path, stored)
     except OSError as error:

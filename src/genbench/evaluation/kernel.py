@@ -1,4 +1,4 @@
-"""Kernel distance: the unbiased squared maximum mean discrepancy under a cubic kernel (Bińkowski 2018)."""
+"""Means of the cubic kernel k(x, y) = (x.y/d + 1)^3 (Bińkowski 2018, section 4) over pairs of features."""
 
 import torch
 from torch import Tensor
@@ -6,16 +6,8 @@ from torch import Tensor
 _BLOCK = 2**21  # kernel values held at once: 16 MiB in float64
 
 
-def kernel_distance(x: Tensor, y: Tensor) -> float:
-    """Unbiased MMD^2 over all pairs, k(x, y) = (x.y/d + 1)^3, of features (N, d) and (M, d), N and M >= 2.
-
-    It may be slightly negative (Bińkowski 2018, section 4; Gretton 2012, eq. 3).
-    """
-    return mean_kernel_within(x) + mean_kernel_within(y) - 2 * mean_kernel(x, y)
-
-
 def mean_kernel(x: Tensor, y: Tensor) -> float:
-    """Mean of k(x, y) over all N * M pairs."""
+    """Mean of k(x, y) over all pairs of features (N, d) and (M, d)."""
     return _kernel_sum(x, y) / (len(x) * len(y))
 
 

@@ -1,17 +1,38 @@
-"""Likelihood of an autoencoder with a Gaussian posterior and a standard normal prior."""
+"""Scores of models with a posterior q(z|x): the likelihood of test images and the latent dimensions in use."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-Encode = Callable[[Tensor], tuple[Tensor, Tensor]]  # images (B, ...) -> mean, log variance, both (B, d)
-LogLikelihood = Callable[[Tensor, Tensor], Tensor]  # images (B, ...), latents (B, d) -> log p(x|z) (B,), nats
+from genbench.config import EvaluationConfig
+from genbench.data.images import ImageData, evenly_spaced
+from genbench.evaluation.conditions import labels_of
+from genbench.models.model import Likelihood, Posterior
+from genbench.models.sampling import posterior_means
+from genbench.runs.records import Estimate
 
 ACTIVE_ABOVE = 0.01
 _ROWS = 256  # latents decoded at once: more are slower on a CPU, and thousands take gigabytes
+
+
+def nll(model: Likelihood, data: ImageData, level: EvaluationConfig) -> Estimate:
+    """-log p(x) of test images binarised once, in nats per image, by importance sampling."""
+    chosen = evenly_spaced(data.test, level.nll_images)
+    images = binarise(chosen.images, seed=0).to(model.device)
+    values = importance_sampled_nll(model, images, level.nll_samples, seed=0, labels=labels_of(model, chosen))
+    return Estimate(
+        mean=float(values.mean()),
+        standard_error=float(values.std() / len(values) ** 0.5),
+        n=len(values),
+        method=f"importance sampling, {level.nll_samples:,} samples an image",
+    )
+
+
+def active_units(model: Posterior, data: ImageData, level: EvaluationConfig) -> Estimate:
+    """Latent dimensions whose posterior mean varies by more than 0.01 over the test images (Burda 2015, 5.2)."""
+    means = posterior_means(model, data.test.images, data.test.labels)
+    return Estimate(mean=float(count_active(means)), n=len(means))
 
 
 def binarise(images: Tensor, seed: int) -> Tensor:
@@ -23,50 +44,43 @@ def binarise(images: Tensor, seed: int) -> Tensor:
     return (uniform * 255 < images.cpu()).float().to(images.device)
 
 
-def bernoulli_log_likelihood(decode: Callable[[Tensor], Tensor]) -> LogLikelihood:
-    """log p(x|z) of binary images under independent pixels with logits decode(z), summed over pixels, nats."""
-
-    def log_likelihood(images: Tensor, latents: Tensor) -> Tensor:
-        logits = decode(latents)
-        pixels = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
-        return -pixels.flatten(1).double().sum(1)
-
-    return log_likelihood
+def count_active(means: Tensor) -> int:
+    """How many dimensions of posterior means (N, d) have a variance above 0.01."""
+    return int((means.double().var(0) > ACTIVE_ABOVE).sum())
 
 
 @torch.no_grad()
 def importance_sampled_nll(
-    images: Tensor, encode: Encode, log_likelihood: LogLikelihood, samples: int, seed: int
+    model: Likelihood, images: Tensor, samples: int, seed: int, labels: Tensor | None = None
 ) -> Tensor:
-    """-log p(x) of each image (N, ...) in nats, estimated from above: (N,) float64 (Burda 2015, eq. 8).
+    """-log p(x) of each image (N, C, H, W) in nats, estimated from above: (N,) float64 (Burda 2015, eq. 8).
 
-    -log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) with z_k ~ q(z|x) and p(z) standard normal, K = samples.
-    The noise is drawn image after image from the seed's own stream on the CPU: it depends neither on
-    the device nor on how many images or samples are worked on at once.
+    -log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) with z_k ~ q(z|x), K = samples, and the model's own p(x|z) and p(z).
+    The noise is drawn image after image from the seed's own stream on the CPU: it depends neither on the device nor
+    on how many images or samples are worked on at once.
     """
     generator = torch.Generator().manual_seed(seed)
     together = max(1, _ROWS // samples)
-    return torch.cat(
-        [-_log_marginal(batch, encode, log_likelihood, samples, generator) for batch in torch.split(images, together)]
-    )
+    parts = []
+    for start in range(0, len(images), together):
+        own = slice(start, start + together)
+        of_images = None if labels is None else labels[own]
+        parts.append(-_log_marginal(model, images[own], of_images, samples, generator))
+    return torch.cat(parts)
 
 
 def _log_marginal(
-    images: Tensor, encode: Encode, log_likelihood: LogLikelihood, samples: int, generator: torch.Generator
+    model: Likelihood, images: Tensor, labels: Tensor | None, samples: int, generator: torch.Generator
 ) -> Tensor:
-    mean, log_variance = encode(images)  # (B, d)
+    mean, log_variance = model.encode(images, labels)  # (B, d)
     noise = torch.stack([torch.randn(samples, mean.shape[1], generator=generator) for _ in images])
     log_weights = []  # (B, chunk) each
     for chunk in torch.split(noise.to(mean), max(1, _ROWS // len(images)), dim=1):
-        latents = mean.unsqueeze(1) + (log_variance / 2).exp().unsqueeze(1) * chunk  # (B, chunk, d)
+        latents = (mean.unsqueeze(1) + (log_variance / 2).exp().unsqueeze(1) * chunk).flatten(0, 1)  # (B * chunk, d)
         repeated = images.repeat_interleave(chunk.shape[1], dim=0)
-        likelihood = log_likelihood(repeated, latents.flatten(0, 1)).double().view(chunk.shape[:2])
-        # log p(z) - log q(z|x); the constants of the two Gaussians cancel.
-        ratio = (chunk.double().square() + log_variance.double().unsqueeze(1) - latents.double().square()) / 2
-        log_weights.append(likelihood + ratio.sum(2))
+        of_latents = None if labels is None else labels.repeat_interleave(chunk.shape[1])
+        log_joint = model.log_likelihood(repeated, latents, of_latents).double()
+        log_joint = log_joint + model.log_prior(latents.double(), of_latents).double()
+        log_posterior = -(chunk.double().square() + log_variance.double().unsqueeze(1) + math.log(2 * math.pi)) / 2
+        log_weights.append(log_joint.view(chunk.shape[:2]) - log_posterior.sum(2))
     return torch.cat(log_weights, 1).logsumexp(1) - math.log(samples)
-
-
-def active_units(mean: Tensor) -> int:
-    """Latent dimensions whose posterior mean (N, d) varies by more than 0.01 over images (Burda 2015, 5.2)."""
-    return int((mean.double().var(0) > ACTIVE_ABOVE).sum())

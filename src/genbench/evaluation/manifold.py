@@ -2,34 +2,33 @@
 
 from torch import Tensor
 
-from genbench.evaluation.neighbours import ball_counts, in_balls, nearest, nearest_others
-
-PRECISION_RECALL_K = 3
-DENSITY_COVERAGE_K = 5
+from genbench.evaluation.neighbours import ball_counts, in_balls, nearest_others
+from genbench.evaluation.pair import DENSITY_COVERAGE_K, PRECISION_RECALL_K, Pair
 
 
-def precision(real: Tensor, generated: Tensor, k: int = PRECISION_RECALL_K) -> float:
-    """Share of generated (N, d) inside the ball of some real (M, d) image (Kynkäänniemi 2019, eq. 2).
+def precision(pair: Pair) -> float:
+    """Share of generated images inside the ball of some test image (Kynkäänniemi 2019, eq. 2; k = 3).
 
     The ball of an image reaches to its k-th nearest other of the same set, and is open as in Naeem 2020.
     """
-    return share_in_balls(generated, real, squared_radii(real, k))
+    radii = pair.real.test_squared_distances[:, PRECISION_RECALL_K - 1]
+    return share_in_balls(pair.generated, pair.real.test, radii)
 
 
-def recall(real: Tensor, generated: Tensor, k: int = PRECISION_RECALL_K) -> float:
-    """Share of real (M, d) inside the ball of some generated (N, d) image (Kynkäänniemi 2019, eq. 2)."""
-    return share_in_balls(real, generated, squared_radii(generated, k))
+def recall(pair: Pair) -> float:
+    """Share of test images inside the ball of some generated one (Kynkäänniemi 2019, eq. 2; k = 3)."""
+    return share_in_balls(pair.real.test, pair.generated, pair.generated_to_generated[:, PRECISION_RECALL_K - 1])
 
 
-def density(real: Tensor, generated: Tensor, k: int = DENSITY_COVERAGE_K) -> float:
-    """Mean number of real (M, d) balls around a generated (N, d) image, over k (Naeem 2020, eq. 3)."""
-    return density_in_balls(generated, real, squared_radii(real, k), k)
+def density(pair: Pair) -> float:
+    """Mean number of test images' balls around a generated image, over k (Naeem 2020, eq. 3; k = 5)."""
+    radii = pair.real.test_squared_distances[:, DENSITY_COVERAGE_K - 1]
+    return density_in_balls(pair.generated, pair.real.test, radii, DENSITY_COVERAGE_K)
 
 
-def coverage(real: Tensor, generated: Tensor, k: int = DENSITY_COVERAGE_K) -> float:
-    """Share of real (M, d) images whose ball holds a generated (N, d) one (Naeem 2020, eq. 4)."""
-    nearest_generated = nearest(real, generated).squared_distances[:, 0]
-    return share_covered(nearest_generated, squared_radii(real, k))
+def coverage(pair: Pair) -> float:
+    """Share of test images whose ball holds a generated image (Naeem 2020, eq. 4; k = 5)."""
+    return share_covered(pair.test_to_generated, pair.real.test_squared_distances[:, DENSITY_COVERAGE_K - 1])
 
 
 def squared_radii(features: Tensor, k: int) -> Tensor:

@@ -2,26 +2,24 @@
 
 from torch import Tensor
 
-from genbench.evaluation.neighbours import Neighbours
+from genbench.evaluation.likeness import fcd
+from genbench.evaluation.moments import frechet_distance_of_moments
+from genbench.evaluation.pair import Pair
 
 NEAR_DUPLICATE_RATIO = 1 / 2  # of distances
 
 
-def auth_pct(to_train: Neighbours, train_squared_radii: Tensor) -> float:
+def auth_pct(pair: Pair) -> float:
     """Share (0 to 1) of authentic samples (AuthPct, Alaa 2022).
 
     A sample is authentic if it lies farther from its nearest training image than that image lies from its
     own nearest other training image. Copies score 0; read the score beside that of the real test images.
-
-    Args:
-        to_train: nearest training image of each sample, (N, 1)
-        train_squared_radii: squared distance of each training image to its nearest other, (T,)
     """
-    distances, scales = _nearest_and_scale(to_train, train_squared_radii)
+    distances, scales = _nearest_and_scale(pair)
     return (distances > scales).double().mean().item()
 
 
-def near_duplicates(to_train: Neighbours, train_squared_radii: Tensor) -> float:
+def near_duplicates(pair: Pair) -> float:
     """Share (0 to 1) of samples that are a training image but for details.
 
     Such a sample lies at most half as far from its nearest training image as that image lies from its own
@@ -29,14 +27,17 @@ def near_duplicates(to_train: Neighbours, train_squared_radii: Tensor) -> float:
     The distance that means "copied" differs from image to image, so it is taken relative to the image's
     neighbourhood; that, and a half, is how Carlini 2023 finds copies on CIFAR-10, with the mean over 50
     neighbours of the sample for the scale.
-
-    Args:
-        to_train: nearest training image of each sample, (N, 1)
-        train_squared_radii: squared distance of each training image to its nearest other, (T,)
     """
-    distances, scales = _nearest_and_scale(to_train, train_squared_radii)
+    distances, scales = _nearest_and_scale(pair)
     return (distances <= NEAR_DUPLICATE_RATIO**2 * scales).double().mean().item()
 
 
-def _nearest_and_scale(to_train: Neighbours, train_squared_radii: Tensor) -> tuple[Tensor, Tensor]:
-    return to_train.squared_distances[:, 0], train_squared_radii[to_train.indices[:, 0]]
+def fcd_train_gap(pair: Pair) -> float:
+    """Fréchet distance to the training minus that to the test images; their finite-N floors differ."""
+    return frechet_distance_of_moments(pair.moments, pair.real.train_moments) - fcd(pair)
+
+
+def _nearest_and_scale(pair: Pair) -> tuple[Tensor, Tensor]:
+    """Squared distances (N,) to the nearest training image, and of that to its nearest other."""
+    nearest = pair.to_train
+    return nearest.squared_distances[:, 0], pair.real.train_squared_distances[nearest.indices[:, 0]]

@@ -39,11 +39,6 @@ def frechet_distance_of_moments(a: Moments, b: Moments) -> float:
     return float(distance.clamp(min=0))  # rounding may leave it just below its lower bound
 
 
-def frechet_distance(x: Tensor, y: Tensor) -> float:
-    """Fréchet distance between the Gaussians fitted to features x (N, d) and y (M, d), N and M >= 2."""
-    return frechet_distance_of_moments(moments(x), moments(y))
-
-
 def _factor(covariance: Tensor) -> Tensor:
     """Some A (d, d) with A A' = covariance."""
     eigenvalues, eigenvectors = torch.linalg.eigh(covariance)

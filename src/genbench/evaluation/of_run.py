@@ -1,77 +1,92 @@
-"""The scorecard of one finished run: its samples, its likelihood, its reconstructions and its cost."""
+"""The scorecard of one finished run: its samples, what needs the model itself, and its cost."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-import yaml
-from hydra.utils import get_method
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from genbench.config import EvaluationConfig, TrainConfig, check
-from genbench.data.images import ImageData
+from genbench.cache import feature_cache
+from genbench.config import EvaluationConfig
+from genbench.data.images import ImageData, describe
+from genbench.data.sources import load_data
 from genbench.device import best_device, native_bfloat16
 from genbench.errors import UserError
-from genbench.evaluation.inversion import invert, squared_errors
-from genbench.evaluation.likelihood import active_units, bernoulli_log_likelihood, binarise, importance_sampled_nll
-from genbench.evaluation.scorecard import DRAWS, feature_cache, first, judge_against, make_judge
-from genbench.models.interface import Encoding, Model
-from genbench.models.sampling import draw
+from genbench.evaluation.catalogue import DRAWS, PROTOCOL, Entry, catalogue
+from genbench.evaluation.conditions import labels_to_draw
+from genbench.evaluation.evaluator import make_evaluator
+from genbench.models.model import Conditional, LatentPlane, Likelihood, Model, Posterior, Reconstruction
+from genbench.models.sampling import draw, network_evaluations
 from genbench.models.weights import load
-from genbench.reporting.pictures import posterior_means
-from genbench.runs import Run
+from genbench.runs.directory import Run
+from genbench.runs.records import Absent, Cost, DataRecord, Estimate, Scorecard, Summary
 
 FIRST_SEED = 1_000_000  # of the draws: no picture and no sample that a person asks for by default is among them
-INVERTED_IMAGES, STARTS, SCOUTING, STEPS = 64, 4, 10, 120
+CAPABILITIES = {
+    kind.__name__.lower(): kind for kind in (Posterior, Likelihood, Reconstruction, LatentPlane, Conditional)
+}
+WITHOUT = {"likelihood": "no likelihood: implicit model", "posterior": "no posterior: the model has no encoder"}
 
 
-def scores_of_run(run: Run, level: EvaluationConfig) -> dict[str, Any]:
-    """All scores of a run, as scores.json holds them.
+def score_run(
+    run: Run, level: EvaluationConfig, code: str | None = None, options: Mapping[str, Any] | None = None
+) -> Scorecard:
+    """All scores of a run.
+
+    Args:
+        run: with weights.
+        level: "full": the protocol. "fast": one draw against the validation images, and nothing of the model itself.
+        code: a folder of the user's whose modules may be run, where the model's class is in one.
+        options: of the model's sampling, instead of those in its YAML.
 
     Raises:
-        UserError: the run's files or its data cannot be read, or the classifier is below its gate.
+        UserError: the run's files or its data cannot be read, the data are not those that it was trained on, or the
+            classifier is below its gate.
     """
     started = time.monotonic()
-    config = run_config(run)
+    config = run.config()
+    data = load_data(config.data)
+    run.check_data(DataRecord(**describe(data, config.data.root)))
+    model = load(run.weights, code).model
+    model.sample_options |= options or {}
     device = best_device()
-    data: ImageData = get_method(config.data.load)(config.data.root)
-    model, _ = load(run.path / "weights.safetensors")
     model.to(device, memory_format=torch.channels_last)
-
     full = level.level == "full"
-    cache = feature_cache()
-    judge = make_judge(data, cache, device) if full else judge_against(data, data.validation, cache, device)
-    draws = _Draws(model, judge.n, DRAWS if full else 1)
-    scores = {"level": level.level, **judge.score(draws), "precision": str(draws.precision).removeprefix("torch.")}
-    if full:
-        scores["likelihood"] = likelihood(run, model, data, level)
-        scores["reconstruction"] = reconstruction(model, data)
-    summary = run.read_json("summary.json")
-    scores["cost"] = {
-        "parameters": summary["parameters"],
-        **{name: summary[name] for name in ("train_seconds", "images_seen", "images_per_second")},
-        **{name: summary[name] for name in ("training_flops_per_image", "peak_memory_bytes")},
-        "seconds_for_10000_samples": draws.seconds / (judge.n * draws.number) * 10_000,
-    }
-    scores["evaluation_seconds"] = time.monotonic() - started
-    return scores
+    evaluator = make_evaluator(data, feature_cache(), device, against="test" if full else "validation")
+    draws = _Draws(model, data, evaluator.n, DRAWS if full else 1)
+    spaces = evaluator.score(draws)
+    return Scorecard(
+        protocol=PROTOCOL,
+        level="full" if full else "fast",
+        data=data.name,
+        fingerprint=data.fingerprint,
+        extractors=evaluator.extractors,
+        spaces=spaces,
+        model=estimates(model, data, level),
+        cost=_cost(run.summary(), model, draws),
+        precision=str(draws.precision).removeprefix("torch."),
+        evaluation_seconds=time.monotonic() - started,
+    )
 
 
-def run_config(run: Run) -> TrainConfig:
-    """What a run was told.
+def estimates(model: Model, data: ImageData, level: EvaluationConfig) -> dict[str, Estimate | Absent]:
+    """The scores that need the model itself, or why there are none."""
+    entries = [entry for entry in catalogue().values() if not entry.of_images]
+    if level.level != "full":
+        return {entry.name: Absent(absent=f"not measured by evaluation={level.level}") for entry in entries}
+    return {entry.name: _estimate(entry, model, data, level) for entry in entries}
 
-    Raises:
-        UserError: its config.yaml is not one of this version.
-    """
-    try:
-        composed = OmegaConf.load(run.path / "config.yaml")
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{run.path / 'config.yaml'} cannot be read ({error}): train the run again") from error
-    assert isinstance(composed, DictConfig)
-    del composed["defaults"]
-    return check(composed, TrainConfig)
+
+def _estimate(entry: Entry, model: Model, data: ImageData, level: EvaluationConfig) -> Estimate | Absent:
+    if entry.needs != "model":
+        kind = CAPABILITIES.get(entry.needs)
+        if kind is None:
+            raise UserError(f"the score {entry.name} needs {entry.needs!r}: no model can have that")
+        if not isinstance(model, kind):
+            return Absent(absent=WITHOUT.get(entry.needs, f"the model declares no {entry.needs}"))
+    estimate: Estimate | Absent = entry.measure(model, data, level)
+    return estimate
 
 
 class _Draws:
@@ -80,8 +95,9 @@ class _Draws:
     In bfloat16 where that is native: it moves the scores by less than another draw does.
     """
 
-    def __init__(self, model: Model, n: int, number: int) -> None:
+    def __init__(self, model: Model, data: ImageData, n: int, number: int) -> None:
         self.model = model
+        self.data = data
         self.n = n
         self.number = number
         self.precision = torch.bfloat16 if native_bfloat16(model.device) else torch.float32
@@ -89,57 +105,23 @@ class _Draws:
 
     def __iter__(self) -> Iterator[Tensor]:
         for i in range(self.number):
+            seed = FIRST_SEED + i
+            labels = labels_to_draw(self.model, self.data, self.n, seed)
             started = time.monotonic()
-            images = draw(self.model, self.n, FIRST_SEED + i, self.precision)
+            images = draw(self.model, self.n, seed, self.precision, labels)
             self.seconds += time.monotonic() - started
             yield images
 
 
-def likelihood(run: Run, model: Model, data: ImageData, level: EvaluationConfig) -> dict[str, Any] | str:
-    """The evidence lower bound's parts, the importance-sampled NLL and the active units; or why there are none.
-
-    The first are of grey test images and bound the expected binarised NLL from above; the NLL is of test images
-    binarised once. Nats per image.
-    """
-    if not isinstance(model, Encoding):
-        return "no likelihood: implicit model"
-    images = first(data.test, level.nll_images).images
-    nll = importance_sampled_nll(
-        binarise(images, seed=0).to(model.device),
-        model.encode,
-        bernoulli_log_likelihood(model.decode),
-        level.nll_samples,
-        seed=0,
+def _cost(summary: Summary, model: Model, draws: _Draws) -> Cost:
+    return Cost(
+        parameters=summary.parameters,
+        train_seconds=summary.train_seconds,
+        images_seen=summary.images_seen,
+        images_per_second=summary.images_per_second,
+        training_flops_per_image=summary.training_flops_per_image,
+        peak_memory_bytes=summary.peak_memory_bytes,
+        seconds_for_10000_samples=draws.seconds / (draws.n * draws.number) * 10_000,
+        network_evaluations=network_evaluations(model),
+        sample_options=dict(model.sample_options),
     )
-    return {
-        **run.read_json("summary.json")["test"],
-        "nll": {
-            "mean": float(nll.mean()),
-            "standard_error": float(nll.std() / len(nll) ** 0.5),
-            "importance_samples": level.nll_samples,
-            "n": len(nll),
-        },
-        "active_units": active_units(posterior_means(model, data.test.images)),
-    }
-
-
-def reconstruction(model: Model, data: ImageData) -> dict[str, Any]:
-    """Mean squared error per pixel, images in [0, 1], of test images as the model can best render them.
-
-    By the encoder's mean where there is an encoder, else by a search of the latent space from several starts.
-    """
-    images = first(data.test, INVERTED_IMAGES).images.to(model.device).float().div(255.0)
-    if isinstance(model, Encoding):
-        with torch.no_grad():
-            latents = model.encode(images)[0]
-        method = "encoder"
-    else:
-        with torch.autocast(model.device.type, torch.bfloat16, enabled=native_bfloat16(model.device)):
-            latents = invert(
-                model.generate, images, model.latent_size, starts=STARTS, scouting=SCOUTING, steps=STEPS, seed=0
-            )
-        method = f"latent optimisation: Adam, {SCOUTING} steps from {STARTS} starts, {STEPS} from the best"
-    with torch.no_grad():
-        errors = squared_errors(model.generate(latents), images)
-    standard_error = float(errors.std() / len(errors) ** 0.5)
-    return {"mse": float(errors.mean()), "standard_error": standard_error, "n": len(errors), "method": method}

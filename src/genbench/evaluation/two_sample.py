@@ -6,16 +6,37 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from genbench.evaluation.neighbours import nearest, nearest_others
+from genbench.evaluation.pair import Pair
 
 _SPLIT_SEED = 0
 
 
-def c2st_linear(real: Tensor, generated: Tensor) -> float:
+def c2st_linear(pair: Pair) -> float:
+    """Held-out accuracy of a logistic classifier between test and generated images; 0.5 is perfect."""
+    return held_out_accuracy(pair.real.test, pair.generated)
+
+
+def c2st_1nn(pair: Pair) -> float:
+    """Leave-one-out accuracy of the 1-NN classifier on as many test as generated images.
+
+    0.5 is perfect; near 1 the sets lie apart, near 0 each image has its copy in the other set.
+    """
+    real, generated = pair.real.test, pair.generated
+    if len(real) != len(generated):
+        raise ValueError(f"1-NN accuracy needs equally many rows, got {len(real)} and {len(generated)}")
+    return leave_one_out_accuracy(
+        pair.real.test_squared_distances[:, 0],
+        pair.test_to_generated,
+        pair.generated_to_generated[:, 0],
+        pair.generated_to_test,
+    )
+
+
+def held_out_accuracy(real: Tensor, generated: Tensor) -> float:
     """Held-out accuracy of a logistic classifier between features real (M, d) and generated (N, d).
 
     Fitted, after standardisation, to one half of each set and tested on the other; both sets weigh the same
-    whatever M and N are. 0.5 is perfect. Needs 4 rows of each; ValueError otherwise.
+    whatever M and N are. Needs 4 rows of each; ValueError otherwise.
     """
     if min(len(real), len(generated)) < 4:
         raise ValueError("the linear two-sample test needs at least 4 rows of each set")
@@ -30,22 +51,7 @@ def c2st_linear(real: Tensor, generated: Tensor) -> float:
     return float(real_right + generated_right) / 2
 
 
-def c2st_1nn(real: Tensor, generated: Tensor) -> float:
-    """Leave-one-out accuracy of the 1-NN classifier on equally many real and generated rows (N, d), N >= 2.
-
-    0.5 is perfect; near 1 the sets lie apart, near 0 each image has its copy in the other set.
-    """
-    if len(real) != len(generated):
-        raise ValueError(f"1-NN accuracy needs equally many rows, got {len(real)} and {len(generated)}")
-    return c2st_1nn_of_distances(
-        nearest_others(real).squared_distances[:, 0],
-        nearest(real, generated).squared_distances[:, 0],
-        nearest_others(generated).squared_distances[:, 0],
-        nearest(generated, real).squared_distances[:, 0],
-    )
-
-
-def c2st_1nn_of_distances(
+def leave_one_out_accuracy(
     real_to_real: Tensor, real_to_generated: Tensor, generated_to_generated: Tensor, generated_to_real: Tensor
 ) -> float:
     """Leave-one-out 1-NN accuracy from the (squared) distances of each row (N,) to the nearest of each set.

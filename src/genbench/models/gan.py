@@ -1,12 +1,18 @@
 """The deep convolutional GAN of the paper (Goodfellow et al. 2014, arXiv:1406.2661; Radford et al. 2016)."""
 
+from collections.abc import Iterator
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
-from genbench.models.convolution import Conv2d, ConvTranspose2d
-from genbench.models.interface import Model
+from genbench.models.layers import Conv2d, ConvTranspose2d
+from genbench.models.model import Model, Update
 
 
 class Generator(nn.Module):
@@ -77,89 +83,87 @@ def generator_loss(fake_logits: Tensor) -> Tensor:
     return F.softplus(-fake_logits.float()).mean()
 
 
-class GAN(Model):
+class DCGAN(Model):
     """Generator and discriminator, each with its own Adam, one step each per batch of real images."""
 
     def __init__(
         self,
-        shape: ImageShape,
+        shape: ImageShape | tuple[int, int, int],
         *,
-        latent_size: int,
-        generator_learning_rate: float,
-        discriminator_learning_rate: float,
-        betas: tuple[float, float],
-        dropout: float,
-        label_smoothing: float,
+        latent_size: Annotated[int, Field(ge=1, le=65536, description="dimensions of z")] = 100,
+        generator_learning_rate: Annotated[float, Field(gt=0, le=1000, description="of the generator's Adam")] = 2e-4,
+        discriminator_learning_rate: Annotated[
+            float, Field(gt=0, le=1000, description="of the discriminator's Adam")
+        ] = 2e-4,
+        betas: Annotated[
+            tuple[Annotated[float, Field(ge=0, le=0.999999)], Annotated[float, Field(ge=0, le=0.999999)]],
+            Field(description="of both Adams: decay of the first and the second moment"),
+        ] = (0.5, 0.999),
+        dropout: Annotated[
+            float, Field(ge=0, le=0.99, description="share of units left out before the discriminator's last layer")
+        ] = 0.3,
+        label_smoothing: Annotated[
+            float, Field(ge=0, le=0.49, description="real images' target is 1 minus this")
+        ] = 0.0,
     ) -> None:
-        super().__init__()
-        self.latent_size = latent_size
+        super().__init__(shape, noise_shape=(latent_size,))
         self.generator_learning_rate = generator_learning_rate
         self.discriminator_learning_rate = discriminator_learning_rate
         self.betas = betas
         self.label_smoothing = label_smoothing
-        self.generator = Generator(shape, latent_size)
-        self.discriminator = Discriminator(shape, dropout)
+        self.generator = Generator(self.shape, latent_size)
+        self.discriminator = Discriminator(self.shape, dropout)
         self.apply(_initialise)
 
-    def generate(self, z: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] of latent vectors (B, latent_size)."""
-        images: Tensor = self.generator(z)
-        return images.float().add(1.0).div(2.0)
+    def make_optimizers(self) -> dict[str, Optimizer]:
+        """Two Adams."""
+        return {
+            "generator": self.adam(self.generator.parameters(), self.generator_learning_rate, self.betas),
+            "discriminator": self.adam(self.discriminator.parameters(), self.discriminator_learning_rate, self.betas),
+        }
 
-    def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step of both networks on bytes (B, C, H, W); returns both losses, mean D(x) and mean D(G(z)).
+    def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
+        """Both networks at once: both losses, mean D(x) and mean D(G(z)).
 
         As in the paper's code, both losses see the same generated images and the same discriminator: neither
         network's step waits for the other's.
         """
-        optimizers = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizers, list)
-        generator_optimizer, discriminator_optimizer = optimizers
-        real = _to_signed(batch)
-        z = self.noise(len(batch))
-        real_logits = self.discriminator(real)
-        fake_logits = self.discriminator(self.generator(z))
-        loss_d = discriminator_loss(real_logits, fake_logits, self.label_smoothing)
-        loss_g = generator_loss(fake_logits)
-        self.descend({generator_optimizer: loss_g, discriminator_optimizer: loss_d})
+        real_logits, fake_logits = self._logits(batch, noise)
+        losses = self._losses(real_logits, fake_logits)
+        yield Update(
+            {name: losses[f"{name}_loss"] for name in ("generator", "discriminator")},
+            {**losses, **_means(real_logits.detach(), fake_logits.detach())},
+        )
+
+    def losses(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
+        """Both losses, mean D(x) and D(G(z)), and the share of real and generated images that D tells rightly."""
+        real_logits, fake_logits = (logits.float() for logits in self._logits(batch, noise))
+        right = torch.cat([real_logits > 0, fake_logits < 0])
         return {
-            "discriminator_loss": loss_d.detach(),
-            "generator_loss": loss_g.detach(),
-            "d_real": real_logits.detach().float().sigmoid().mean(),
-            "d_fake": fake_logits.detach().float().sigmoid().mean(),
+            **self._losses(real_logits, fake_logits),
+            **_means(real_logits, fake_logits),
+            "discriminator_accuracy": right.float().mean(),
         }
 
-    def validation_step(self, batch: Tensor, batch_index: int) -> None:
-        """Both losses and the discriminator's accuracy on validation images, no network in training mode."""
-        generator = torch.Generator().manual_seed(batch_index)
-        z = torch.randn(len(batch), self.latent_size, generator=generator).to(self.device)
-        real_logits = self.discriminator(_to_signed(batch)).float()
-        fake_logits = self.discriminator(self.generator(z)).float()
-        values = {
+    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] of z (B, latent_size)."""
+        images: Tensor = self.generator(noise)
+        return images.float().add(1.0).div(2.0)
+
+    def _logits(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """D(x) and D(G(z)) before the sigmoid, (B,) each."""
+        real = batch.images.float().div(127.5).sub(1.0)
+        return self.discriminator(real), self.discriminator(self.generator(noise))
+
+    def _losses(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        return {
             "discriminator_loss": discriminator_loss(real_logits, fake_logits, self.label_smoothing),
             "generator_loss": generator_loss(fake_logits),
-            "d_real": real_logits.sigmoid().mean(),
-            "d_fake": fake_logits.sigmoid().mean(),
-            "discriminator_accuracy": torch.cat([real_logits > 0, fake_logits < 0]).float().mean(),
         }
-        for name, value in values.items():
-            self.log(f"validation/{name}", value, batch_size=len(batch), on_epoch=True, logger=False)
-
-    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Two Adams: the generator's and the discriminator's."""
-        return [
-            torch.optim.Adam(
-                network.parameters(), learning_rate, self.betas, fused=True, capturable=self.device.type == "cuda"
-            )
-            for network, learning_rate in (
-                (self.generator, self.generator_learning_rate),
-                (self.discriminator, self.discriminator_learning_rate),
-            )
-        ]
 
 
-def _to_signed(batch: Tensor) -> Tensor:
-    return batch.float().div(127.5).sub(1.0)
+def _means(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+    return {"d_real": real_logits.float().sigmoid().mean(), "d_fake": fake_logits.float().sigmoid().mean()}
 
 
 def _initialise(module: nn.Module) -> None:

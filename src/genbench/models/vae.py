@@ -1,12 +1,18 @@
 """The convolutional variational autoencoder of the paper (Kingma & Welling 2014, arXiv:1312.6114)."""
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+import math
+from collections.abc import Iterator
+from typing import Annotated
 
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
-from genbench.models.convolution import Conv2d, ConvTranspose2d
-from genbench.models.interface import Model
+from genbench.models.layers import Conv2d, ConvTranspose2d
+from genbench.models.model import LatentPlane, Likelihood, Reconstruction, Update
 
 
 class Encoder(nn.Module):
@@ -86,29 +92,63 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance)
 
 
-class VAE(Model):
-    """Encoder and decoder, trained on the evidence lower bound by one Adam."""
+class VAE(Likelihood, Reconstruction, LatentPlane):
+    """Encoder and decoder, trained on the evidence lower bound by one Adam; prior N(0, I), Bernoulli pixels."""
 
     def __init__(
         self,
-        shape: ImageShape,
+        shape: ImageShape | tuple[int, int, int],
         *,
-        latent_size: int,
-        learning_rate: float,
-        betas: tuple[float, float],
-        kl_weight: float,
-        leak: float,
+        latent_size: Annotated[
+            int, Field(ge=1, le=65536, description="dimensions of z; 2 gives the pictures of the latent plane")
+        ] = 2,
+        learning_rate: Annotated[float, Field(gt=0, le=1000, description="of Adam")] = 2e-3,
+        betas: Annotated[
+            tuple[Annotated[float, Field(ge=0, le=0.999999)], Annotated[float, Field(ge=0, le=0.999999)]],
+            Field(description="of Adam: decay of the first and the second moment"),
+        ] = (0.9, 0.999),
+        kl_weight: Annotated[
+            float, Field(ge=0, le=1e6, description="beta of a beta-VAE; 1 is the evidence lower bound")
+        ] = 1.0,
+        leak: Annotated[
+            float,
+            Field(ge=0, le=0.99, description="slope below 0 of the encoder's 16 hidden units; 0: ReLU, which can die"),
+        ] = 0.2,
     ) -> None:
-        super().__init__()
-        self.latent_size = latent_size
+        super().__init__(shape, noise_shape=(latent_size,))
         self.learning_rate = learning_rate
         self.betas = betas
         self.kl_weight = kl_weight
-        self.encoder = Encoder(shape, latent_size, leak)
-        self.decoder = Decoder(shape, latent_size)
+        self.encoder = Encoder(self.shape, latent_size, leak)
+        self.decoder = Decoder(self.shape, latent_size)
         self.apply(_initialise)
 
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def make_optimizers(self) -> dict[str, Optimizer]:
+        """One Adam for both networks."""
+        return {"both": self.adam(self.parameters(), self.learning_rate, self.betas)}
+
+    def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
+        """The negative evidence lower bound; its parts are watched."""
+        reconstruction_of_each, kl_of_each = self._bound(batch, noise)
+        reconstruction, kl = reconstruction_of_each.mean(), kl_of_each.sum(1).mean()
+        loss = reconstruction + self.kl_weight * kl
+        yield Update({"both": loss}, {"loss": loss, "reconstruction": reconstruction, "kl": kl})
+
+    def losses(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
+        """The negative evidence lower bound, its parts, and the KL of each latent dimension."""
+        reconstruction, kl = self._bound(batch, noise)
+        return {
+            "loss": (reconstruction + self.kl_weight * kl.sum(1)).mean(),
+            "reconstruction": reconstruction.mean(),
+            "kl": kl.sum(1).mean(),
+            **{f"kl_{i}": dimension.mean() for i, dimension in enumerate(kl.unbind(1))},
+        }
+
+    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) in [0, 1]: the pixels' probabilities p(x|z) of z (B, latent_size)."""
+        return self.decode(noise).float().sigmoid()
+
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, latent_size) of q(z|x) for images (B, C, H, W) in [0, 1]."""
         mean, log_variance = self.encoder(images)
         return mean, log_variance
@@ -118,54 +158,30 @@ class VAE(Model):
         logits: Tensor = self.decoder(z)
         return logits
 
-    def generate(self, z: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [0, 1]: the pixels' probabilities for latent vectors (B, latent_size)."""
-        return self.decode(z).float().sigmoid()
+    def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The decoded posterior means of images (B, C, H, W) in [0, 1]."""
+        return self.sample(self.encode(images)[0])
 
-    def step(self, batch: Tensor) -> dict[str, Tensor]:
-        """One step on bytes (B, C, H, W); returns the negative evidence lower bound and its parts."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        reconstruction_of_each, kl_of_each = self._elbo_parts(batch, self.noise(len(batch)))
-        reconstruction, kl = reconstruction_of_each.mean(), kl_of_each.sum(1).mean()
-        loss = reconstruction + self.kl_weight * kl
-        self.descend({optimizer: loss})
-        return {"loss": loss.detach(), "reconstruction": reconstruction.detach(), "kl": kl.detach()}
+    def kl(self, mean: Tensor, log_variance: Tensor) -> Tensor:
+        """See `kl_divergence`."""
+        return kl_divergence(mean, log_variance)
 
-    def validation_step(self, batch: Tensor, batch_index: int) -> None:
-        """The training loss and its parts on validation images."""
-        self._log_evaluation("validation", batch, batch_index)
+    def log_likelihood(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """log p(x|z) of Bernoulli pixels in nats, (B,) float64."""
+        pixels = F.binary_cross_entropy_with_logits(self.decode(z), images, reduction="none")
+        return -pixels.flatten(1).double().sum(1)
 
-    def test_step(self, batch: Tensor, batch_index: int) -> None:
-        """The training loss and its parts on test images."""
-        self._log_evaluation("test", batch, batch_index)
+    def log_prior(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """log N(z; 0, I) in nats, (B,) float64."""
+        return -0.5 * (z.double().square() + math.log(2.0 * math.pi)).sum(1)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """One Adam for both networks."""
-        capturable = self.device.type == "cuda"
-        return torch.optim.Adam(self.parameters(), self.learning_rate, self.betas, fused=True, capturable=capturable)
-
-    def _elbo_parts(self, batch: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        images = batch.float().div(255.0)  # (B, C, H, W) in [0, 1]
+    def _bound(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Reconstruction loss (B,) and KL of each latent dimension (B, latent_size)."""
+        images = batch.images.float().div(255.0)  # (B, C, H, W) in [0, 1]
         mean, log_variance = self.encode(images)
         mean, log_variance = mean.float(), log_variance.float()
         z = mean + (0.5 * log_variance).exp() * noise  # reparameterised, (B, latent_size)
         return reconstruction_loss(self.decode(z), images), kl_divergence(mean, log_variance)
-
-    def _log_evaluation(self, stage: str, batch: Tensor, batch_index: int) -> None:
-        # Noise of its own: an evaluation neither changes the training that follows nor differs from the next one, nor
-        # from one on another device.
-        generator = torch.Generator().manual_seed(batch_index)
-        noise = torch.randn(len(batch), self.latent_size, generator=generator).to(self.device)
-        reconstruction, kl = self._elbo_parts(batch, noise)
-        values = {
-            "loss": (reconstruction + self.kl_weight * kl.sum(1)).mean(),
-            "reconstruction": reconstruction.mean(),
-            "kl": kl.sum(1).mean(),
-            **{f"kl_{i}": dimension.mean() for i, dimension in enumerate(kl.unbind(1))},
-        }
-        for name, value in values.items():
-            self.log(f"{stage}/{name}", value, batch_size=len(batch), on_epoch=True, logger=False)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -1,71 +1,166 @@
 """Networks to a file and back without unpickling anything."""
 
+import hashlib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from genbench import __version__
-from genbench.config import MODEL_TARGET
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
-from genbench.models.interface import Model
+from genbench.models.hyperparameters import NOT_THE_CLASS, check_hyperparameters, module_of
+from genbench.models.model import Conditional, Model
 
 
-def build(model: Mapping[str, Any], shape: ImageShape) -> Model:
+@dataclass(frozen=True)
+class Loaded:
+    """A finished model, on the CPU and in evaluation mode, and what its file says of it."""
+
+    model: Model
+    shape: ImageShape
+    classes: tuple[str, ...]  # names by label; empty where the images had none
+    about: Mapping[str, Any]  # the model's YAML
+
+    def labels(self, label: int | str | Sequence[int] | None, n: int) -> Tensor | None:
+        """(n,) int64, the classes of n samples; None where nobody asks for a class.
+
+        Args:
+            label: a class's number or name, for all; or a number for each.
+            n: how many samples.
+
+        Raises:
+            UserError: there is no such class, or the model was not told any.
+        """
+        if label is None:
+            return None
+        if not self.model.classes:
+            raise UserError(f"label={label}: this model was not told the classes of its images: leave it out")
+        if isinstance(label, str) and label not in self.classes:
+            raise UserError(f"label={label}: there is no such class; there are {', '.join(self.classes)}")
+        number = self.classes.index(label) if isinstance(label, str) else label
+        wanted = torch.full((n,), number) if isinstance(number, int) else torch.as_tensor(number, dtype=torch.int64)
+        if wanted.shape != (n,) or not bool(((wanted >= 0) & (wanted < self.model.classes)).all()):
+            most = self.model.classes - 1
+            raise UserError(f"label={label}: give a class from 0 to {most}, or one for each of the {n} samples")
+        return wanted
+
+
+def model_class(target: str, code: str | None = None) -> type[Model]:
+    """The class that a YAML's `_target_` names.
+
+    Args:
+        target: package.module.Class.
+        code: the folder whose modules the user allows to be run, if there is one.
+
+    Raises:
+        UserError: nobody has allowed it to be run, or it is no model.
+    """
+    name, _, class_name = target.rpartition(".")
+    path = module_of(target, code)
+    folder = None if code is None or name.startswith("genbench.") else str(path.parent.resolve())
+    if folder is not None and folder not in sys.path:
+        sys.path.append(folder)  # for as long as the process lives: the module may import others there at any time
+    try:
+        module = import_module(name)
+        if module.__file__ is None or not path.samefile(module.__file__):
+            raise UserError(f"{path}: a module called {name} is there already ({module.__file__}): rename yours")
+        found = getattr(module, class_name)
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise UserError(f"{path}: {type(error).__name__}: {str(error).strip().splitlines()[0]}") from error
+    if not (isinstance(found, type) and issubclass(found, Model)):
+        raise UserError(f"{path}: {class_name} is no genbench.models.model.Model")
+    return found
+
+
+def build(model: Mapping[str, Any], shape: ImageShape, classes: int = 0, code: str | None = None) -> Model:
     """The model that a conf/model/*.yaml describes, for images of one shape, freshly initialised.
 
     Args:
-        model: `_target_` (the class) and its hyperparameters.
+        model: `_target_` (the class), its hyperparameters, and perhaps `sample` (defaults of its sampling options).
         shape: of the images.
+        classes: how many classes they have.
+        code: see `model_class`.
 
     Raises:
-        UserError: the class does not accept a value.
+        UserError: the class may not be run, or does not accept a value.
     """
+    target = str(model["_target_"])
+    check_hyperparameters(model, code)
+    kind = model_class(target, code)
+    values = {key: value for key, value in model.items() if key not in NOT_THE_CLASS}
     try:
-        built = instantiate(dict(model), shape=shape, _convert_="all", _recursive_=False)
-    except InstantiationException as error:
-        cause = error.__cause__ or error
-        if not isinstance(cause, TypeError | ValueError | ImportError | AttributeError):
-            raise
-        raise UserError(f"model {model.get('_target_')}: {str(cause).strip().splitlines()[0]}") from error
-    assert isinstance(built, Model), f"{type(built)}: see interface.py"
+        built = kind(shape, classes, **values) if issubclass(kind, Conditional) else kind(shape, **values)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise UserError(f"model {target}: {str(error).strip().splitlines()[0]}") from error
+    if isinstance(built, Conditional) and built.classes != classes:
+        raise TypeError(f"{target}: its constructor must hand `classes` on: super().__init__(..., classes=classes)")
+    built.sample_options = dict(model.get("sample") or {})
     return built
 
 
-def save(network: Model, model: Mapping[str, Any], shape: ImageShape, path: Path) -> None:
+def save(network: Model, model: Mapping[str, Any], shape: ImageShape, classes: Sequence[str], path: Path) -> None:
     """Write a model's state and, as metadata, all that `load` needs to build it."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    about = {"version": __version__, "model": dict(model), "shape": shape}
+    about = {
+        "version": __version__,
+        "model": dict(model),
+        "shape": shape,
+        "classes": list(classes),
+        "checksum": checksum(state),
+    }
     # One key: safetensors writes several in an order that differs from file to file.
     save_file(state, path, {"genbench": json.dumps(about)})
 
 
-def load(path: Path) -> tuple[Model, ImageShape]:
-    """The model in a weights.safetensors, on the CPU and in evaluation mode, and its images' shape.
+def load(path: Path, code: str | None = None) -> Loaded:
+    """The model in a weights.safetensors.
 
     Raises:
-        UserError: the file is absent or broken.
+        UserError: the file is absent or broken, or its class is not one that may be run; see `model_class`.
     """
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["genbench"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is not a dict)
-        model, shape = about["model"], ImageShape(*about["shape"])
-        if not MODEL_TARGET.fullmatch(model["_target_"]):  # whoever wrote the file must not choose what is called
-            raise ValueError(f"{model['_target_']} is no model of genbench")
+        model, shape = dict(about["model"]), ImageShape(*map(int, about["shape"]))
+        classes = tuple(map(str, about.get("classes", ())))
+        target = str(model["_target_"])
+        if about.get("checksum", "") not in ("", checksum(state)):  # files of before have none
+            raise ValueError("its checksum is wrong")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): train the run again") from error
-    with torch.random.fork_rng(devices=[]):
-        network = build(model, shape)
-    network.load_state_dict(state)
-    return network.eval(), shape
+    model["_target_"] = {"genbench.models.gan.GAN": "genbench.models.gan.DCGAN"}.get(target, target)  # its first name
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network = build(model, shape, len(classes), code)
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} cannot be read (its weights are not those of {target}): train the run again"
+        ) from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    network.stage = list(network.stages)[-1]
+    return Loaded(network.eval(), shape, classes, model)
+
+
+def checksum(state: Mapping[str, Tensor]) -> str:
+    """16 hex digits of all tensors' names, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
 
 
 def parameters(model: Model) -> dict[str, int]:
@@ -74,10 +169,3 @@ def parameters(model: Model) -> dict[str, int]:
         name: sum(p.numel() for p in child.parameters() if p.requires_grad) for name, child in model.named_children()
     }
     return {name: n for name, n in counts.items() if n > 0}
-
-
-def description(path: Path) -> dict[str, Any]:
-    """The class (`_target_`) and the hyperparameters of the model in a weights.safetensors that `load` has read."""
-    with safe_open(path, framework="pt") as file:
-        model: dict[str, Any] = json.loads(file.metadata()["genbench"])["model"]
-    return model

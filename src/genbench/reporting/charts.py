@@ -3,24 +3,24 @@
 What tells two models apart is never the colour alone: lines differ in their dashes as well, points in their shapes.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
-import numpy as np
 
-from genbench.reporting.duels import LABELS, REAL, SPACES, number
-from genbench.reporting.inputs import Contender, Ranking, Record
+from genbench.comparison.curves import QUICK, BandPoint, Ended, Unit, ends, loss_bands, quality_band
+from genbench.comparison.judgement import Judgement
+from genbench.comparison.ranking import Contender, Ranking, scorecard_of
+from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.reporting.formats import inline, number, spread
+from genbench.reporting.gallery import file_name
+from genbench.runs.records import Score
 
-POINTS = 40  # of a curve
-MOST = 8  # contenders that one chart can show apart
+# As many as contenders are judged at most.
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8a00", "#7f7f7f"]  # Okabe & Ito
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left", "triangle-right"]
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -35,185 +35,132 @@ class Chart:
     rows: tuple[tuple[str, ...], ...]
 
 
-def score_charts(ranking: Ranking) -> list[Chart]:
+def score_charts(judgement: Judgement) -> list[Chart]:
     """Every seed's Fréchet distance and coverage, beside real images'."""
-    space = next((s for s in SPACES if s in ranking.extractors), "")
-    shown = ranking.contenders[:MOST]
-    charts = []
-    for score in ("fcd", "coverage"):
-        key = f"{space}.{score}"
-        points = [
-            {"model": c.label, "seed": run.seed, "value": _rounded(run.values[key].mean)}
-            for c in shown
-            for run in c.runs
-            if key in run.values
-        ]
-        if not points:
-            continue
-        x = alt.X("value:Q", title=_axis(score, space), scale=alt.Scale(zero=True))
-        base = alt.Chart(_data(points)).mark_point(size=70, filled=True, opacity=0.8)
-        layers: list[Any] = [
-            base.encode(
-                x=x,
-                y=alt.Y("model:N", title=None),
-                tooltip=["model:N", "seed:Q", "value:Q"],
-                **_by_model(shown, shape=True, legend=False),
-            )
-        ]
-        text = "; ".join(f"{c.label} {_spread(c.of(key))}" for c in shown)
-        if ranking.calibration is not None:
-            real = ranking.calibration["rows"][REAL][key]["mean"]
-            rule = [{"value": _rounded(real), "what": "real images"}]
-            layers.append(
-                alt.Chart(_data(rule))
-                .mark_rule(strokeDash=[4, 3], size=2, color="#888888")
-                .encode(x="value:Q", tooltip=["what:N", "value:Q"])
-            )
-            text += f"; the dashed line is where real images lie, {number(real)}"
-        title = f"{ranking.title}: {LABELS[score]} of every seed"
-        charts.append(
-            _chart(f"{ranking.name}-{score}-seeds", title, text, alt.layer(*layers), ("model", "seed", score), points)
-        )
-    return charts
+    return [chart for score in QUICK if (chart := _seeds(judgement, catalogue()[score])) is not None]
 
 
-def cost_charts(ranking: Ranking) -> list[Chart]:
-    """Quality while training, over seconds and over images, and what quality each run ended with at what cost."""
-    shown = ranking.contenders[:MOST]
-    charts = []
-    for score in ("fcd", "coverage"):
-        for unit, title in (("seconds", "training seconds"), ("images", "training images seen")):
-            rows = []
-            for contender in shown:
-                curves = [quality_curve(run, score, unit) for run in contender.runs]
-                rows += [{"model": contender.label, **point} for point in band([c for c in curves if len(c) > 1])]
-            if rows:
-                text = f"{LABELS[score]} of quick scores over {title}: mean over seeds, band from least to most"
-                charts.append(
-                    _chart(
-                        f"{ranking.name}-{score}-{unit}",
-                        f"{ranking.title}: {LABELS[score]} over {title}",
-                        f"{text}. At the end: {_ends(rows)}",
-                        _bands(rows, title, f"{LABELS[score]} (quick)", shown),
-                        ("model", title, "mean", "least", "most"),
-                        rows,
-                    )
-                )
-    return [*charts, *_pareto(ranking, shown)]
-
-
-def quality_curve(run: Record, score: str, unit: str) -> list[Point]:
-    """A run's quick scores over "images" or "seconds"; without points where the run has none."""
-    seconds = {row["images"]: row.get("seconds", math.nan) for row in run.timing}
-    points = []
-    for row in run.metrics:
-        if f"fast/{score}" in row:
-            x = row["images"] if unit == "images" else seconds.get(row["images"], math.nan)
-            if not math.isnan(x):
-                points.append((x, row[f"fast/{score}"]))
-    return points
-
-
-def equal_budget(ranking: Ranking) -> list[tuple[str, ...]]:
-    """Quick scores at the longest time and at the most images that all contenders reached: a row a contender."""
-    rows = []
-    for unit in ("seconds", "images"):
-        curves = [
-            (c.label, [(quality_curve(run, "fcd", unit), quality_curve(run, "coverage", unit)) for run in c.runs])
-            for c in ranking.contenders[:MOST]
-        ]
-        ends = [fcd[-1][0] for _, pairs in curves for fcd, _ in pairs if fcd]
-        if not ends or any(not any(fcd for fcd, _ in pairs) for _, pairs in curves):
-            continue
-        limit = min(ends)
-        for label, pairs in curves:
-            at = [[_at(limit, curve) for curve in kind if curve] for kind in zip(*pairs, strict=True)]
-            rows.append((f"{limit:,.0f} {unit}", label, *(_spread(values) for values in at)))
-    return rows
-
-
-def _pareto(ranking: Ranking, shown: Sequence[Contender]) -> list[Chart]:
-    space = next((s for s in SPACES if s in ranking.extractors), "")
-    points: list[dict[str, Any]] = [
-        {
-            "model": c.label,
-            "seed": run.seed,
-            "seconds": _rounded(float(run.summary["train_seconds"])),
-            "fcd": _rounded(run.values[f"{space}.fcd"].mean),
-        }
-        for c in shown
-        for run in c.runs
-        if f"{space}.fcd" in run.values
+def _seeds(judgement: Judgement, score: Entry) -> Chart | None:
+    ranking, shown = judgement.ranking, judgement.contenders
+    key = ranking.key(score.name)
+    points = [
+        {"model": contender.label, "seed": run.seed, "value": _rounded(found.mean)}
+        for contender in shown
+        for run in contender.runs
+        if isinstance(found := scorecard_of(run).score(key), Score)
     ]
     if not points:
-        return []
-    best, front = math.inf, []
-    for point in sorted(points, key=lambda p: (p["seconds"], p["fcd"])):
-        point["on the front"] = "yes" if point["fcd"] < best else "no"
-        if point["fcd"] < best:
-            best = point["fcd"]
-            front.append(point)
-    seconds = [point["seconds"] for point in points]
+        return None
+    x = alt.X("value:Q", title=_axis(score, key.space), scale=alt.Scale(zero=True))
+    lines = sum(label.count(", ") + 1 for label in judgement.labels)  # of the axis: a line a setting
+    y = alt.Y("model:N", title=None, sort=list(judgement.labels), axis=alt.Axis(labelExpr="split(datum.label, ', ')"))
+    base = alt.Chart(_data(points)).mark_point(size=70, filled=True, opacity=0.8)
+    encodings = _by_model(judgement.labels, shape=True, legend=False)
+    layers: list[Any] = [base.encode(x=x, y=y, tooltip=["model:N", "seed:Q", "value:Q"], **encodings)]
+    text = "; ".join(f"{inline(contender.label)} {spread(contender.sample(key))}" for contender in shown)
+    real = ranking.real(key)
+    if real is not None:
+        rule = [{"value": _rounded(real.mean), "what": "real images"}]
+        layers.append(
+            alt.Chart(_data(rule))
+            .mark_rule(strokeDash=[4, 3], size=2, color="#888888")
+            .encode(x="value:Q", tooltip=["what:N", "value:Q"])
+        )
+        text += f"; the dashed line is where real images lie, {number(real.mean)}"
+    title = f"{ranking.title}: {score.label} of every seed"
+    name = f"{ranking.name}-{score.name}-seeds"
+    layered = alt.layer(*layers)
+    return _chart(name, title, text, layered, ("model", "seed", score.name), points, height=max(240, 18 * lines))
+
+
+def cost_charts(judgement: Judgement) -> list[Chart]:
+    """Quality while training, over seconds and over images, and what quality each run ended with at what cost."""
+    units: tuple[Unit, ...] = ("seconds", "images")
+    charts = [_quality(judgement, catalogue()[score], unit) for score in QUICK for unit in units]
+    return [chart for chart in (*charts, _pareto(judgement)) if chart is not None]
+
+
+def _quality(judgement: Judgement, score: Entry, unit: Unit) -> Chart | None:
+    ranking = judgement.ranking
+    over = {"seconds": "training seconds", "images": "training images seen"}[unit]
+    rows = [
+        {"model": contender.label, **_rounded_band(point)}
+        for contender in judgement.contenders
+        for point in quality_band(contender, score.name, unit)
+    ]
+    if not rows:
+        return None
+    text = f"{score.label} of quick scores over {over}: mean over seeds, band from least to most"
+    return _chart(
+        f"{ranking.name}-{score.name}-{unit}",
+        f"{ranking.title}: {score.label} over {over}",
+        f"{text}. At the end: {_ends(rows)}",
+        _bands(rows, over, f"{score.label} (quick)", judgement.labels),
+        ("model", over, "mean", "least", "most"),
+        rows,
+    )
+
+
+def _pareto(judgement: Judgement) -> Chart | None:
+    ranking = judgement.ranking
+    found = ends(ranking, judgement.contenders)
+    if not found:
+        return None
+    points = [_end(end) for end in found]
+    front = sorted((end for end in found if end.on_front), key=lambda end: end.seconds)
+    seconds = [end.seconds for end in found]
     # Under one time budget all lie at nearly the same place: that they do should be seen.
     domain = [0.8 * min(seconds), 1.25 * max(seconds)]
     x = alt.X("seconds:Q", title="training seconds", scale=alt.Scale(type="log", nice=False, domain=domain))
-    y = alt.Y("fcd:Q", title=_axis("fcd", space), scale=alt.Scale(type="log", nice=False, padding=20))
-    line = alt.Chart(_data(front)).mark_line(interpolate="step-after", color="#888888", strokeDash=[4, 3])
+    fcd = catalogue()["fcd"]
+    scale = alt.Scale(type="log", nice=False, padding=20)
+    y = alt.Y("fcd:Q", title=_axis(fcd, ranking.key("fcd").space), scale=scale)
+    line = alt.Chart(_data([_end(end) for end in front])).mark_line(
+        interpolate="step-after", color="#888888", strokeDash=[4, 3]
+    )
     dots = alt.Chart(_data(points)).mark_point(size=70, filled=True)
+    encodings = _by_model(judgement.labels, shape=True)
     layered = alt.layer(
         line.encode(x=x, y=y),
-        dots.encode(x=x, y=y, tooltip=["model:N", "seed:Q", "seconds:Q", "fcd:Q"], **_by_model(shown, shape=True)),
+        dots.encode(x=x, y=y, tooltip=["model:N", "seed:Q", "seconds:Q", "fcd:Q"], **encodings),
     )
     text = "Runs that no other run beats at once in time and in Fréchet distance: " + ", ".join(
-        f"{p['model']} seed {p['seed']} ({number(p['seconds'])} s, {number(p['fcd'])})" for p in front
+        f"{inline(end.contender)} seed {end.seed} ({number(end.seconds)} s, {number(end.fcd)})" for end in front
     )
-    headings = ("model", "seed", "training seconds", "Fréchet distance", "on the front")
+    headings = ("model", "seed", "training seconds", fcd.label, "on the front")
     title = f"{ranking.title}: what quality each training ended with"
-    return [_chart(f"{ranking.name}-pareto", title, text, layered, headings, points)]
+    return _chart(f"{ranking.name}-pareto", title, text, layered, headings, points)
 
 
-def learning_charts(contender: Contender, ranking: Ranking) -> list[Chart]:
-    """Losses of a contender's seeds over images seen."""
-    names = list(dict.fromkeys(name for run in contender.runs for row in run.metrics for name in row))
-    losses = [name for name in names if "loss" in name]
-    rows = []
-    for name in losses:
-        curves = [[(row["images"], row[name]) for row in run.metrics if name in row] for run in contender.runs]
-        rows += [{"model": name.replace("_", " "), **point} for point in band([c for c in curves if len(c) > 1])]
+def _end(end: Ended) -> dict[str, Any]:
+    return {
+        "model": end.contender,
+        "seed": end.seed,
+        "seconds": _rounded(end.seconds),
+        "fcd": _rounded(end.fcd),
+        "on the front": "yes" if end.on_front else "no",
+    }
+
+
+def learning_charts(judgement: Judgement) -> list[Chart]:
+    """Losses of each contender's seeds over images seen."""
+    return [chart for c in judgement.contenders if (chart := _losses(c, judgement.ranking)) is not None]
+
+
+def _losses(contender: Contender, ranking: Ranking) -> Chart | None:
+    bands = {name.replace("_", " "): band for name, band in loss_bands(contender).items()}
+    rows = [{"model": name, **_rounded_band(point)} for name, band in bands.items() for point in band]
     if not rows:
-        return []
-    shown = list(dict.fromkeys(str(row["model"]) for row in rows))
-    title = f"{ranking.title}: losses of {contender.label}, {len(contender.runs)} seed{'s' * (len(contender.runs) > 1)}"
+        return None
+    seeds = f"{len(contender.runs)} seed{'s' * (len(contender.runs) > 1)}"
+    title = f"{ranking.title}: losses of {inline(contender.label)}, {seeds}"
     text = f"Mean over seeds, band from least to most, as far as all seeds go. At the end: {_ends(rows)}"
-    chart = _bands(rows, "training images seen", "loss", shown)
-    name = f"{ranking.name}-{contender.label.replace(' ', '-')}-losses"
-    return [_chart(name, title, text, chart, ("loss", "images", "mean", "least", "most"), rows)]
+    chart = _bands(rows, "training images seen", "loss", list(bands))
+    name = f"{ranking.name}-{file_name(contender.label)}-losses"
+    return _chart(name, title, text, chart, ("loss", "images", "mean", "least", "most"), rows)
 
 
-def band(curves: Sequence[Sequence[Point]]) -> list[dict[str, float]]:
-    """Mean, least and most of some curves at common places, as far as all of them reach there."""
-    if not curves:
-        return []
-    first = max(curve[0][0] for curve in curves)
-    last = min(curve[-1][0] for curve in curves)
-    if last <= first:
-        return []
-    longest = max(len(curve) for curve in curves)
-    places = np.linspace(first, last, min(POINTS, longest))
-    values = np.stack([np.interp(places, *np.array(curve, dtype=float).T) for curve in curves])
-    return [
-        {"x": _rounded(x), "mean": _rounded(m), "least": _rounded(low), "most": _rounded(high)}
-        for x, m, low, high in zip(places, values.mean(0), values.min(0), values.max(0), strict=True)
-        if math.isfinite(m)
-    ]
-
-
-def _at(place: float, curve: Sequence[Point]) -> float:
-    x, y = np.array(curve, dtype=float).T
-    return float(np.interp(place, x, y))
-
-
-def _bands(rows: Sequence[Mapping[str, Any]], x: str, y: str, shown: Sequence[Contender] | Sequence[str]) -> Any:
+def _bands(rows: Sequence[Mapping[str, Any]], x: str, y: str, shown: Sequence[str]) -> Any:
     base = alt.Chart(_data(rows))
     across = alt.X("x:Q", title=x)
     ribbon = base.mark_area(opacity=0.2).encode(
@@ -228,16 +175,15 @@ def _bands(rows: Sequence[Mapping[str, Any]], x: str, y: str, shown: Sequence[Co
     return alt.layer(ribbon, line)
 
 
-def _by_model(
-    shown: Sequence[Contender] | Sequence[str],
-    *,
-    shape: bool = False,
-    dash: bool = False,
-    legend: bool = True,
-) -> dict[str, Any]:
-    labels = [c if isinstance(c, str) else c.label for c in shown]
+def _by_model(shown: Sequence[str], *, shape: bool = False, dash: bool = False, legend: bool = True) -> dict[str, Any]:
+    labels = list(shown)
     line: dict[str, Any] = {"symbolType": "stroke", "symbolStrokeWidth": 3, "symbolSize": 400} if dash else {}
-    box = alt.Legend(title=None, orient="top", columns=2, labelLimit=300, symbolOpacity=1, **line) if legend else None
+    columns = 1 if any(len(label) > 20 for label in labels) else 2  # a telephone is 390 pixels wide
+    box = (
+        alt.Legend(title=None, orient="top", columns=columns, labelLimit=300, symbolOpacity=1, **line)
+        if legend
+        else None
+    )
 
     def encoded(kind: Callable[..., Any], values: Sequence[Any]) -> Any:
         return kind("model:N", scale=alt.Scale(domain=labels, range=list(values[: len(labels)])), legend=box)
@@ -251,9 +197,15 @@ def _by_model(
 
 
 def _chart(
-    name: str, title: str, text: str, chart: Any, headings: tuple[str, ...], rows: Sequence[Mapping[str, Any]]
+    name: str,
+    title: str,
+    text: str,
+    chart: Any,
+    headings: tuple[str, ...],
+    rows: Sequence[Mapping[str, Any]],
+    height: int = 240,
 ) -> Chart:
-    specification = chart.properties(width="container", height=240, description=f"{title}. {text}").to_dict()
+    specification = chart.properties(width="container", height=height, description=f"{title}. {text}").to_dict()
     cells = tuple(tuple(_cell(value) for value in row.values()) for row in rows)
     return Chart(name, title, text, specification, headings, cells)
 
@@ -266,21 +218,18 @@ def _cell(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _axis(score: str, space: str) -> str:
-    better = "lower" if score == "fcd" else "higher"
-    return f"{LABELS[score]} ({space} features; {better} is better)"
+def _axis(score: Entry, space: str) -> list[str]:
+    """The title of an axis in two lines."""
+    return [score.label, f"({space} features; {score.better} is better)"]
 
 
 def _ends(rows: Sequence[Mapping[str, Any]]) -> str:
     last = {str(row["model"]): row for row in rows}
-    return ", ".join(f"{model} {number(row['mean'])}" for model, row in last.items())
+    return ", ".join(f"{inline(model)} {number(row['mean'])}" for model, row in last.items())
 
 
-def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return "–"
-    sd = f" ± {number(float(np.std(values, ddof=1)))}" if len(values) > 1 else ""
-    return f"{number(float(np.mean(values)))}{sd}"
+def _rounded_band(point: BandPoint) -> dict[str, float]:
+    return {name: _rounded(value) for name, value in vars(point).items()}
 
 
 def _rounded(value: float) -> float:

@@ -2,38 +2,43 @@
 
 import io
 import math
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
-from hydra.utils import get_method
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from genbench.data.idx import cache_folder
+from genbench.cache import cache_folder
+from genbench.comparison.ranking import Contender, Ranking
 from genbench.data.images import ImageData
+from genbench.data.sources import load_data
 from genbench.errors import UserError
 from genbench.evaluation.classes import class_histogram
-from genbench.evaluation.extractors import FeatureSpace, load_spaces
-from genbench.models.interface import Encoding, Model
+from genbench.evaluation.extractors import SHIPPED, FeatureSpace, load_spaces
+from genbench.models.model import LatentPlane, Model
 from genbench.models.sampling import BLOCK as DRAWN_AT_ONCE
 from genbench.models.sampling import decode
 from genbench.models.weights import load
-from genbench.reporting.duels import main_contenders
-from genbench.reporting.galleries import COUNTED, Exhibit, Explorer, Gallery, Picture
-from genbench.reporting.inputs import Contender, Ranking, Record
+from genbench.reporting.formats import inline
+from genbench.reporting.gallery import COUNTED, Exhibit, Explorer, Gallery, Picture, file_name
+from genbench.runs.directory import Run
+from genbench.runs.reading import RunRecord
 
-MOST = 6  # contenders of a data set whose pictures are shown
 REACH = 3.0  # the plane runs from -3 to 3 in both dimensions
-FRAMES = 25  # of a walk between two latents
+FRAMES = 25  # of a walk between two samples
 PIXELS = 640  # a sprite's greatest height and width
 BLOCK = 2500  # training images that are compared at once
+OF_RUN = {  # pictures in the run's directory
+    "reconstructions": "Test images of {data} in odd rows, below each its reconstruction by {label}",
+    "latent_grid": "{label} on {data}, decoded over a grid of the latent plane",
+    "latent_scatter": "Where {label} puts the test images of {data} in the latent plane, by class",
+}
 
 
-def gallery(ranking: Ranking) -> Gallery:
-    """Pictures of the lowest seed of each main contender, beside real images where the data set is at hand."""
-    chosen = main_contenders(ranking)[:MOST]
+def gallery(ranking: Ranking, chosen: Sequence[Contender], code: str | None) -> Gallery:
+    """Pictures of the lowest seed of each contender, beside real images where the data set is at hand."""
     problems: list[str] = []
     data = classifier = None
     try:
@@ -53,23 +58,32 @@ def gallery(ranking: Ranking) -> Gallery:
         counts = tuple((histogram * COUNTED).tolist())
     real = None
     if data is not None:
-        real = _grid(f"{ranking.name}-real", data.test.images[:64], 8, f"The first 64 test images of {ranking.title}")
-    exhibits = tuple(_exhibit(ranking, contender, data, classifier) for contender in chosen)
+        text = f"The first 64 test images of {ranking.title}"
+        real = _grid(f"{ranking.name}-real", "real", data.test.images[:64], 8, text)
+    exhibits = tuple(_exhibit(ranking, contender, data, classifier, code) for contender in chosen)
     return Gallery(ranking.title, real, data.classes if data else (), counts, exhibits, tuple(problems))
 
 
-def _data(run: Record) -> ImageData:
+def _data(run: RunRecord) -> ImageData:
+    """The images that a run was trained on.
+
+    Raises:
+        UserError: they cannot be had, or others are in their place now.
+    """
     assert run.config is not None
-    data: ImageData = get_method(run.config.data.load)(run.config.data.root)
+    data = load_data(run.config.data)
+    if run.data is not None and run.data.fingerprint != data.fingerprint:
+        raise UserError(f"the images of {run.config.data.title} are not those that {run.name} was trained on")
     return data
 
 
 def _classifier(data: ImageData, ranking: Ranking) -> FeatureSpace | None:
-    """The classifier that scored the ranking, if the cache has it: a report trains nothing."""
+    """The classifier that scored the ranking, if it is at hand: a report trains nothing."""
     cache, wanted = cache_folder(), ranking.extractors.get("classifier")
     if cache is None or wanted is None:
         return None
-    for path in cache.glob("extractors/*/classifier.safetensors"):
+    name = "*/classifier.safetensors"
+    for path in (*SHIPPED.glob(name), *(cache / "extractors").glob(name)):
         try:
             with safe_open(path, framework="pt") as file:
                 found = (file.metadata() or {}).get("hash") == wanted
@@ -87,39 +101,37 @@ def _histogram(classifier: FeatureSpace, images: Tensor) -> Tensor:
 
 
 def _exhibit(
-    ranking: Ranking, contender: Contender, data: ImageData | None, classifier: FeatureSpace | None
+    ranking: Ranking, contender: Contender, data: ImageData | None, classifier: FeatureSpace | None, code: str | None
 ) -> Exhibit:
-    run = contender.runs[0]
-    data_name, name = ranking.title, f"{ranking.name}-{contender.label.replace(' ', '-')}"
+    record = contender.runs[0]
+    run, label, name = Run(record.path), inline(contender.label), f"{ranking.name}-{file_name(contender.label)}"
     try:
-        model, _ = load(run.path / "weights.safetensors")
+        model = load(run.weights, code).model
         samples = samples_of(model, 64)
-    except (UserError, RuntimeError, AssertionError) as error:
-        return Exhibit(contender, run, (), None, (), (f"{run.name}: no pictures ({str(error).splitlines()[0]})",))
-    label, seed = contender.label, run.seed
-    pictures = [_grid(f"{name}-samples", samples, 8, f"64 samples of {label} on {data_name}, training seed {seed}")]
+    except (UserError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return Exhibit(contender, record, (), None, (), (f"{record.name}: no pictures ({reason})",))
+    text = f"64 samples of {label} on {ranking.title}, training seed {record.seed}"
+    pictures = [_grid(f"{name}-samples", "samples", samples, 8, text)]
     if data is not None and tuple(data.shape) == tuple(samples.shape[1:]):
         nearest = nearest_in_pixels(samples[:12], data.train.images)
-        text = f"Above, 12 samples of {label} on {data_name}; below each, the training image nearest to it in pixels"
-        pictures.append(_grid(f"{name}-neighbours", torch.cat([samples[:12], nearest]), 12, text))
-    for kind, text in (
-        ("reconstructions", f"Test images of {data_name} in odd rows, below each its reconstruction by {label}"),
-        ("latent_grid", f"{label} on {data_name}, decoded over a grid of the latent plane"),
-        ("latent_scatter", f"Where {label} puts the test images of {data_name} in the latent plane, by class"),
-    ):
-        if (run.path / f"{kind}.png").is_file():
-            pictures += _of_run(run.path / f"{kind}.png", f"{name}-{kind.replace('_', '-')}", text)
+        text = (
+            f"Above, 12 samples of {label} on {ranking.title}; below each, the training image nearest to it in pixels"
+        )
+        pictures.append(_grid(f"{name}-neighbours", "neighbours", torch.cat([samples[:12], nearest]), 12, text))
+    for picture, text in OF_RUN.items():
+        pictures += _of_run(run, picture, name, text.format(data=ranking.title, label=label))
     counts: tuple[int, ...] = ()
-    if classifier is not None:
+    if classifier is not None and classifier.shape == model.shape:
         histogram = _histogram(classifier, samples_of(model, COUNTED))
         counts = tuple(round(share * COUNTED) for share in histogram.tolist())
-    return Exhibit(contender, run, tuple(pictures), _explorer(model, name, label), counts, ())
+    return Exhibit(contender, record, tuple(pictures), _explorer(model, name, label), counts, ())
 
 
-def _of_run(path: Path, name: str, text: str) -> list[Picture]:
-    """A picture of the run's directory, as small as it can be; none if the file is broken."""
+def _of_run(run: Run, file: str, name: str, text: str) -> list[Picture]:
+    """A picture of the run's directory, as small as it can be without a loss; none if it cannot be read."""
     try:
-        with Image.open(path) as opened:
+        with Image.open(run.picture(f"{file}.png")) as opened:
             picture = opened.convert("RGB")
     except OSError:
         return []
@@ -131,14 +143,13 @@ def _of_run(path: Path, name: str, text: str) -> list[Picture]:
             if small.resize(picture.size, Image.Resampling.NEAREST).tobytes() == picture.tobytes():
                 picture = small
                 break
-    else:
-        picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=64)
-    return [_picture(name, picture, text)]
+    kind = file.replace("_", "-")
+    return [_picture(f"{name}-{kind}", kind, picture, text)]
 
 
-def _grid(name: str, images: Tensor, columns: int, text: str) -> Picture:
+def _grid(name: str, kind: str, images: Tensor, columns: int, text: str) -> Picture:
     cells = make_grid(images, nrow=columns, padding=2, pad_value=255)
-    return _picture(name, _image(cells, grey=images.shape[1] == 1), text)
+    return _picture(name, kind, _image(cells, grey=images.shape[1] == 1), text)
 
 
 def _image(pixels: Tensor, *, grey: bool) -> Image.Image:
@@ -146,51 +157,59 @@ def _image(pixels: Tensor, *, grey: bool) -> Image.Image:
     return picture.convert("L") if grey else picture
 
 
-def _picture(name: str, picture: Image.Image, text: str) -> Picture:
+def _picture(name: str, kind: str, picture: Image.Image, text: str) -> Picture:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
-    return Picture(name, buffer.getvalue(), text, picture.width, picture.height)
+    return Picture(name, kind, buffer.getvalue(), text, picture.width, picture.height)
 
 
 def _explorer(model: Model, name: str, label: str) -> Explorer:
-    example = samples_of(model, 1)
-    height, width = example.shape[2:]
-    if isinstance(model, Encoding) and model.latent_size == 2:
+    channels, height, width = model.shape
+    if isinstance(model, LatentPlane) and model.noise_shape == (2,):
         side = max(5, min(21, PIXELS // max(height, width)))
         places = torch.linspace(-REACH, REACH, side)
         z = torch.stack([places.repeat(side), places.flip(0).repeat_interleave(side)], 1)
         sprite = make_grid(in_small_blocks(model, z), nrow=side, padding=0)
         text = f"{label} decoded over its latent plane"
-        picture = _picture(f"{name}-plane", _image(sprite, grey=example.shape[1] == 1), text)
+        picture = _picture(f"{name}-plane", "plane", _image(sprite, grey=channels == 1), text)
         return Explorer("plane", picture, side, side, side**2, (width, height), REACH)
-    ends = torch.randn(2, model.latent_size, generator=torch.Generator().manual_seed(0))
-    z = walk(ends[0], ends[1], FRAMES)
+    start, end = torch.randn(2, *model.noise_shape, generator=torch.Generator().manual_seed(0))
+    noise = walk(start, end, FRAMES)
     columns = math.isqrt(FRAMES)
-    sprite = make_grid(in_small_blocks(model, z), nrow=columns, padding=0)
-    picture = _picture(f"{name}-walk", _image(sprite, grey=example.shape[1] == 1), f"{label} between two latents")
+    sprite = make_grid(in_small_blocks(model, noise), nrow=columns, padding=0)
+    picture = _picture(f"{name}-walk", "walk", _image(sprite, grey=channels == 1), f"{label} between two samples")
     return Explorer("walk", picture, columns, -(-FRAMES // columns), FRAMES, (width, height), 0.0)
 
 
 def samples_of(model: Model, n: int) -> Tensor:
     """The n images (n, C, H, W) uint8 that `sample seed=0` draws, up to the rounding of a smaller block."""
-    noise = torch.Generator().manual_seed(0)
-    z = torch.cat([torch.randn(DRAWN_AT_ONCE, model.latent_size, generator=noise) for _ in range(0, n, DRAWN_AT_ONCE)])
-    return in_small_blocks(model, z[:n])
+    generator = torch.Generator().manual_seed(0)
+    blocks = [torch.randn(DRAWN_AT_ONCE, *model.noise_shape, generator=generator) for _ in range(0, n, DRAWN_AT_ONCE)]
+    return in_small_blocks(model, torch.cat(blocks)[:n], model.labels_in_turn(n))
 
 
-def in_small_blocks(model: Model, z: Tensor) -> Tensor:
-    """The images of latents, a few at a time: 250 at once take 200 MB."""
-    return torch.cat([decode(model, block) for block in torch.split(z, 32)])
+def in_small_blocks(model: Model, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+    """The images of noise, a few at a time: 250 at once take 200 MB.
+
+    Without labels a conditional model draws its first class, so that only the noise differs.
+    """
+    if labels is None and model.classes:
+        labels = torch.zeros(len(noise), dtype=torch.int64)
+    blocks = torch.split(torch.arange(len(noise)), 32)
+    return torch.cat([decode(model, noise[i], labels=None if labels is None else labels[i]) for i in blocks])
 
 
 def walk(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Latents (steps, d) from one (d,) to another on the arc between them: a straight line would pass too near 0."""
-    cosine = torch.dot(start, end) / (start.norm() * end.norm()).clamp(min=1e-9)
+    """Noise (steps, *shape) from one (*shape) to another on the arc between: a straight line would pass too near 0."""
+    one, other = start.flatten(), end.flatten()
+    cosine = torch.dot(one, other) / (one.norm() * other.norm()).clamp(min=1e-9)
     angle = torch.acos(cosine.clamp(-1.0, 1.0))
     t = torch.linspace(0.0, 1.0, steps).unsqueeze(1)
     if angle.sin() < 1e-4:
-        return start + t * (end - start)
-    return (((1 - t) * angle).sin() * start + (t * angle).sin() * end) / angle.sin()
+        points = one + t * (other - one)
+    else:
+        points = (((1 - t) * angle).sin() * one + (t * angle).sin() * other) / angle.sin()
+    return points.reshape(steps, *start.shape)
 
 
 def nearest_in_pixels(images: Tensor, train: Tensor) -> Tensor:

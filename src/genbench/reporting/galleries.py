@@ -5,83 +5,60 @@ gives that back before the page is put together, which needs a browser's engine 
 """
 
 import json
-from base64 import b64encode
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import Literal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from genbench.reporting.inputs import Contender, Ranking, Record
-
-COUNTED = 1000  # samples whose classes are counted
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image file and what is to be seen on it."""
-
-    name: str
-    png: bytes
-    text: str
-    width: int
-    height: int
-
-    @property
-    def uri(self) -> str:
-        """The file as text, for a page of a single file."""
-        return "data:image/png;base64," + b64encode(self.png).decode()
+from genbench.comparison.ranking import Contender, Ranking
+from genbench.reporting.gallery import Explorer, Gallery, Picture
 
 
 @dataclass(frozen=True)
-class Explorer:
-    """Decoded images in one sprite: over a plane, or along a walk between two latents."""
+class Wanted:
+    """A ranking, and whose pictures are to be shown."""
 
-    kind: Literal["plane", "walk"]
-    sprite: Picture
-    columns: int
-    rows: int
-    frames: int  # in the sprite
-    side: tuple[int, int]  # width and height of one image
-    reach: float
+    ranking: Ranking
+    contenders: tuple[Contender, ...]
 
 
-@dataclass(frozen=True)
-class Exhibit:
-    """What is shown of one contender."""
+def galleries(wanted: Sequence[Wanted], code: str | None) -> list[Gallery]:
+    """The pictures of each ranking.
 
-    contender: Contender
-    run: Record
-    pictures: tuple[Picture, ...]
-    explorer: Explorer | None
-    class_counts: tuple[int, ...]  # of COUNTED samples; empty if they cannot be counted
-    problems: tuple[str, ...]
+    Args:
+        wanted: whose they are.
+        code: the folder whose modules the user allows to be run, for models that are neither genbench's nor installed.
+    """
+    return [_drawn(one, code) for one in wanted]
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """The pictures of one ranking."""
-
-    data: str
-    real: Picture | None
-    classes: tuple[str, ...]
-    real_counts: tuple[float, ...]  # of COUNTED test images
-    exhibits: tuple[Exhibit, ...]
-    problems: tuple[str, ...]
-
-
-def galleries(ranked: Sequence[Ranking]) -> list[Gallery]:
-    """The pictures of each ranking."""
-    if not ranked:
-        return []
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as process:
-        return list(process.map(_gallery, ranked))
+# The process ends with its work. To tear down its libraries would first read 120 MB of them that nobody used.
+_DRAW = """
+import os, pickle, sys
+with open(sys.argv[1], "rb") as file:
+    wanted, code = pickle.load(file)
+from genbench.reporting.exhibits import gallery
+found = gallery(wanted.ranking, wanted.contenders, code)
+with open(sys.argv[1], "wb") as file:
+    pickle.dump(found, file)
+sys.stderr.flush()
+os._exit(0)
+"""
 
 
-def _gallery(ranking: Ranking) -> Gallery:
-    from genbench.reporting.exhibits import gallery
-
-    return gallery(ranking)
+def _drawn(wanted: Wanted, code: str | None) -> Gallery:
+    # Not multiprocessing: it would run the script of whoever calls genbench.compare() once more.
+    with TemporaryDirectory() as folder:
+        letter = Path(folder) / "gallery"
+        letter.write_bytes(pickle.dumps((wanted, code)))
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        subprocess.run([sys.executable, "-c", _DRAW, str(letter)], env=environment, check=True)
+        drawn: Gallery = pickle.loads(letter.read_bytes())
+        return drawn
 
 
 def explorer_data(explorer: Explorer) -> str:

@@ -1,10 +1,10 @@
 """A search by Optuna's ask and tell: every trial is a `genbench.train` process with a run directory of its own."""
 
-import contextlib
 import csv
 import json
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
@@ -24,23 +24,20 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 from rich.table import Table
 
-from genbench.config import SearchConfig, TrainConfig, preflight
+from genbench.cache import whole_file
+from genbench.command.composition import compose
+from genbench.config import SearchConfig, TrainConfig
 from genbench.errors import UserError
-from genbench.runs import Run, whole_file
+from genbench.runs.directory import Run
+from genbench.searching.objectives import directions, values
 
-DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
-    "fcd": "minimize",
-    "coverage": "maximize",
-    "seconds": "minimize",
-}
-CURVES = {"fcd": "fast/fcd", "coverage": "fast/coverage"}  # by which a training can be stopped
 POLL = 0.3  # seconds
 
 
 class Search:
     """One process's part in a study. Others may take part in the same study at the same time."""
 
-    def __init__(self, config: SearchConfig, words: list[str]) -> None:
+    def __init__(self, config: SearchConfig) -> None:
         """Open the study, or begin it.
 
         Raises:
@@ -48,11 +45,11 @@ class Search:
         """
         logging.getLogger("optuna").setLevel(logging.ERROR)
         self.config = config
-        self.words = words
         self.out = Path(config.out)
+        self._composing = threading.Lock()  # Hydra has one state a process
         self._space = {name: distribution(about) for name, about in config.search.items()}
         self._stop = threading.Event()
-        about = {"space": config.search, "objectives": config.objectives, "words": words}
+        about = {"space": config.search, "objectives": config.objectives, "words": config.words}
         try:
             (self.out / "locks").mkdir(parents=True, exist_ok=True)
             journal = str(self.out / "journal.log")
@@ -62,7 +59,7 @@ class Search:
                 self.study = optuna.create_study(
                     storage=JournalStorage(backend),
                     study_name="genbench",
-                    directions=[DIRECTIONS[name] for name in config.objectives],
+                    directions=[directions()[name] for name in config.objectives],
                     # Curves of trainings cross: nothing is stopped before the third validation, nor before there are
                     # five trainings to compare with.
                     pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
@@ -132,8 +129,9 @@ class Search:
 
     def _train(self, trial: Trial) -> None:
         """One training to its end, or until it is stopped."""
-        words = [*self.words, *(f"{name}={value}" for name, value in trial.params.items()), "evaluation=fast"]
-        (config,) = preflight_quietly(words)
+        words = [*self.config.words, *(f"{name}={value}" for name, value in trial.params.items()), "evaluation=fast"]
+        with self._composing:
+            (config,) = compose("train", TrainConfig, words).configs
         run = Run(Path(config.runs) / config.run_name)
         trial.set_user_attr("run", str(run.path))
         trial.set_user_attr("words", words)
@@ -150,32 +148,48 @@ class Search:
             start_new_session=True,  # Ctrl-C reaches it through us
         )
         said: list[str] = []
-        assert process.stderr is not None
-        reader = threading.Thread(target=lambda: said.extend(process.stderr or ()))
-        reader.start()
-        pruned = False
+        with process:
+            reader = threading.Thread(target=lambda: said.extend(process.stderr or ()))
+            reader.start()
+            pruned = self._watch(trial, run, process)
+            reader.join()
+        if process.returncode == 0:
+            self._tell(trial, run)
+        elif pruned:
+            self.study.tell(trial.number, state=TrialState.PRUNED)
+        elif not self._stop.is_set():
+            self._fail(trial, said[-1].strip() if said else f"exit code {process.returncode}")
+
+    def _watch(self, trial: Trial, run: Run, process: subprocess.Popen[str]) -> bool:
+        """Wait for a training's end, or end it; true if it was hopeless."""
         reported = 0
+        pruned = False
         while process.poll() is None:
             if self._stop.wait(POLL) or pruned:
                 process.send_signal(signal.SIGTERM)  # it writes a checkpoint and ends
                 process.wait()
                 break
-            if len(self.config.objectives) == 1 and self.config.objectives[0] in CURVES:
-                curve = read_curve(run, CURVES[self.config.objectives[0]])
-                for step in range(reported, len(curve)):
-                    trial.report(curve[step], step)
+            if len(self.config.objectives) > 1:
+                continue
+            with suppress(UserError):  # a table that cannot be read, which the training is going to write anew
+                curve = run.metrics().curve(f"fast/{self.config.objectives[0]}")
+                for step, (_, value) in enumerate(curve[reported:], start=reported):
+                    trial.report(value, step)
                 reported = max(reported, len(curve))
                 pruned = reported > 0 and trial.should_prune()
-        reader.join()
-        process.stderr.close()
-        if process.returncode == 0:
-            self.study.tell(trial.number, values_of(run, self.config.objectives))
-        elif pruned:
-            self.study.tell(trial.number, state=TrialState.PRUNED)
-        elif not self._stop.is_set():
-            why = said[-1].strip() if said else f"exit code {process.returncode}"
-            trial.set_user_attr("why", why)
-            self.study.tell(trial.number, state=TrialState.FAIL)
+        return pruned
+
+    def _tell(self, trial: Trial, run: Run) -> None:
+        try:
+            found = values(run, self.config.objectives)
+        except UserError as error:
+            self._fail(trial, str(error))
+        else:
+            self.study.tell(trial.number, found)
+
+    def _fail(self, trial: Trial, why: str) -> None:
+        trial.set_user_attr("why", why)
+        self.study.tell(trial.number, state=TrialState.FAIL)
 
     def best(self) -> list[FrozenTrial]:
         """The best trial, or of several objectives those that no other beats in all."""
@@ -219,7 +233,7 @@ class Search:
         for heading in ("trial", *self.config.objectives, "run", "words that train it with a full evaluation"):
             table.add_column(heading, overflow="fold")
         for trial in self.best():
-            words = " ".join([*trial.user_attrs["words"][:-1], "evaluation=full"])
+            words = shlex.join([*trial.user_attrs["words"][:-1], "evaluation=full"])
             numbers = [f"{value:.4g}" for value in trial.values]
             table.add_row(str(trial.number), *numbers, trial.user_attrs["run"], words)
         return [counts, table]
@@ -233,30 +247,3 @@ def distribution(about: dict[str, Any]) -> BaseDistribution:
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log)
     return FloatDistribution(float(low), float(high), log=log)
-
-
-_composing = threading.Lock()  # Hydra has one state a process
-
-
-def preflight_quietly(words: list[str]) -> list[TrainConfig]:
-    """`preflight` of a training, from any thread."""
-    with _composing:
-        return preflight("train", TrainConfig, words).configs
-
-
-def read_curve(run: Run, column: str) -> list[float]:
-    """A column of metrics.csv as far as it goes, a value a validation."""
-    with contextlib.suppress(OSError), (run.path / "metrics.csv").open(encoding="utf-8") as file:
-        return [float(row[column]) for row in csv.DictReader(file) if row.get(column)]
-    return []
-
-
-def values_of(run: Run, objectives: list[str]) -> list[float]:
-    """A finished run's objectives: scores of the validation images, and the seconds of training."""
-    scores = run.read_json("scores.json")
-    assert scores["level"] == "fast", f"{run.path} was scored on the test images"
-    spaces = scores["spaces"]
-    space = spaces["classifier"] if isinstance(spaces.get("classifier"), dict) else spaces["random"]
-    found = {"seconds": run.read_json("summary.json")["train_seconds"]}
-    found |= {name: space[name]["mean"] for name in CURVES}
-    return [float(found[name]) for name in objectives]

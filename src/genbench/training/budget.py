@@ -2,18 +2,19 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import accumulate
 from typing import Any
 
 import lightning as L
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from genbench.config import DEFAULT_EPOCHS, TrainerConfig
+from genbench.data.batches import Chunk
+from genbench.distributed import processes
 from genbench.interruption import Interrupted, on_signals
-from genbench.models.interface import processes
 
 
 class Budget(L.Callback):
@@ -30,7 +31,23 @@ class Budget(L.Callback):
         signal: the number of the signal that asked the training to stop, or None.
     """
 
-    def __init__(self, config: TrainerConfig, epoch_images: int, batch_size: int, steps_per_trip: int = 1) -> None:
+    def __init__(
+        self,
+        config: TrainerConfig,
+        epoch_images: int,
+        batch_size: int,
+        steps_per_chunk: int = 1,
+        stages: Sequence[float] = (1.0,),
+    ) -> None:
+        """Set the bounds.
+
+        Args:
+            config: max_epochs, max_images, max_minutes and validations.
+            epoch_images: training images.
+            batch_size: real images in a step.
+            steps_per_chunk: the most steps that are taken at once.
+            stages: the share of each stage of the training; a validation is due where one ends.
+        """
         epochs = config.max_epochs
         if config.max_epochs is config.max_images is config.max_minutes is None:
             epochs = DEFAULT_EPOCHS
@@ -43,7 +60,8 @@ class Budget(L.Callback):
         self._validations_wanted = config.validations
         self._validations = 0
         self._batch_size = batch_size
-        self._steps_per_trip = steps_per_trip
+        self._stage_ends = [end for end in accumulate(stages) if 0.0 < end < 1.0 - 1e-9]
+        self._steps_per_chunk = steps_per_chunk
         self._seconds = 0.0  # up to the present start
         self._start: float | None = None
         self._agreed: float | None = None  # where several processes train, whose clocks differ, their common one
@@ -60,26 +78,35 @@ class Budget(L.Callback):
     @property
     def fraction(self) -> float:
         """How much of the training is done, 0 to 1."""
+        return self._fraction_at(self.images_seen)
+
+    def _fraction_at(self, images_seen: int) -> float:
         parts = [
             done / bound
-            for done, bound in ((self.images_seen, self.max_images), (self.seconds, self.max_seconds))
+            for done, bound in ((images_seen, self.max_images), (self.seconds, self.max_seconds))
             if bound is not None
         ]
         return min(1.0, max(parts))
 
-    def trips(self, images_seen: int) -> Iterator[int]:
+    def _stages_ended(self, images_seen: int) -> int:
+        return sum(end <= self._fraction_at(images_seen) + 1e-9 for end in self._stage_ends)
+
+    def chunks(self, images_seen: int) -> Iterator[int]:
         """How many steps to take at once, time and again, from so many images on until a validation is due."""
+        ended = self._stages_ended(images_seen)
         while True:
-            steps = self._steps_in_next_trip(images_seen)
+            steps = self._steps_in_next_chunk(images_seen)
             yield steps
             images_seen += steps * self._batch_size
-            if self._validation_is_due(images_seen):
+            if self._validation_is_due(images_seen) or self._stages_ended(images_seen) > ended:
                 return
 
-    def _steps_in_next_trip(self, images_seen: int) -> int:
-        bounds = [self._steps_per_trip]
+    def _steps_in_next_chunk(self, images_seen: int) -> int:
+        bounds = [self._steps_per_chunk]
         if self.max_images is not None:
-            bounds.append(math.ceil((self.max_images - images_seen) / self._batch_size))
+            ends = (*(end * self.max_images for end in self._stage_ends), self.max_images)
+            left = min(end - images_seen for end in ends if end > images_seen + 1e-6) if images_seen < ends[-1] else 0
+            bounds.append(math.ceil(left / self._batch_size))
         if self.max_seconds is None:
             bounds.append(self._interval - images_seen // self._batch_size % self._interval)
         return max(1, min(bounds))
@@ -95,7 +122,8 @@ class Budget(L.Callback):
     @property
     def _interval(self) -> int:
         """Steps between two validations."""
-        assert self.max_images is not None
+        if self.max_images is None:
+            raise ValueError("a budget in time has no interval in steps")
         return max(1, round(math.ceil(self.max_images / self._batch_size) / self._validations_wanted))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -105,10 +133,10 @@ class Budget(L.Callback):
         trainer.should_stop = self.fraction >= 1.0
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Tensor, batch_idx: int
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Chunk, batch_idx: int
     ) -> None:
         """Count, and ask Lightning to stop when the bound is reached."""
-        self.images_seen += batch.shape[0] * self._batch_size
+        self.images_seen += len(batch.images) * self._batch_size
         if processes() > 1:
             self._agree(pl_module.device)
         if self.fraction >= 1.0:

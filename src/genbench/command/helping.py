@@ -1,0 +1,137 @@
+"""What `genbench VERB --help` prints: each value with its meaning, unit and range, as it stands with what was given."""
+
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.object_type import ObjectType
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from pydantic import BaseModel
+
+from genbench.command.composition import known_keys, search_path, split_words
+from genbench.command.mistakes import in_one_line
+from genbench.errors import UserError
+from genbench.models.hyperparameters import Hyperparameter, hyperparameters, sample_options
+from genbench.wording import field_at, in_words, shown
+
+_LEFT = 34  # columns for key=value, before what it means
+_FOOT = """\
+--cfg job shows the values alone; --config-dir DIR adds a folder with choices of your own."""
+
+
+def answer(verb: str, schema: type[BaseModel], text: str, asks: Any) -> None:
+    """Print what is asked for: --help, --cfg, --info or --hydra-help.
+
+    Args:
+        verb: its name.
+        schema: of its config.
+        text: what the verb does, and examples.
+        asks: Hydra's parsed words.
+
+    Raises:
+        UserError: a word is wrong.
+    """
+    name, overrides = asks.config_name or verb, list(asks.overrides)
+    if "words" in schema.model_fields:
+        overrides, _ = split_words(schema, overrides, None)
+    if asks.multirun and not asks.help:
+        raise UserError("-m shows nothing: leave it out")
+    with search_path(asks.config_dir) as hydra, in_one_line(name, overrides, lambda: known_keys(name, overrides)):
+        if asks.help:
+            config = hydra.compose_config(name, overrides, RunMode.MULTIRUN if asks.multirun else RunMode.RUN)
+            print("\n".join(_help(hydra, config, schema, text)))
+        elif asks.hydra_help:
+            hydra.hydra_help(name, get_args_parser(), asks)
+        elif asks.cfg:
+            hydra.show_cfg(name, overrides, asks.cfg, asks.package, asks.resolve)
+        elif asks.info is not None:
+            hydra.show_info(asks.info, name, overrides)
+        else:
+            raise UserError('--shell-completion: write eval "$(genbench completion bash)", or zsh, or fish')
+
+
+def _help(hydra: Hydra, config: DictConfig, schema: type[BaseModel], text: str) -> Iterator[str]:
+    yield from (f"  {line}" if line.startswith("genbench ") else line for line in text.splitlines())
+    chosen = [str(key) for key in reversed(list(config.hydra.runtime.choices)) if _is_choice(str(key))]
+    if schema.__name__ == "TrainConfig":
+        chosen.append("hydra/launcher")  # of a sweep
+    if chosen:
+        yield "\nChoices (group=option):\n"
+    for group in chosen:
+        yield f"  {group}"
+        for option in sorted(hydra.config_loader.get_group_options(group, ObjectType.CONFIG)):
+            comment = _comment(hydra, group, option)
+            if comment or not group.startswith("hydra"):
+                yield from _entry(f"  {option}", comment)
+    yield "\nValues (key=value), as they stand with what you gave:\n"
+    with open_dict(config):
+        del config["hydra"]
+    for key, value, meaning in _values(config, schema):
+        yield from _entry(f"{key}={shown(value)}", meaning)
+    yield f"\n{_FOOT}"
+
+
+def _is_choice(group: str) -> bool:
+    return not group.startswith(("hydra", "recipe"))
+
+
+def _values(config: DictConfig, schema: type[BaseModel]) -> Iterator[tuple[str, Any, str]]:
+    """Key, value, and its meaning with unit and range."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    model = _hyperparameters(plain)
+    for key, value in _leaves(plain, schema, ""):
+        field = field_at(schema, key.split("."))
+        if key in model:
+            about = model[key]
+            yield key, value, "; ".join(filter(None, (about.meaning, in_words(about.field))))
+        elif field is not None:
+            limits = "" if "dict" in str(field.annotation) else in_words(field)
+            yield key, value, "; ".join(filter(None, (field.description, limits)))
+
+
+def _leaves(node: Mapping[Any, Any], schema: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        whole = field_at(schema, f"{prefix}{key}".split("."))
+        described_as_one = whole is not None and prefix == "" and key in ("search", "options", "logger")
+        if key == "words" and not prefix:
+            continue
+        if isinstance(value, dict) and value and not described_as_one:
+            yield from _leaves(value, schema, f"{prefix}{key}.")
+        elif not (prefix == "model." and key in ("_target_", "title")):
+            yield f"{prefix}{key}", value
+
+
+def _hyperparameters(plain: Mapping[Any, Any]) -> dict[str, Hyperparameter]:
+    """Those of the chosen model, and its options of sampling, by their keys."""
+    model = plain.get("model")
+    if not isinstance(model, dict) or "_target_" not in model:
+        return {}
+    target, code = str(model["_target_"]), plain.get("code")
+    return {f"model.{name}": about for name, about in hyperparameters(target, code).items()} | {
+        f"model.sample.{name}": about for name, about in sample_options(target, code).items()
+    }
+
+
+def _comment(hydra: Hydra, group: str, option: str) -> str:
+    """The first line of comment in a choice's YAML."""
+    for place in hydra.config_loader.get_search_path().get_path():
+        path = Path(place.path.removeprefix("file://")) / group / f"{option}.yaml"
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8").splitlines()
+            comments = [line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line]
+            return comments[0] if comments else ""
+    return ""
+
+
+def _entry(left: str, right: str) -> Sequence[str]:
+    """Two columns; a long left one has a line of its own."""
+    width = max(60, min(120, shutil.get_terminal_size((120, 24)).columns))
+    lines = textwrap.wrap(right, width - _LEFT - 4) or [""]
+    if len(left) > _LEFT:
+        return [f"  {left}", *(f"  {'':{_LEFT}}  {line}" for line in lines)]
+    return [f"  {left:{_LEFT}}  {lines[0]}".rstrip(), *(f"  {'':{_LEFT}}  {line}" for line in lines[1:])]

@@ -1,0 +1,162 @@
+"""The five claims of T. R. Kanala's comparison, each held against the measurements.
+
+They are about GAN and VAE; other models say nothing to them. Of several settings of one model the one with the most
+seeds speaks to them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from genbench.comparison.judgement import Judgement
+from genbench.comparison.ranking import Contender, summary_of
+from genbench.comparison.verdicts import (
+    ALPHA,
+    Comparison,
+    Verdict,
+    compare,
+    fewest_seeds,
+    permutation_p_values,
+)
+
+Outcome = Literal["confirmed", "refuted", "undecided"]
+MANY = 2.0  # times as many parameters are "many more"
+
+
+@dataclass(frozen=True)
+class Duel:
+    """A GAN and a VAE on one data set, and the verdicts on the two."""
+
+    data: str  # as people write it
+    gan: Contender
+    vae: Contender
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True)
+class ByParameters:
+    """A GAN has many more parameters than a VAE: confirmed at twice as many, refuted at fewer or as many."""
+
+    duel: Duel
+    outcome: Outcome
+    gan: int
+    vae: int
+
+
+@dataclass(frozen=True)
+class ByTime:
+    """A GAN takes longer to train: by seconds for 1,000 images, over seeds (Welch and permutation test, 5 %)."""
+
+    duel: Duel
+    outcome: Outcome
+    compared: Comparison  # GAN, then VAE
+    operations: float | None  # of a GAN for an image, in those of a VAE
+    fewest: int | None  # trainings of each that it takes at least, if there are fewer
+
+
+@dataclass(frozen=True)
+class ByVerdicts:
+    """A model's samples look better, or are more diverse: one verdict or more for it, and none for the other."""
+
+    duel: Duel
+    outcome: Outcome
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True)
+class ByDataSets:
+    """Which of the two is better depends on the data set: a score is decided for each of them on another one."""
+
+    outcome: Outcome
+    winners: Mapping[str, Mapping[str, str]]  # model by data set, by score: what is decided on two data sets or more
+    data_sets: int  # with both models
+
+    @property
+    def differing(self) -> dict[str, Mapping[str, str]]:
+        """The scores on which the winner differs."""
+        return {score: winners for score, winners in self.winners.items() if len(set(winners.values())) > 1}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the data sets say to the claims, in the paper's order."""
+
+    parameters: tuple[ByParameters, ...]
+    time: tuple[ByTime, ...]
+    looks: tuple[ByVerdicts, ...]
+    diversity: tuple[ByVerdicts, ...]
+    depends: ByDataSets
+
+
+def findings(judgements: Sequence[Judgement]) -> Findings:
+    """What some data sets, each judged once, say to the claims."""
+    duels = [duel for judgement in judgements if (duel := _duel(judgement)) is not None]
+    return Findings(
+        tuple(_by_parameters(duel) for duel in duels),
+        tuple(_by_time(duel) for duel in duels),
+        tuple(_by_verdicts(duel, ("realism", "fidelity"), duel.gan) for duel in duels),
+        tuple(_by_verdicts(duel, ("diversity", "classes"), duel.vae) for duel in duels),
+        _by_data_sets(duels),
+    )
+
+
+def _duel(judgement: Judgement) -> Duel | None:
+    chosen = []
+    for model in ("gan", "vae"):
+        of_model = [contender for contender in judgement.contenders if contender.model == model]
+        if not of_model:
+            return None
+        chosen.append(max(of_model, key=lambda contender: len(contender.runs)))
+    gan, vae = chosen
+    return Duel(judgement.ranking.title, gan, vae, tuple(judgement.between(gan.label, vae.label)))
+
+
+def _by_parameters(duel: Duel) -> ByParameters:
+    gan, vae = duel.gan.cost.parameters, duel.vae.cost.parameters
+    outcome: Outcome = "confirmed" if gan >= MANY * vae else "refuted" if gan <= vae else "undecided"
+    return ByParameters(duel, outcome, gan, vae)
+
+
+def _by_time(duel: Duel) -> ByTime:
+    gan, vae = (
+        np.array([[_seconds_for_1000(summary_of(run).images_per_second) for run in c.runs]]) for c in _both(duel)
+    )
+    compared = compare(gan, vae)[0]
+    p = permutation_p_values(list(gan), list(vae))[0]
+    decided = compared.p < ALPHA and p < ALPHA  # False with nan
+    outcome: Outcome = "undecided" if not decided else "confirmed" if compared.difference > 0 else "refuted"
+    flops = [summary_of(contender.runs[0]).training_flops_per_image for contender in _both(duel)]
+    operations = flops[0] / flops[1] if flops[0] and flops[1] else None
+    too_few = not decided and min(gan.size, vae.size) < fewest_seeds()
+    return ByTime(duel, outcome, compared, operations, fewest_seeds() if too_few else None)
+
+
+def _seconds_for_1000(images_per_second: float) -> float:
+    return 1000.0 / max(images_per_second, 1e-9)
+
+
+def _both(duel: Duel) -> tuple[Contender, Contender]:
+    return duel.gan, duel.vae
+
+
+def _by_verdicts(duel: Duel, topics: Sequence[str], claimed: Contender) -> ByVerdicts:
+    found = tuple(verdict for topic in topics for verdict in duel.verdicts if verdict.score.topic == topic)
+    winners = {verdict.better for verdict in found if verdict.better}
+    outcome: Outcome = "undecided"
+    if len(winners) == 1:
+        outcome = "confirmed" if claimed.label in winners else "refuted"
+    return ByVerdicts(duel, outcome, found)
+
+
+def _by_data_sets(duels: Sequence[Duel]) -> ByDataSets:
+    by_score: dict[str, dict[str, str]] = {}
+    for duel in duels:
+        for verdict in duel.verdicts:
+            if verdict.better is not None:
+                winner = "GAN" if verdict.better == duel.gan.label else "VAE"
+                by_score.setdefault(verdict.score.label, {}).setdefault(duel.data, winner)
+    shared = {score: winners for score, winners in by_score.items() if len(winners) > 1}
+    found = ByDataSets("refuted" if shared else "undecided", shared, len({duel.data for duel in duels}))
+    return ByDataSets("confirmed", shared, found.data_sets) if found.differing else found

@@ -1,0 +1,128 @@
+"""Quality over cost, and losses over images: curves of several seeds brought to common places."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from genbench.comparison.ranking import Contender, Ranking, scorecard_of, summary_of
+from genbench.comparison.sample import Sample
+from genbench.runs.reading import RunRecord
+from genbench.runs.records import Score
+
+PLACES = 40  # of a curve
+QUICK = ("fcd", "coverage")  # the scores that a training can write on its way
+
+Point = tuple[float, float]
+Unit = Literal["seconds", "images"]
+
+
+@dataclass(frozen=True)
+class BandPoint:
+    """Some curves at one place."""
+
+    x: float
+    mean: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
+class AtBudget:
+    """A contender's quick scores when it had used up as much as all could."""
+
+    budget: float
+    unit: Unit
+    contender: str
+    samples: Mapping[str, Sample | None]  # over seeds, by score
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What one run ended with at what cost."""
+
+    contender: str
+    seed: int
+    seconds: float
+    fcd: float
+    on_front: bool  # no run was faster and better at once
+
+
+def quality_curve(run: RunRecord, score: str, unit: Unit) -> list[Point]:
+    """A run's quick scores over "images" or "seconds"; without points where the run has none."""
+    curve = run.metrics.curve(f"fast/{score}")
+    if unit == "images":
+        return [(float(images), value) for images, value in curve]
+    seconds = dict(run.timing.curve("seconds"))
+    return [(seconds[images], value) for images, value in curve if images in seconds]
+
+
+def quality_band(contender: Contender, score: str, unit: Unit) -> list[BandPoint]:
+    """A contender's quick scores: mean, least and most over its seeds."""
+    return band([quality_curve(run, score, unit) for run in contender.runs])
+
+
+def loss_bands(contender: Contender) -> dict[str, list[BandPoint]]:
+    """Every loss of a contender's seeds over images seen, by name; without those that have no curve."""
+    names = dict.fromkeys(name for run in contender.runs for name in run.metrics.names if "loss" in name)
+    bands = {name: band([run.metrics.curve(name) for run in contender.runs]) for name in names}
+    return {name: points for name, points in bands.items() if points}
+
+
+def band(curves: Sequence[Sequence[Point]]) -> list[BandPoint]:
+    """Mean, least and most of some curves at common places, as far as all of them reach there."""
+    curves = [curve for curve in curves if len(curve) > 1]
+    if not curves:
+        return []
+    first = max(curve[0][0] for curve in curves)
+    last = min(curve[-1][0] for curve in curves)
+    if last <= first:
+        return []
+    places = np.linspace(first, last, min(PLACES, max(len(curve) for curve in curves)))
+    values = np.stack([np.interp(places, *np.array(curve, dtype=float).T) for curve in curves])
+    return [
+        BandPoint(float(x), float(mean), float(least), float(most))
+        for x, mean, least, most in zip(places, values.mean(0), values.min(0), values.max(0), strict=True)
+        if math.isfinite(mean)
+    ]
+
+
+def at_equal_budget(contenders: Sequence[Contender]) -> list[AtBudget]:
+    """Quick scores at the longest time and at the most images that all contenders reached."""
+    units: tuple[Unit, ...] = ("seconds", "images")
+    found = []
+    for unit in units:
+        curves = {c.label: {q: [quality_curve(run, q, unit) for run in c.runs] for q in QUICK} for c in contenders}
+        ends = [curve[-1][0] for of in curves.values() for curve in of["fcd"] if curve]
+        if not ends or any(not any(of["fcd"]) for of in curves.values()):
+            continue
+        for label, of in curves.items():
+            values = {score: [_at(min(ends), curve) for curve in of[score] if curve] for score in QUICK}
+            samples = {score: Sample.of(found) if found else None for score, found in values.items()}
+            found.append(AtBudget(min(ends), unit, label, samples))
+    return found
+
+
+def ends(ranking: Ranking, contenders: Sequence[Contender]) -> list[Ended]:
+    """Every run's training seconds and Fréchet distance, and whether no other run beats it at once in both."""
+    points = [
+        (summary_of(run).train_seconds, score.mean, contender.label, run.seed)
+        for contender in contenders
+        for run in contender.runs
+        if isinstance(score := scorecard_of(run).score(ranking.key("fcd")), Score)
+    ]
+    front, best = set(), math.inf
+    for point in sorted(points):
+        if point[1] < best:
+            front.add(point)
+            best = point[1]
+    return [
+        Ended(label, seed, seconds, fcd, (seconds, fcd, label, seed) in front) for seconds, fcd, label, seed in points
+    ]
+
+
+def _at(place: float, curve: Sequence[Point]) -> float:
+    x, y = np.array(curve, dtype=float).T
+    return float(np.interp(place, x, y))

@@ -1,0 +1,191 @@
+"""What can be compared: runs on one data set that were scored alike, and among them those that differ in seed alone."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from genbench.comparison.sample import Sample
+from genbench.comparison.settings import budget, differing, settings
+from genbench.evaluation.calibrations import Calibration, find_calibration
+from genbench.evaluation.catalogue import SPACES
+from genbench.runs.reading import RunRecord
+from genbench.runs.records import Cost, Key, Score, Scorecard, Summary
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Runs that differ in nothing but the seed."""
+
+    label: str  # no two of a ranking have the same
+    runs: tuple[RunRecord, ...]  # by seed; each with config, summary and scorecard
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.runs[0].model
+
+    @property
+    def variant(self) -> str:
+        """The hash of all settings but the seed."""
+        return self.runs[0].variant
+
+    @property
+    def budget(self) -> str:
+        """The bounds of its trainings."""
+        config = self.runs[0].config
+        assert config is not None
+        return budget(config)
+
+    def values(self, key: Key) -> list[float]:
+        """A score, one value a seed, of the seeds that have it."""
+        scores = (scorecard_of(run).score(key) for run in self.runs)
+        return [score.mean for score in scores if isinstance(score, Score)]
+
+    def sample(self, key: Key) -> Sample | None:
+        """Mean and sd of a score over the seeds; None if no seed has it."""
+        values = self.values(key)
+        return Sample.of(values) if values else None
+
+    @cached_property
+    def cost(self) -> "MeanCost":
+        """What its trainings took in the mean."""
+        summaries = [summary_of(run) for run in self.runs]
+        costs = [card.cost for card in map(scorecard_of, self.runs) if isinstance(card.cost, Cost)]
+        return MeanCost(
+            self.runs[0].parameters,
+            _mean([summary.train_seconds for summary in summaries]),
+            _mean([float(summary.images_seen) for summary in summaries]),
+            _mean([cost.seconds_for_10000_samples for cost in costs]),
+        )
+
+
+@dataclass(frozen=True)
+class MeanCost:
+    """What a training and its samples took, in the mean over seeds."""
+
+    parameters: int
+    train_seconds: float
+    images_seen: float
+    seconds_for_10000_samples: float  # nan if that was not measured
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Runs on one data set that were scored alike, and the calibration that goes with them."""
+
+    name: str  # of its files: the data set's, with a number if it has several rankings
+    data: str
+    title: str  # the data set's name as people write it
+    protocol: int
+    extractors: Mapping[str, str]
+    contenders: tuple[Contender, ...]
+    calibration: Calibration | None
+    note: str  # why there is no calibration; empty if there is one
+
+    @property
+    def runs(self) -> list[RunRecord]:
+        """All of them."""
+        return [run for contender in self.contenders for run in contender.runs]
+
+    @property
+    def spaces(self) -> list[str]:
+        """The feature spaces in which they were scored, in the order of trust; the first is judged."""
+        return [space for space in SPACES if space in self.extractors]
+
+    def key(self, score: str) -> Key:
+        """A score in the space that is judged."""
+        return Key(self.spaces[0] if self.spaces else "", score)
+
+    def real(self, key: Key) -> Score | None:
+        """The score of real images, if there is a calibration that has it."""
+        return self.calibration.real(key) if self.calibration is not None else None
+
+
+def rankings(records: Sequence[RunRecord]) -> list[Ranking]:
+    """The runs that can be ranked, by data set and by what they were scored with; the larger ranking first."""
+    groups: dict[tuple[str, int, str], list[RunRecord]] = {}
+    for record in records:
+        if not record.problems:
+            card = scorecard_of(record)
+            hashes = json.dumps(card.extractors, sort_keys=True)
+            groups.setdefault((record.data_name, card.protocol, hashes), []).append(record)
+    found = []
+    for (data, protocol, hashes), members in groups.items():
+        extractors: dict[str, str] = json.loads(hashes)
+        calibration = find_calibration(data, protocol, extractors)
+        known = calibration if isinstance(calibration, Calibration) else None
+        note = calibration if isinstance(calibration, str) else ""
+        title = members[0].data_title
+        found.append(Ranking(data, data, title, protocol, extractors, contenders(members), known, note))
+    found.sort(key=lambda ranking: (ranking.data, -len(ranking.runs)))
+    data_sets = [ranking.data for ranking in found]
+    numbers = [data_sets[:i].count(data) for i, data in enumerate(data_sets)]
+    return [
+        replace(ranking, name=re.sub(r"[^A-Za-z0-9_-]", "_", ranking.data) + (f"-{number + 1}" if number else ""))
+        for ranking, number in zip(found, numbers, strict=True)
+    ]
+
+
+def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
+    """The contenders that some rankable runs are, in the order of models and of the settings in which they differ.
+
+    A label is the model's title. Where several contenders have the same one, every setting in which these differ is
+    added to each: "VAE, latent size 2".
+    """
+    groups: dict[tuple[str, str, str], list[RunRecord]] = {}
+    for record in records:
+        cost = scorecard_of(record).cost
+        options = json.dumps(cost.sample_options, sort_keys=True) if isinstance(cost, Cost) else ""
+        groups.setdefault((record.model, record.variant, options), []).append(record)
+    by_title: dict[str, list[list[RunRecord]]] = {}
+    for _, members in sorted(groups.items()):
+        members.sort(key=lambda record: (record.seed, record.name))
+        by_title.setdefault(members[0].model_title, []).append(members)
+    labelled: dict[str, tuple[RunRecord, ...]] = {}
+    for title, of_title in by_title.items():
+        values = list(differing([settings(members[0]) for members in of_title]).items())
+        names = [
+            ", ".join([title, *(_named(key, of[i]) for key, of in values if of[i] is not None)])
+            for i in range(len(of_title))
+        ]
+        for name, members in sorted(zip(names, of_title, strict=True), key=lambda pair: _natural(pair[0])):
+            labelled[_unused(name, labelled)] = tuple(members)
+    return tuple(Contender(label, runs) for label, runs in labelled.items())
+
+
+def scorecard_of(record: RunRecord) -> Scorecard:
+    """The scorecard of a run that can be ranked."""
+    assert record.scorecard is not None
+    return record.scorecard
+
+
+def summary_of(record: RunRecord) -> Summary:
+    """The summary of a run that can be ranked."""
+    assert record.summary is not None
+    return record.summary
+
+
+def _named(key: str, value: str | None) -> str:
+    name = {"model._target_": "class"}.get(key, key.rpartition(".")[2].replace("_", " "))
+    return f"{value}" if key == "budget" else f"{name} {value}"
+
+
+def _natural(text: str) -> list[tuple[float, str]]:
+    """A key to sort by in which 8 comes before 16."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", text)
+    return [(float(part), "") if i % 2 else (math.inf, part) for i, part in enumerate(parts)]
+
+
+def _unused(label: str, taken: Mapping[str, object]) -> str:
+    number = 2
+    name = label
+    while name in taken:
+        name, number = f"{label} ({number})", number + 1
+    return name
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan

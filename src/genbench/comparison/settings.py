@@ -1,0 +1,70 @@
+"""In what trainings differ: their settings, and where and with what they were made."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from genbench.config import DEFAULT_EPOCHS, TrainConfig, flat
+from genbench.runs.reading import RunRecord
+
+# They change no result, or are compared in another way.
+_IGNORED = (
+    *("seed", "runs", "overwrite", "logger", "evaluation", "code"),
+    *("model.title", "model.sample", "data.title", "trainer.accelerator", "trainer.log_every_images"),
+)
+_BOUNDS = ("trainer.max_epochs", "trainer.max_images", "trainer.max_minutes")
+
+
+def settings(record: RunRecord) -> dict[str, str]:
+    """All settings of a training that can change its result, and the options it was sampled with, as text."""
+    assert record.config is not None
+    found: dict[str, Any] = {"budget": budget(record.config)}
+    found |= {key: value for key, value in flat(record.config).items() if not _is_ignored(key)}
+    if record.scorecard is not None and hasattr(record.scorecard.cost, "sample_options"):
+        found |= {f"sample.{name}": value for name, value in record.scorecard.cost.sample_options.items()}
+    return {key: _text(value) for key, value in found.items()}
+
+
+def differing(of: Sequence[dict[str, str]]) -> dict[str, tuple[str | None, ...]]:
+    """The settings that are not the same for all, each with its values; None where there is no such setting."""
+    keys = dict.fromkeys(key for one in of for key in one)
+    values = {key: tuple(one.get(key) for one in of) for key in keys}
+    return {key: found for key, found in values.items() if len(set(found)) > 1}
+
+
+def budget(config: TrainConfig) -> str:
+    """The bounds of a training: "5 min"."""
+    trainer = config.trainer
+    bounds = []
+    if trainer.max_minutes is not None:
+        bounds.append(f"{trainer.max_minutes:g} min")
+    if trainer.max_images is not None:
+        bounds.append(f"{trainer.max_images:,} images")
+    if trainer.max_epochs is not None:
+        bounds.append(f"{trainer.max_epochs:g} epochs")
+    return " or ".join(bounds) or f"{DEFAULT_EPOCHS:g} epochs"
+
+
+def environments(runs: Sequence[RunRecord]) -> dict[str, dict[str, int]]:
+    """Versions, devices and commits: each with its values, and in how many runs it had them."""
+    found: dict[str, dict[str, int]] = {}
+    for run in runs:
+        facts = {} if run.environment is None else run.environment.model_dump()
+        if facts.get("threads", 0) is None:  # it was not written down before
+            del facts["threads"]
+        packages = facts.pop("packages", {})
+        for key, value in {**facts, **packages}.items():
+            values = found.setdefault(key, {})
+            text = "unknown" if value is None else str(value)
+            values[text] = values.get(text, 0) + 1
+    return found
+
+
+def _is_ignored(key: str) -> bool:
+    return key in _BOUNDS or any(key == ignored or key.startswith(f"{ignored}.") for ignored in _IGNORED)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value, default=str)

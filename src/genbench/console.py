@@ -1,0 +1,24 @@
+"""What a person reads in the terminal: the console, and seconds in words."""
+
+import multiprocessing
+
+from rich.console import Console
+
+
+def stdout() -> Console:
+    """The console; 120 columns wide where there is no terminal, as for one of several runs side by side."""
+    alone = multiprocessing.current_process().name == "MainProcess"
+    console = Console(force_terminal=None if alone else False)
+    if not console.is_terminal:
+        console.width = 120
+    return console
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 48 s, 3 min 5 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,164 @@
+"""The protocol: draws of generated images against real ones, in every feature space, with mean and sd."""
+
+import hashlib
+import logging
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import torch
+from filelock import FileLock
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from genbench.data.images import ImageData, Split, evenly_spaced
+from genbench.errors import UserError
+from genbench.evaluation.catalogue import IMAGES, catalogue
+from genbench.evaluation.extractors import FeatureSpace, FeatureSpaces, load_spaces
+from genbench.evaluation.pair import Pair, Reference
+from genbench.runs.records import Absent, Key, Score
+
+log = logging.getLogger(__name__)
+
+FEWEST = 50  # images that can be scored at all
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluator:
+    """What images of one data set are compared with: real images and feature spaces."""
+
+    data: ImageData
+    real: Split  # the images to compare with
+    spaces: FeatureSpaces
+    references: Mapping[str, Reference]  # by space
+    real_probabilities: Mapping[str, Tensor | None]  # by space: (M, classes) of the real images, where it gives any
+
+    @property
+    def n(self) -> int:
+        """How many images a draw has: as many as there are real ones."""
+        return len(self.real)
+
+    @property
+    def extractors(self) -> dict[str, str]:
+        """Hash by space: scores are comparable only where they are equal."""
+        return {space.name: space.hash for space in self.spaces.available()}
+
+    def measure(self, images: Tensor) -> dict[Key, float]:
+        """All scores of one draw of images (n, C, H, W) uint8; ValueError if there are more or fewer."""
+        if len(images) != self.n:
+            raise ValueError(f"a draw must match the {self.n} real images, got {len(images)}")
+        scores: dict[Key, float] = {}
+        for space in self.spaces.available():
+            embedding = space.embed(images)
+            real, probabilities = self.references[space.name], self.real_probabilities[space.name]
+            pair = Pair(real, embedding.features, embedding.probabilities, probabilities)
+            for entry in catalogue().values():
+                if entry.needs == "features" or (entry.needs == "classes" and probabilities is not None):
+                    scores[Key(space.name, entry.name)] = entry.measure(pair)
+        return scores
+
+    def score(self, draws: Iterable[Tensor]) -> dict[str, dict[str, Score] | Absent]:
+        """Scores by space of draws of images, each (n, C, H, W) uint8, or why a space has none."""
+        summary = summarised([self.measure(images) for images in draws], self.n)
+        found: dict[str, dict[str, Score] | Absent] = {}
+        if self.spaces.no_classifier:
+            found["classifier"] = Absent(absent=self.spaces.no_classifier)
+        return found | by_space(summary)
+
+
+def make_evaluator(
+    data: ImageData,
+    cache: Path,
+    device: torch.device,
+    n: int | None = None,
+    against: Literal["test", "validation"] = "test",
+) -> Evaluator:
+    """An evaluator that compares with n real images of a split (all, up to 10,000, if n is None).
+
+    What depends on real images alone comes from the cache or is put there.
+
+    Raises:
+        UserError: the classifier is below its gate, or the cache cannot be written.
+    """
+    split = data.test if against == "test" else data.validation
+    real = evenly_spaced(split, IMAGES if n is None else n)
+    spaces = load_spaces(data, cache, device)
+    references, probabilities = {}, {}
+    for space in spaces.available():
+        references[space.name] = _reference(space, real.images, data.train.images, cache)
+        probabilities[space.name] = space.embed(real.images).probabilities if space is spaces.classifier else None
+    return Evaluator(data, real, spaces, references, probabilities)
+
+
+def summarised(draws: Sequence[Mapping[Key, float]], n: int) -> dict[Key, Score]:
+    """Mean and sd over the draws of every score; a single draw has no sd."""
+    values = {key: [draw[key] for draw in draws] for key in draws[0]}
+    return {
+        key: Score(
+            mean=statistics.fmean(of_draws),
+            sd=statistics.stdev(of_draws) if len(of_draws) > 1 else None,
+            n=n,
+            draws=len(of_draws),
+        )
+        for key, of_draws in values.items()
+    }
+
+
+def by_space(scores: Mapping[Key, Value]) -> dict[str, dict[str, Value]]:
+    """The same, a mapping in a mapping."""
+    found: dict[str, dict[str, Value]] = {}
+    for key, value in scores.items():
+        found.setdefault(key.space, {})[key.score] = value
+    return found
+
+
+def check_images(images: Tensor, data: ImageData, source: str) -> None:
+    """Refuse images that cannot be compared with a data set's.
+
+    Raises:
+        UserError: they are too few, of another shape or no bytes.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4:
+        raise UserError(f"{source}: images must be (N, C, H, W) uint8, got {images.dtype} {tuple(images.shape)}")
+    if tuple(images.shape[1:]) != tuple(data.shape):
+        there, here = "x".join(map(str, images.shape[1:])), "x".join(map(str, data.shape))
+        raise UserError(
+            f"{source}: its images are {there} (channels x height x width), those of {data.name} are {here}"
+        )
+    if len(images) < FEWEST:
+        raise UserError(f"{source}: {len(images)} images are too few to score; give at least {FEWEST}, better {IMAGES}")
+
+
+def fingerprint(images: Tensor) -> str:
+    """12 hex digits that tell these bytes (N, C, H, W) from others."""
+    digest = hashlib.sha256(f"{tuple(images.shape)}".encode())
+    digest.update(images.contiguous().cpu().numpy().data)
+    return digest.hexdigest()[:12]
+
+
+def _reference(space: FeatureSpace, real: Tensor, train: Tensor, cache: Path) -> Reference:
+    """The space's features of the real images and all that follows from them, kept on disk: it takes a while."""
+    key = f"{space.name}-{space.hash}-{fingerprint(real)}-{fingerprint(train)}"
+    path = cache / "references" / f"{key}.safetensors"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if path.is_file():
+                try:
+                    return Reference.from_tensors(load_file(path, device=str(space.mean.device)))
+                except (SafetensorError, TypeError):
+                    log.warning("%s is damaged and is made anew", path)
+            reference = Reference.of(space.features(real), space.features(train))
+            partial = path.with_suffix(".partial")
+            save_file({name: t.cpu().contiguous() for name, t in reference.to_tensors().items()}, partial)
+            partial.replace(path)
+            return reference
+    except OSError as error:
+        raise UserError(
+            f"{path.parent} cannot be written to ({error}): set XDG_CACHE_HOME to a folder that can be"
+        ) from error

@@ -1,0 +1,52 @@
+"""How labels, numbers and words of a command line are written."""
+
+import math
+import re
+from collections.abc import Sequence
+from shlex import quote
+
+from genbench.comparison.sample import Sample
+
+
+def inline(label: str) -> str:
+    """A contender's label within a sentence or a list: "VAE (latent size 2)"."""
+    title, _, settings = label.partition(", ")
+    return f"{title} ({settings})" if settings else title
+
+
+def listed(labels: Sequence[str], among: Sequence[str]) -> str:
+    """Some contenders among others: "all VAE settings, GAN (latent size 2)"."""
+    titles = {label: label.partition(", ")[0] for label in among}
+    whole = {title: [label for label in among if titles[label] == title] for title in titles.values()}
+    whole = {title: of for title, of in whole.items() if len(of) > 1 and set(of) <= set(labels)}
+    named = (f"all {titles[label]} settings" if titles[label] in whole else inline(label) for label in labels)
+    return ", ".join(dict.fromkeys(named))
+
+
+def number(value: float) -> str:
+    """Four significant digits at most; a dash for what there is not."""
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}".replace("-", "−") if abs(value) >= 0.001 else f"{value:.1g}".replace("-", "−")
+
+
+def spread(sample: Sample | None) -> str:
+    """Mean and sd."""
+    if sample is None:
+        return "–"
+    return number(sample.mean) + ("" if math.isnan(sample.sd) else f" ± {number(sample.sd)}")
+
+
+def word(key: str, value: str) -> str:
+    """A word of a command line, quoted where the shell or Hydra would read something else."""
+    if re.fullmatch(r"[\w./~@%+-]+", value, re.ASCII):
+        return f"{key}={value}"
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return quote(f"{key}='{escaped}'")

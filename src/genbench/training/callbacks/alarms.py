@@ -1,0 +1,128 @@
+"""Cheap figures at every validation that tell a collapse while there is time to stop, and an alarm in words."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+import torch
+from rich.console import Console
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from torch import Tensor
+
+from genbench.data.datamodule import WATCHED
+from genbench.data.images import ImageData, Split, evenly_spaced
+from genbench.models.model import Model, Posterior
+from genbench.models.sampling import draw, posteriors
+from genbench.training.budget import Budget
+
+log = logging.getLogger(__name__)
+
+SAMPLES = 1000
+COMPARED = 500  # of them, all with all
+EARLY = 0.2  # of the training, during which nothing is expected of a model
+DEAD_NATS = 0.05  # a latent dimension with less KL than this carries nothing
+LOW_DIVERSITY = 0.5  # mean distance between samples over that between real images
+MISSING_SHARE = 0.01  # a class with fewer of the samples than this is missing
+CERTAIN = 0.995  # a discriminator with this accuracy teaches the generator nothing
+
+
+class Alarms(L.Callback):
+    """Watches for posterior collapse in a model with an encoder, and for mode collapse in one without.
+
+    Attributes:
+        alarms: what is wrong as of the last validation, in words; empty if nothing is.
+        samples: the last validation's, (SAMPLES, C, H, W) uint8, from the same noise every time.
+    """
+
+    def __init__(self, data: ImageData, budget: Budget, console: Console, precision: torch.dtype) -> None:
+        self.alarms: list[str] = []
+        self.samples = torch.empty(0)
+        self._precision = precision
+        self._budget = budget
+        self._console = console
+        self._real = data.validation
+        self._classes = data.classes
+        self._train = data.train
+        self._sorter: LinearDiscriminantAnalysis | None = None
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Measure, and say what is newly wrong."""
+        if not isinstance(pl_module, Model):
+            raise TypeError(f"{type(pl_module).__name__} is no genbench.models.model.Model")
+        self.samples = draw(pl_module, SAMPLES, seed=0, precision=self._precision)
+        alarms = self._posterior(pl_module) if isinstance(pl_module, Posterior) else self._modes(trainer, pl_module)
+        if self._budget.fraction < EARLY:
+            return
+        for alarm in alarms:
+            if alarm not in self.alarms:
+                self._console.print(
+                    f"[bold red]alarm[/] at {self._budget.images_seen:,} images: {alarm}", soft_wrap=True
+                )
+                log.warning("at %d images: %s", self._budget.images_seen, alarm)
+        self.alarms = alarms
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"alarms": self.alarms}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """What was said is not said again."""
+        self.alarms = state_dict["alarms"]
+
+    def _posterior(self, model: Posterior) -> list[str]:
+        watched = evenly_spaced(self._real, WATCHED)
+        means, log_variances = posteriors(model, watched.images, watched.labels)
+        on_device = (value.to(model.device) for value in (means, log_variances))
+        with torch.no_grad():
+            carried = model.kl(*on_device).mean(0).tolist()  # nats, of each dimension
+        dead = [str(dimension + 1) for dimension, kl in enumerate(carried) if kl < DEAD_NATS]
+        if not dead:
+            return []
+        return [
+            f"posterior collapse: latent dimension {', '.join(dead)} of {len(carried)} carries nothing"
+            f" (KL below {DEAD_NATS} nats)"
+        ]
+
+    def _modes(self, trainer: L.Trainer, model: Model) -> list[str]:
+        alarms = []
+        samples = self.samples
+        diversity = mean_distance(samples[:COMPARED]) / mean_distance(self._real.images[:COMPARED])
+        model.log("validation/diversity", diversity, logger=False)
+        if diversity < LOW_DIVERSITY:
+            alarms.append(f"mode collapse: samples differ from each other {diversity:.0%} as much as real images do")
+        if len(self._classes) > 1 and self._train.labels is not None:
+            self._sorter = self._sorter or class_sorter(self._train)
+            shares = class_shares(self._sorter, samples, len(self._classes))
+            missing = [
+                name for name, share in zip(self._classes, shares.tolist(), strict=True) if share < MISSING_SHARE
+            ]
+            model.log("validation/classes_hit", float(len(self._classes) - len(missing)), logger=False)
+            if missing:
+                alarms.append(f"mode collapse: hardly any sample looks like class {', '.join(missing)}")
+        accuracy = trainer.callback_metrics.get("validation/discriminator_accuracy")
+        if accuracy is not None and float(accuracy) > CERTAIN:
+            alarms.append(
+                f"the discriminator is right about {float(accuracy):.1%} of images: it teaches nothing any more"
+            )
+        return alarms
+
+
+def mean_distance(images: Tensor) -> float:
+    """The mean Euclidean distance between two different images of (N, C, H, W) uint8, pixels in [0, 1]."""
+    return float(torch.pdist(images.flatten(1).float().div(255.0)).mean())
+
+
+def class_sorter(train: Split) -> LinearDiscriminantAnalysis:
+    """A linear classifier of pixels: crude, but made in a second, and enough to see that a class is missing."""
+    step = max(1, len(train) // 5000)
+    assert train.labels is not None
+    pixels = train.images[::step].flatten(1).float().div(255.0).numpy()
+    sorter = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
+    return sorter.fit(pixels, train.labels[::step].numpy())
+
+
+def class_shares(sorter: LinearDiscriminantAnalysis, images: Tensor, classes: int) -> Tensor:
+    """The share of images (N, C, H, W) uint8 that the classifier puts into each class: (classes,)."""
+    predicted = torch.from_numpy(sorter.predict(images.flatten(1).float().div(255.0).numpy()))
+    return predicted.bincount(minlength=classes).double() / len(images)

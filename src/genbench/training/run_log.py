@@ -1,0 +1,116 @@
+"""What is written down about a training besides its results: how it went, what was said, and on what it ran."""
+
+import logging
+import platform
+import subprocess
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from genbench import __version__
+from genbench.device import Device
+from genbench.errors import UserError
+from genbench.interruption import Interrupted
+from genbench.runs.directory import Run, is_disk_full
+from genbench.runs.records import Environment
+
+log = logging.getLogger("genbench")
+
+
+class _LogFile(logging.FileHandler):
+    """A log that does not stop a training, or talk about itself, when the disk is full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        """Leave the line out."""
+
+
+@contextmanager
+def recorded(run: Run) -> Iterator[None]:
+    """Keep status.json true and write what is logged or warned of into train.log while a training runs.
+
+    Raises:
+        UserError: the disk is full.
+        BaseException: whatever else the training raised.
+    """
+    handler = _LogFile(run.log_path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):  # their news go to the file, not to the screen
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    root = logging.getLogger()
+    level = root.level
+    hook = threading.excepthook
+    # TensorBoard writes in a thread of its own; what happens there is raised again when it is next told something.
+    threading.excepthook = lambda event: log.error("in %s: %s", event.thread, event.exc_value)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            logging.captureWarnings(True)
+            run.set_status("running")
+            log.info("training begins: %s", run.path.name)
+            yield
+            run.set_status("finished")
+            log.info("training finished")
+    except Interrupted as error:
+        run.set_status("interrupted", str(error))
+        log.info("interrupted by %s", error)
+        raise
+    except BaseException as error:
+        if is_disk_full(error):
+            with suppress(OSError):  # where nothing can be written the status stays, and its process is gone
+                run.set_status("failed", "no space left on the disk")
+            raise UserError(f"{run.path}: no space left: free some, and give the same command again") from error
+        reason = str(error).strip().splitlines() or [""]
+        run.set_status("failed", reason[0] if isinstance(error, UserError) else f"{type(error).__name__}: {reason[0]}")
+        log.exception("training failed")
+        raise
+    finally:
+        logging.captureWarnings(False)
+        threading.excepthook = hook
+        root.removeHandler(handler)
+        root.setLevel(level)
+        handler.close()
+
+
+def environment(device: Device) -> Environment:
+    """Versions, device and commit, for environment.json."""
+    packages = (
+        "torch",
+        "torchvision",
+        "lightning",
+        "hydra-core",
+        "omegaconf",
+        "numpy",
+        "scikit-learn",
+        "safetensors",
+    )
+    return Environment(
+        genbench=__version__,
+        commit=_commit(),
+        python=platform.python_version(),
+        system=platform.platform(),
+        packages={name: version(name) for name in packages},
+        accelerator=device.accelerator,
+        device=device.name,
+        precision=device.precision,
+        threads=torch.get_num_threads(),
+    )
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with a + if files differ from it; None outside a checkout."""
+    top = Path(__file__).resolve().parents[3]
+    if not (top / ".git").exists():
+        return None
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=top, capture_output=True, text=True, check=True)
+        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=top, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")

@@ -1,0 +1,193 @@
+"""Compare models on a data set: trains, scores, calibrates what is not calibrated, and makes the page.
+
+genbench compare data=mnist models=gan,vae seeds=4 minutes=5 out=page
+genbench compare data=mnist,fashion minutes=5 hydra/launcher=cores
+genbench compare data=folder data.root=photos images=500000 out=photos-page
+
+Every other word is given to genbench train. The same command again goes on where it stopped.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status
+
+from genbench.command.composition import CommandLine, compose
+from genbench.config import CompareConfig, TrainConfig
+from genbench.console import stdout
+from genbench.errors import UserError
+from genbench.interruption import Interrupted
+from genbench.runs.directory import Run
+from genbench.verbs.report import check_page_folder
+from genbench.verbs.train import guarded, train, train_all
+
+LOOK_SECONDS = 2.0  # between two looks at how far the trainings are
+_OURS = {"model": "models=gan,vae", "seed": "seeds=4", "evaluation": "nothing: all runs are scored by the protocol"}
+
+
+def run(config: CompareConfig) -> None:
+    """Every training that is not finished, every score and calibration that there is not yet, and the page.
+
+    Raises:
+        UserError: a word is wrong, or nothing could be trained.
+        Interrupted: Ctrl-C or SIGTERM; the same command goes on.
+    """
+    console = stdout()
+    found = compared(config, console)
+    for headline in found.headlines:
+        console.print(headline, soft_wrap=True)
+    print(Path(config.out) / "index.html")
+    sys.exit(1 if found.failed else 0)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How a comparison went."""
+
+    headlines: list[str]  # a line a data set
+    failed: list[Run]  # trainings that are not finished or not scored
+
+
+def compared(config: CompareConfig, console: Console) -> Compared:
+    """`run` but for its last lines, on a console that may be quiet; raises as `run`."""
+    out = Path(config.out)
+    check_page_folder(out)
+    line = trainings(config)
+    runs = [Run(each.directory) for each in line.configs]
+    with _progress(console, runs, config.minutes):
+        code = train_all(line, quietly)
+    if code > 128:
+        raise Interrupted(code - 128)
+    failed = [run for run in runs if not (run.is_finished and run.has_scorecard)]
+    for run in failed:
+        console.print(f"{run.path}: {run.status.why or 'has no scores'}", style="bold red", soft_wrap=True)
+    if len(failed) == len(runs):
+        raise UserError(
+            f"runs={config.runs}: no training is finished and scored, so that there is nothing to compare:"
+            f" {failed[0].status.why or 'see ' + str(failed[0].log_path)}"
+        )
+    calibrate_missing(line.configs, console)
+
+    from genbench.reporting.page import write_report
+
+    return Compared(write_report(Path(config.runs), out, line.configs[0].code), failed)
+
+
+def trainings(config: CompareConfig) -> CommandLine[TrainConfig]:
+    """What there is to train, as the sweep that it is.
+
+    Raises:
+        UserError: a word is wrong.
+    """
+    for word in config.words:
+        name = word.partition("=")[0].lstrip("+~")
+        if name in _OURS:
+            raise UserError(f"{name}=: write {_OURS[name]}")
+    budgets = {"max_minutes": config.minutes, "max_images": config.images, "max_epochs": config.epochs}
+    given = [f"trainer.{name}={value}" for name, value in budgets.items() if value is not None]
+    if len(given) > 1:
+        raise UserError("minutes, images, epochs: give one of them, so that all get the same")
+    if not config.models or not all(name.isidentifier() for name in config.models):
+        raise UserError(f"models={','.join(config.models)}: must be choices of model, separated by commas")
+    runs = config.runs.replace("\\", "\\\\").replace("'", "\\'")
+    words = [f"model={','.join(config.models)}", f"seed=range({config.seeds})", "evaluation=full", f"runs='{runs}'"]
+    return compose("train", TrainConfig, ["-m", *words, *given, *config.words])
+
+
+def quietly(config: TrainConfig) -> None:
+    """One training of several, of which a line for all of them tells."""
+    guarded(config, lambda: train(config, Console(quiet=True)))
+
+
+def calibrate_missing(configs: Sequence[TrainConfig], console: Console) -> None:
+    """Find out for each data set which scores may vote, unless that is known.
+
+    A data set for which it cannot be found out is named, and is on the page without votes.
+    """
+    scored: dict[str, TrainConfig] = {}
+    for config in configs:
+        if Run(config.directory).has_scorecard:
+            scored.setdefault(config.data.model_dump_json(include={"load", "root"}), config)
+    for config in scored.values():
+        try:
+            _calibrate(config, console)
+        except UserError as error:
+            console.print(f"{config.data.title} is not calibrated: {error}", style="bold red", soft_wrap=True)
+
+
+def _calibrate(config: TrainConfig, console: Console) -> None:
+    from genbench.evaluation.calibrations import Calibration, find_calibration, store
+
+    scorecard = Run(config.directory).scorecard()
+    found = find_calibration(scorecard.data, scorecard.protocol, scorecard.extractors)
+    if isinstance(found, Calibration) and found.is_complete:
+        return
+    from genbench.data.sources import load_data
+    from genbench.device import best_device
+    from genbench.evaluation.calibration import calibrate
+
+    console.print(f"{config.data.title}: finding out which scores may be trusted, which takes some minutes, once")
+    store(calibrate(load_data(config.data), best_device()))
+
+
+@contextmanager
+def _progress(console: Console, runs: Sequence[Run], minutes: float | None) -> Iterator[None]:
+    """One line for all trainings, while they go on in this process or in others."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        started, at_first, shown = time.time(), sum(map(_is_done, runs)), ""
+        with Status("", console=console) if console.is_terminal else Status("", console=Console(quiet=True)) as status:
+            while not ended.is_set():
+                text = progress_line(runs, at_first, time.time() - started, minutes)
+                status.update(text)
+                if not console.is_terminal and text.partition(",")[0] != shown.partition(",")[0]:
+                    console.print(text, soft_wrap=True)
+                    shown = text
+                ended.wait(LOOK_SECONDS)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def progress_line(runs: Sequence[Run], at_first: int, seconds: float, minutes: float | None) -> str:
+    """ "training 3 of 8, done about 14:32".
+
+    Args:
+        runs: all of them.
+        at_first: how many were done when it began.
+        seconds: since then.
+        minutes: of a training, if that is bounded by time.
+    """
+    done = sum(map(_is_done, runs))
+    left = len(runs) - done
+    if left == 0:
+        return f"{done} of {len(runs)} trained and scored"
+    running = max(1, sum(run.is_locked for run in runs))
+    text = f"training {done + 1} of {len(runs)}"
+    if done > at_first:
+        remaining = seconds / (done - at_first) * left
+    elif minutes is not None:
+        remaining = max(minutes * 60 * left / running - seconds, 0)
+    else:
+        return text
+    return f"{text}, done about {time.strftime('%H:%M', time.localtime(time.time() + remaining))}"
+
+
+def _is_done(run: Run) -> bool:
+    """Trained and scored, or given up."""
+    try:
+        return run.has_scorecard or run.status.state == "failed"
+    except UserError:  # not queued yet
+        return False

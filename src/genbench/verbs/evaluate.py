@@ -1,0 +1,90 @@
+"""Score generated images against a data set's test images.
+
+genbench evaluate run=runs/mnist-gan-1a2b3c4d-s0
+genbench evaluate run=DIR evaluation=fast
+genbench evaluate runs=runs
+genbench evaluate samples=mine.npz data=mnist out=mine.json
+"""
+
+import logging
+from pathlib import Path
+
+from genbench.cache import whole_file
+from genbench.config import EvaluateConfig
+from genbench.console import stdout
+from genbench.errors import UserError
+from genbench.runs.directory import Run, runs_in
+from genbench.runs.reading import read
+from genbench.verbs.sample import check_trained
+
+
+def run(config: EvaluateConfig) -> None:
+    """Write the scores of a run, of all runs in a folder, or of images, and print them.
+
+    Raises:
+        UserError: it is not said what to score, or that cannot be scored.
+    """
+    if [config.run, config.runs, config.samples].count(None) != 2:
+        raise UserError("say what to score: run=DIR, or runs=DIR, or samples=FILE data=NAME out=FILE.json")
+    if config.evaluation.level == "none":
+        raise UserError("evaluation=none: leaves nothing to do; choose evaluation=fast or full")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # the classifier's training takes a while
+    if config.run is not None:
+        evaluate_run(Run.open(config.run), config)
+    elif config.runs is not None:
+        _evaluate_runs(Path(config.runs), config)
+    elif config.samples is not None:
+        _evaluate_samples(config.samples, config)
+
+
+def evaluate_run(run: Run, config: EvaluateConfig) -> None:
+    """Write scores.json into a finished run's directory and print the scores.
+
+    Raises:
+        UserError: the run has no weights, or its data cannot be found or are not those of its training.
+    """
+    check_trained(run)
+    from genbench.evaluation.of_run import score_run
+    from genbench.models.hyperparameters import check_values, sample_options
+    from genbench.reporting.cards import model_card
+    from genbench.reporting.tables import scores_table
+
+    target = str(run.config().model["_target_"])
+    check_values(config.options, sample_options(target, config.code), "options.")
+    scorecard = score_run(run, config.evaluation, config.code, config.options)
+    run.write_scorecard(scorecard)
+    run.write_card(model_card(read(run.path)))
+    stdout().print(scores_table(scorecard, str(run.path)))
+
+
+def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
+    """Score the finished runs of a folder that have no scores yet, and print all scores side by side."""
+    finished = [run for run in runs_in(folder) if run.is_finished]
+    if not finished:
+        raise UserError(f"runs={folder}: there is no finished run in this folder")
+    for run in finished:
+        if not run.has_scorecard:
+            evaluate_run(run, config)
+    from genbench.reporting.tables import comparison_tables
+
+    for table in comparison_tables([read(run.path) for run in finished]):
+        stdout().print(table)
+
+
+def _evaluate_samples(source: str, config: EvaluateConfig) -> None:
+    """Write the scores of images that any tool made, and print them."""
+    out = Path(config.out)
+    if out.suffix != ".json" or not out.parent.is_dir():
+        raise UserError(f"out={out}: must be a .json file in a folder that exists")
+    if config.data is None:
+        raise UserError("say which data set the images imitate: add data=mnist, say")
+    from genbench.evaluation.of_samples import score_samples
+    from genbench.reporting.tables import scores_table
+
+    scorecard = score_samples(source, config.data)
+    try:
+        with whole_file(out) as temporary:
+            temporary.write_text(scorecard.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"out={out}: cannot be written ({error.strerror})") from error
+    stdout().print(scores_table(scorecard, str(out)))

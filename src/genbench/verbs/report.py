@@ -1,0 +1,40 @@
+"""One page, offline, that says which model is better on which score, and how sure that is.
+
+genbench report
+genbench report runs=runs/paper out=docs/paper
+"""
+
+from pathlib import Path
+
+from genbench.config import ReportConfig
+from genbench.errors import UserError
+from genbench.runs.directory import Run
+
+
+def run(config: ReportConfig) -> None:
+    """Write <out>/index.html, report.md with its figures, results.csv and results.json.
+
+    Raises:
+        UserError: there are no runs, or the folder cannot be written.
+    """
+    out = Path(config.out)
+    check_page_folder(out)
+    from genbench.reporting.page import write_report
+
+    for headline in write_report(Path(config.runs), out, config.code):
+        print(headline)
+    print(out / "index.html")
+
+
+def check_page_folder(out: Path) -> None:
+    """Refuse a folder that a page cannot go to.
+
+    Raises:
+        UserError: it is a file, a run's directory, or there is nothing to make it in.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"out={out}: is a file; give a folder")
+    if not out.parent.is_dir():
+        raise UserError(f"out={out}: there is no folder {out.parent}")
+    if Run(out).exists:
+        raise UserError(f"out={out}: is a run's directory; give another folder")

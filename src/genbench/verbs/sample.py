@@ -1,0 +1,56 @@
+"""Draw images from a trained model.
+
+genbench sample run=runs/optdigits-vae-1a2b3c4d-s0
+genbench sample run=DIR n=100 seed=7 out=grid.png
+genbench sample run=DIR n=10000 out=samples.npz
+genbench sample run=DIR label=7 out=sevens.png
+"""
+
+from pathlib import Path
+
+from genbench.cache import whole_file
+from genbench.config import SampleConfig
+from genbench.errors import UserError
+from genbench.models.hyperparameters import check_values, sample_options
+from genbench.runs.directory import Run
+
+
+def run(config: SampleConfig) -> None:
+    """Write n images of a run's model: the same seed, the same images, however many are asked for.
+
+    Raises:
+        UserError: the run has no readable weights, its model no such option or class, or the file cannot be written.
+    """
+    out = Path(config.out)
+    if out.suffix not in (".png", ".npz"):
+        raise UserError(f"out={out}: must end in .png (one grid) or .npz (an array)")
+    if not out.parent.is_dir():
+        raise UserError(f"out={out}: there is no folder {out.parent}")
+    run = Run.open(config.run)
+    check_trained(run)
+
+    import numpy as np
+
+    from genbench.models.pictures import grid, square
+    from genbench.models.sampling import draw
+    from genbench.models.weights import load
+
+    loaded = load(run.weights, config.code)
+    check_values(config.options, sample_options(str(loaded.about["_target_"]), config.code), "options.")
+    labels = loaded.labels(config.label, config.n)
+    images = draw(loaded.model, config.n, config.seed, labels=labels, **config.options)
+    try:
+        with whole_file(out) as temporary:
+            if out.suffix == ".npz":
+                np.savez_compressed(temporary, images=images.numpy())
+            else:
+                grid(images, square(config.n)).save(temporary)
+    except OSError as error:
+        raise UserError(f"out={out}: cannot be written ({error.strerror})") from error
+    print(f"{config.n} images of {run.path.name}, seed {config.seed}: {out}")
+
+
+def check_trained(run: Run) -> None:
+    """Refuse a run that has no weights yet."""
+    if not run.has_weights:
+        raise UserError(f"{run.path} has no weights yet: its training is {run.status.state}")

@@ -1,0 +1,248 @@
+"""Train one model on one data set, or (-m) every combination of several.
+
+genbench train model=gan data=fashion
+genbench train model=vae data=folder data.root=photos trainer.max_minutes=5
+genbench train -m model=gan,vae data=mnist,fashion seed=range(5)
+"""
+
+import gc
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from genbench.command.composition import CommandLine
+from genbench.command.launching import launch
+from genbench.config import TrainConfig
+from genbench.errors import UserError
+from genbench.interruption import Interrupted, on_signals
+from genbench.runs.directory import Run
+from genbench.runs.reading import read
+from genbench.runs.records import DataRecord
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from genbench.data.datamodule import ImageDataModule
+    from genbench.data.images import ImageData
+    from genbench.device import Device
+    from genbench.evaluation.extractors import FeatureSpaces
+    from genbench.models.model import Model
+
+MOST_STALLED = 3  # times that a sweep is taken up again although the last time got nowhere
+
+
+def run(config: TrainConfig) -> None:
+    """One training."""
+    from genbench.console import stdout
+
+    train(config, stdout())
+
+
+def sweep(line: CommandLine[TrainConfig]) -> None:
+    """All jobs, by whatever launcher, and a table of how they went; exit code 1 if a run is not finished in the end."""
+    from genbench.console import stdout
+    from genbench.reporting.tables import sweep_table
+
+    code = train_all(line, in_sweep)
+    runs = [Run(config.directory) for config in line.configs]
+    stdout().print(sweep_table([read(run.path) for run in runs]))
+    sys.exit(code if code > 128 else 0 if all(run.is_finished for run in runs) else 1)
+
+
+def train_all(line: CommandLine[TrainConfig], job: Callable[[TrainConfig], None]) -> int:
+    """Every job of a sweep, by the launcher that the command line names.
+
+    A run that lost its process (a killed worker, a lost machine) is taken up again, as long as that gets anywhere.
+
+    Args:
+        line: the jobs.
+        job: trains one of them, in whatever process; a function of a module.
+
+    Returns:
+        0, or the exit code of a job or launcher that ended otherwise; above 128 it was a signal.
+
+    Raises:
+        UserError: a run needs several processes, or its directory cannot be had.
+    """
+    if any(config.trainer.devices * config.trainer.num_nodes > 1 for config in line.configs):
+        raise UserError("trainer.devices, trainer.num_nodes: a sweep's runs take one process each; leave out -m")
+    runs = [Run(config.directory) for config in line.configs]
+    for run, config in zip(runs, line.configs, strict=True):  # a long sweep shows from the start what is to come
+        run.queue(config.to_yaml(), overwrite=config.overwrite)
+    # That was done when the run was queued.
+    configs = [config.model_copy(update={"overwrite": False}) for config in line.configs]
+    code = stalled = 0
+    chosen = list(range(len(runs)))
+    before: object = None
+    while stalled < MOST_STALLED:
+        try:
+            launch(line, job, configs, chosen)
+        except SystemExit as exit:  # a signal
+            code = exit.code if isinstance(exit.code, int) else 1
+        except UserError:
+            raise
+        except Exception as error:  # noqa: BLE001  (a launcher whose worker died, each has its own)
+            code = 1
+            print(f"genbench: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}", file=sys.stderr)
+        chosen = [i for i, run in enumerate(runs) if _is_lost(run)]
+        if code > 128 or not chosen:
+            break
+        print(f"{len(chosen)} runs lost their process; they go on", file=sys.stderr)
+        now = [run.status.state for run in runs], [run.checkpoints[:1] for run in runs]
+        stalled = stalled + 1 if now == before else 0
+        before = now
+    return code
+
+
+def _is_lost(run: Run) -> bool:
+    return run.status.state in ("queued", "interrupted") and not run.is_locked
+
+
+def in_sweep(config: TrainConfig) -> None:
+    """One training of several."""
+    from genbench.console import stdout
+
+    guarded(config, lambda: train(config, stdout()))
+
+
+def guarded(config: TrainConfig, training: Callable[[], None]) -> None:
+    """Do a training; a failure is written into its run directory, and the next one goes on."""
+    run = Run(config.directory)
+    try:
+        training()
+    except Interrupted as signal:
+        sys.exit(128 + signal.number)
+    except Exception as error:  # noqa: BLE001  (whatever it was, it is recorded and reported at the end)
+        if run.status.state == "queued":  # before the training began, so that nothing has recorded it yet
+            run.set_status("failed", str(error))
+        print(f"{run.path}: {error}", file=sys.stderr)
+    finally:
+        gc.collect()  # Trainer and callbacks know each other: without this dozens of models wait for Python to look
+
+
+def train(config: TrainConfig, console: "Console") -> None:
+    """From the images to a finished run directory; a run that was begun before goes on from its last checkpoint.
+
+    Raises:
+        UserError: the device, the data or the model cannot be had as the config wants them, the images are not those
+            that the run began with, or the training failed for a reason that the user can mend.
+        Interrupted: Ctrl-C or SIGTERM; the run can go on.
+    """
+    run = Run(config.directory)
+    to_score = config.evaluation.level != "none"
+    done = run.is_finished and not config.overwrite
+
+    # Heavy modules are imported once the config is known to be good: a typo is answered at once.
+    from genbench.data.images import describe
+    from genbench.data.sources import load_data
+
+    data = load_data(config.data)
+    record = DataRecord(**describe(data, config.data.absolute_root))
+    if not config.overwrite:
+        run.check_data(record)
+    if done and (not to_score or run.has_scorecard):
+        console.print(f"{run.path} is finished. To train it again: overwrite=true", soft_wrap=True)
+        return
+
+    import lightning as L
+    from lightning.pytorch.utilities import rank_zero_only
+
+    from genbench.cache import feature_cache
+    from genbench.device import best_device, choose_device
+    from genbench.evaluation.extractors import load_spaces
+    from genbench.models.weights import build
+
+    # What a user can get wrong fails in these lines, before a directory exists.
+    choose_device(config.trainer)
+    spaces = None
+    if to_score:
+        console.print("samples will be scored; the first time on a data set its classifier is trained before")
+        spaces = load_spaces(data, feature_cache(), best_device())
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    model = build(config.model, data.shape, len(data.classes), config.code)
+    if getattr(rank_zero_only, "rank", 0) > 0:
+        _help(config, model, data, spaces)
+        return
+    with on_signals(), run.held(config.to_yaml(), overwrite=config.overwrite):
+        if not run.is_finished:
+            _train(config, run, model, data, record, spaces, console)
+        _finish(config, run, console)
+
+
+def _help(config: TrainConfig, model: "Model", data: "ImageData", spaces: "FeatureSpaces | None") -> None:
+    """A further process of one training: it helps with the steps, and writes nothing."""
+    from rich.console import Console
+
+    from genbench.training.callbacks.checkpoints import latest
+    from genbench.training.engine import fit
+
+    logging.disable()
+    quiet = Console(quiet=True)
+    checkpoint = None if config.overwrite else latest(Run(config.directory), quiet)
+    silent = config.model_copy(update={"logger": {"_target_": None}})
+    with TemporaryDirectory() as nowhere:
+        fit(model, _batches(config, data), silent, _device(config), Run(Path(nowhere)), quiet, spaces, checkpoint)
+
+
+def _train(
+    config: TrainConfig,
+    run: Run,
+    model: "Model",
+    data: "ImageData",
+    record: DataRecord,
+    spaces: "FeatureSpaces | None",
+    console: "Console",
+) -> None:
+    """To a finished run: weights, pictures, summary."""
+    from genbench.models.pictures import draw_all
+    from genbench.models.weights import save
+    from genbench.reporting.tables import summary_table
+    from genbench.training.callbacks.checkpoints import latest
+    from genbench.training.engine import fit
+    from genbench.training.run_log import environment, recorded
+
+    device = _device(config)
+    with recorded(run):
+        run.write_data(record)
+        run.write_environment(environment(device))
+        summary = fit(model, _batches(config, data), config, device, run, console, spaces, latest(run, console))
+        with run.whole("weights.safetensors") as temporary:
+            save(model, config.model, data.shape, data.classes, temporary)
+        for name, picture in draw_all(model, data).items():
+            with run.whole(name) as temporary:
+                picture.save(temporary)
+        run.write_summary(summary)
+    console.print(summary_table(read(run.path)))
+
+
+def _finish(config: TrainConfig, run: Run, console: "Console") -> None:
+    """Scores, if they are wanted, and the model card: of a run that has just been trained, or earlier."""
+    from genbench.evaluation.of_run import score_run
+    from genbench.reporting.cards import model_card
+    from genbench.reporting.tables import scores_table
+    from genbench.training.callbacks.metrics import log_hparams
+
+    try:
+        if config.evaluation.level != "none":  # a run that cannot be scored is a finished run all the same
+            console.print("scoring")
+            scorecard = score_run(run, config.evaluation, config.code)
+            run.write_scorecard(scorecard)
+            console.print(scores_table(scorecard, str(run.path)))
+    finally:
+        run.write_card(model_card(read(run.path)))
+        log_hparams(run)
+
+
+def _device(config: TrainConfig) -> "Device":
+    from genbench.device import choose_device
+
+    return choose_device(config.trainer)
+
+
+def _batches(config: TrainConfig, data: "ImageData") -> "ImageDataModule":
+    from genbench.data.datamodule import ImageDataModule
+
+    return ImageDataModule(data, config.data.batch_size, seed=config.seed)

@@ -1,0 +1,209 @@
+"""The verdict rule: what it promises, condition by condition, and against scipy's own tests."""
+
+import math
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from genbench.comparison.simulation import SHAPES, rates
+from genbench.comparison.verdicts import (
+    Array,
+    Comparison,
+    Question,
+    Reason,
+    compare,
+    fewest_seeds,
+    holm,
+    permutation_p_values,
+    seeds_to_decide,
+    verdicts,
+)
+from genbench.evaluation.catalogue import catalogue
+
+GOOD, POOR = [1.0, 1.1, 0.9, 1.05, 0.95], [2.0, 2.1, 1.9, 2.05, 1.95]  # where lower is better
+
+
+def question(
+    a: list[float] = GOOD,
+    b: list[float] = POOR,
+    *,
+    others: tuple[tuple[list[float], list[float]], ...] | None = None,
+    lower_is_better: bool = True,
+    real: float = math.nan,
+    real_sd: float = 0.01,
+    capped: bool = False,
+) -> Question:
+    """A question about contenders A and B; in the other spaces they score the same if nothing is said."""
+    pairs = ((a, b), *(((a, b),) if others is None else others))
+    spaces = ("classifier", "random", "pixels")[: len(pairs)]
+    score = replace(catalogue()["fcd"], better="lower" if lower_is_better else "higher", capped=capped)
+    values = {space: {"A": of_a, "B": of_b} for space, (of_a, of_b) in zip(spaces, pairs, strict=True)}
+    return Question(score, values, real, real_sd)
+
+
+def of_one_score(a: list[float] | Array, b: list[float] | Array) -> Comparison:
+    (compared,) = compare(np.array([a]), np.array([b]))
+    return compared
+
+
+@pytest.mark.parametrize(("lower_is_better", "better"), [(True, "A"), (False, "B")])
+def test_a_clear_difference_is_decided_in_the_direction_of_the_score(lower_is_better: bool, better: str) -> None:
+    (verdict,) = verdicts([question(lower_is_better=lower_is_better)])
+    assert (verdict.better, verdict.worse) == (better, "B" if better == "A" else "A")
+    assert verdict.leader == better
+    assert verdict.pair == ("A", "B")
+    assert verdict.why == ()
+    assert verdict.seeds is None
+    (swapped,) = verdicts([question(POOR, GOOD, lower_is_better=lower_is_better)])
+    assert {verdict.better, swapped.better} == {"A", "B"}
+
+
+def test_each_condition_alone_leaves_it_undecided() -> None:
+    overlapping = [1.0, 3.0, 0.2, 2.5, 1.7]
+    cases = {
+        Reason.LUCK: question(overlapping, [v + 0.3 for v in overlapping]),
+        Reason.SMALL: question(real_sd=0.6),
+        Reason.SPACES_DISAGREE: question(others=((POOR, GOOD), (POOR, GOOD))),
+        Reason.ONE_SPACE: question(others=()),
+        Reason.NEITHER_COPIES: question(real=3.0, capped=True),
+    }
+    for reason, asked in cases.items():
+        (verdict,) = verdicts([asked])
+        assert verdict.better is None
+        assert verdict.worse is None
+        assert verdict.why[0] == reason
+
+
+def test_two_of_three_spaces_suffice() -> None:
+    (verdict,) = verdicts([question(others=((POOR, GOOD), (GOOD, POOR)))])
+    assert verdict.better == "A"
+
+
+def test_what_copies_less_than_real_images_is_no_better_for_it() -> None:
+    """More authentic samples than among real images are samples that are far off, not samples that are new."""
+    (verdict,) = verdicts([question(lower_is_better=False, real=0.9, capped=True)])
+    assert verdict.better is None
+    assert verdict.samples["B"].mean == pytest.approx(2.0)  # shown as it is
+    (verdict,) = verdicts([question(lower_is_better=False, real=1.5, capped=True)])
+    assert verdict.better == "B"
+
+
+def test_few_seeds_decide_nothing_and_it_is_said() -> None:
+    assert fewest_seeds() == 4
+    assert fewest_seeds(3) == 5
+    for n in (1, 2, 3):
+        (verdict,) = verdicts([question(GOOD[:n], POOR[:n])])
+        assert verdict.better is None
+        assert Reason.FEW_TRAININGS in verdict.why
+        assert verdict.fewest == 4
+    (verdict,) = verdicts([question(GOOD[:4], POOR[:4])])
+    assert verdict.better == "A"
+
+
+def test_a_single_seed_has_no_interval() -> None:
+    compared = of_one_score([1.0], [2.0, 3.0])
+    assert math.isnan(compared.p) and math.isnan(compared.low) and compared.difference == -1.5
+
+
+def test_equal_values_and_no_questions() -> None:
+    assert verdicts([]) == []
+    (verdict,) = verdicts([question([1.0] * 5, [1.0] * 5)])
+    assert verdict.better is None
+    assert (verdict.welch_p_holm, verdict.permutation_p) == (1.0, 1.0)
+    assert verdict.leader is None
+
+
+def test_trainings_that_are_all_alike_leave_no_doubt_and_no_warning() -> None:
+    compared = of_one_score([1.0] * 4, [2.0] * 4)
+    assert (compared.p, compared.low, compared.high) == (0.0, -1.0, -1.0)
+    (one_side,) = verdicts([question([1.0] * 5, POOR)])
+    assert one_side.better == "A"
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_welch_is_scipys(scale: float) -> None:
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(0, 1, 5) * scale, generator.normal(0.5, 3, 8) * scale
+    alone = of_one_score(a, b)
+    among_others = compare(np.stack([a * 2, a]), np.stack([b, b]))[1]
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    interval = expected.confidence_interval()
+    for compared in (alone, among_others):
+        assert compared.p == pytest.approx(expected.pvalue)
+        assert (compared.low, compared.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.01], 3) == pytest.approx([0.03])
+    assert holm([math.nan, 0.01]) == pytest.approx([1.0, 0.02])
+
+
+def test_one_score_is_permuted_as_scipy_does() -> None:
+    generator = np.random.default_rng(1)
+    a, b = generator.normal(0, 1, 5), generator.normal(1, 1, 5)
+
+    def statistic(x: Array, y: Array, axis: int) -> Array:
+        t: Array = np.abs(stats.ttest_ind(x, y, axis=axis, equal_var=False).statistic)
+        return t
+
+    expected = stats.permutation_test((a, b), statistic, n_resamples=np.inf, alternative="greater", vectorized=True)
+    assert permutation_p_values([a], [b]) == pytest.approx([expected.pvalue])
+
+
+def test_step_down_of_several_scores_by_brute_force() -> None:
+    """Westfall and Young's algorithm, written down plainly."""
+    generator = np.random.default_rng(2)
+    values = generator.normal(0, 1, (3, 8)) + np.array([[3.0], [1.0], [0.0]]) * (np.arange(8) < 4)
+    first = permutation_p_values(list(values[:, :4]), list(values[:, 4:]))
+    every = []
+    for chosen in combinations(range(8), 4):
+        rest = [i for i in range(8) if i not in chosen]
+        every.append([abs(stats.ttest_ind(v[list(chosen)], v[rest], equal_var=False).statistic) for v in values])
+    t = np.array(every)
+    expected, worst = np.zeros(3), 0.0
+    for rank, score in enumerate(np.argsort(-t[0])):
+        among = np.argsort(-t[0])[rank:]
+        worst = max(worst, float(np.mean(t[:, among].max(1) >= t[0, score] - 1e-9)))
+        expected[score] = worst
+    assert first == pytest.approx(list(expected))
+
+
+def test_many_seeds_are_relabelled_at_random_but_the_same_every_time() -> None:
+    generator = np.random.default_rng(3)
+    a, b = [generator.normal(0, 1, 12)], [generator.normal(2, 1, 12)]
+    assert permutation_p_values(a, b) == permutation_p_values(a, b)
+    assert permutation_p_values(a, b)[0] < 0.01
+
+
+def test_the_number_of_seeds_named_is_enough_in_four_of_five_cases() -> None:
+    seen = of_one_score([0.0, 1.0, 2.0, 3.0], [1.5, 2.5, 3.5, 4.5])
+    sds = [sample.sd for sample in seen.samples]
+    needed = seeds_to_decide(seen, family=8)
+    assert needed is not None
+    generator = np.random.default_rng(4)
+
+    def power(n: int) -> float:
+        a, b = generator.normal(0, sds[0], (500, n)), generator.normal(1.5, sds[1], (500, n))
+        return float(np.mean([compared.p < 0.05 / 8 for compared in compare(a, b)]))
+
+    assert power(needed) > 0.74
+    assert power(needed // 2) < 0.74
+    assert seeds_to_decide(of_one_score([1.0], [2.0]), 8) is None
+    assert seeds_to_decide(of_one_score([0.0, 1.0], [0.001, 1.001]), 8) is None
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equal_models_get_a_verdict_in_at_most_5_percent_of_1000_pairs(shape: str) -> None:
+    """Family-wise: any verdict on any of eight scores counts. Three standard errors of 1,000 pairs are 2 %."""
+    assert rates(5, 1000, shape=shape).any_verdict <= 0.05
+
+
+def test_a_planted_difference_is_found_and_nothing_else() -> None:
+    found = rates(5, 200, planted=8.0)
+    assert found.found > 0.95
+    assert found.any_verdict <= 0.07
+    assert rates(3, 50, planted=100.0).found == 0.0  # three seeds of each cannot decide anything

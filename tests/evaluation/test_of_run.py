@@ -1,0 +1,139 @@
+"""What needs the model itself: asked of models that declare it, absent with a reason otherwise."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from genbench.config import EvaluationConfig
+from genbench.data.batches import Batch
+from genbench.data.images import ImageData, ImageShape, Split, evenly_spaced
+from genbench.data.optdigits import load
+from genbench.errors import UserError
+from genbench.evaluation import of_run
+from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.evaluation.conditions import labels_of, labels_to_draw
+from genbench.evaluation.of_run import estimates
+from genbench.models.gan import DCGAN
+from genbench.models.model import Conditional, Model, Reconstruction, Update
+from genbench.models.vae import VAE
+from genbench.runs.records import Absent, Estimate
+
+FULL = EvaluationConfig(level="full", nll_samples=8, nll_images=4)
+
+
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    return load(None)
+
+
+class Bands(Conditional, Reconstruction):
+    """Remembers the labels that it was given; its reconstructions are half as bright."""
+
+    def __init__(self, shape: ImageShape, classes: int = 0) -> None:
+        super().__init__(shape, noise_shape=tuple(shape), classes=classes)
+        self.told: list[Tensor | None] = []
+
+    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        self.told.append(labels)
+        return noise.sigmoid()
+
+    def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        self.told.append(labels)
+        return images * 0.5
+
+    def make_optimizers(self) -> dict[str, Optimizer]:
+        return {}
+
+    def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
+        raise NotImplementedError
+
+    def losses(self, batch: Batch, noise: Tensor) -> Mapping[str, Tensor]:
+        raise NotImplementedError
+
+
+def test_a_vae_has_what_it_declares(data: ImageData) -> None:
+    model = VAE(data.shape, latent_size=2).eval()
+    found = estimates(model, data, FULL)
+    assert list(found) == ["nll", "active_units", "mse"]
+    nll, units, mse = (found[name] for name in found)
+    assert isinstance(nll, Estimate)
+    assert nll.n == 4
+    assert nll.mean > 0
+    assert isinstance(units, Estimate)
+    assert units.mean in (0, 1, 2)
+    assert isinstance(mse, Estimate)
+    assert (mse.n, mse.method) == (64, "encoder")
+
+
+def test_a_gan_says_why_it_has_no_likelihood(data: ImageData) -> None:
+    small = replace(data, test=Split(data.test.images[:2], None))
+    found = estimates(DCGAN(data.shape).eval(), small, FULL)
+    assert found["nll"] == Absent(absent="no likelihood: implicit model")
+    assert found["active_units"] == Absent(absent="no posterior: the model has no encoder")
+    assert isinstance(found["mse"], Estimate)
+    assert found["mse"].method.startswith("latent optimisation")
+
+
+def test_the_fast_level_asks_nothing_of_the_model(data: ImageData) -> None:
+    level = FULL.model_copy(update={"level": "fast"})
+    found = estimates(VAE(data.shape), data, level)
+    assert set(found.values()) == {Absent(absent="not measured by evaluation=fast")}
+
+
+def test_a_reconstruction_is_the_models_own_and_in_its_class(data: ImageData) -> None:
+    model = Bands(data.shape, classes=10)
+    found = estimates(model, data, FULL)["mse"]
+    assert isinstance(found, Estimate)
+    pixels = data.test.images.float().div(255)
+    assert found.mean == pytest.approx(float((pixels / 2).square().mean()), rel=0.1)
+    (told,) = model.told
+    assert told is not None
+    assert told.tolist() == evenly_spaced(data.test, 64).labels.tolist()  # type: ignore[union-attr]
+
+
+def test_labels_are_drawn_in_the_shares_of_the_training_images(data: ImageData) -> None:
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    uneven = replace(data, train=Split(data.train.images[:100], labels), classes=("a", "b"))
+    conditional, plain = Bands(data.shape, classes=2), Bands(data.shape)
+    drawn = labels_to_draw(conditional, uneven, 100, seed=1)
+    assert drawn is not None
+    assert drawn.bincount().tolist() == [90, 10]
+    more = labels_to_draw(conditional, uneven, 250, seed=1)
+    assert more is not None
+    assert torch.equal(more[:100], drawn)
+    other = labels_to_draw(conditional, uneven, 100, seed=2)
+    assert other is not None
+    assert not torch.equal(other, drawn)
+    assert labels_to_draw(plain, uneven, 100, seed=1) is None
+    assert labels_of(plain, uneven.train) is None
+
+
+def test_a_score_may_need_any_capability_but_no_other_word(data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    def entry(needs: str) -> Mapping[str, Entry]:
+        made = Entry(
+            name="twice",
+            label="",
+            meaning="",
+            better=None,
+            needs=needs,
+            measure=lambda model, data, level: Estimate(mean=model.classes, n=1),
+        )
+        return MappingProxyType({"twice": made})
+
+    def ask(model: Model, needs: str) -> Estimate | Absent:
+        monkeypatch.setattr(of_run, "catalogue", lambda: entry(needs))
+        return estimates(model, data, FULL)["twice"]
+
+    assert ask(Bands(data.shape, classes=3), "conditional") == Estimate(mean=3, n=1)
+    assert ask(VAE(data.shape), "conditional") == Absent(absent="the model declares no conditional")
+    with pytest.raises(UserError, match="needs 'telepathy'"):
+        ask(VAE(data.shape), "telepathy")
+
+
+def test_our_entries_need_what_there_is() -> None:
+    assert {entry.needs for entry in catalogue().values()} <= {"features", "classes", "model", *of_run.CAPABILITIES}

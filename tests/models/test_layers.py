@@ -1,0 +1,37 @@
+"""Values, gradients and names are those of PyTorch's own layers."""
+
+import pytest
+import torch
+from torch import nn
+
+from genbench.models.layers import Conv2d, ConvTranspose2d
+
+PAIRS = [
+    (Conv2d(3, 8, 5, stride=2, padding=2), nn.Conv2d(3, 8, 5, stride=2, padding=2)),
+    (Conv2d(3, 1, 3, padding=1, bias=False), nn.Conv2d(3, 1, 3, padding=1, bias=False)),
+    (
+        ConvTranspose2d(3, 8, 5, stride=2, padding=2, output_padding=1),
+        nn.ConvTranspose2d(3, 8, 5, stride=2, padding=2, output_padding=1),
+    ),
+    (ConvTranspose2d(3, 1, 3, padding=1, bias=False), nn.ConvTranspose2d(3, 1, 3, padding=1, bias=False)),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_equal_in_values_gradients_and_names(ours: nn.Module, theirs: nn.Module) -> None:
+    ours.load_state_dict(theirs.state_dict())
+    images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    inputs = [images.clone().requires_grad_(), images.clone().requires_grad_()]
+    outputs = [layer(x) for layer, x in zip((ours, theirs), inputs, strict=True)]
+    torch.testing.assert_close(outputs[0], outputs[1])
+    for output in outputs:
+        output.square().sum().backward()
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, other.grad, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("layer", [Conv2d(3, 8, 5), ConvTranspose2d(3, 8, 5)])
+def test_autocast_keeps_bfloat16(layer: nn.Module) -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.rand(2, 3, 8, 8)).dtype == torch.bfloat16

@@ -1,0 +1,339 @@
+"""One command: what was checked is what runs, what it says of itself, and completion in real shells."""
+
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from genbench import __version__
+from genbench.cli import compose, verb_names
+from genbench.command.completion import SCRIPTS, candidates
+from genbench.command.launching import launch
+from genbench.config import CONF, CompareConfig, SearchConfig, TrainConfig
+from genbench.errors import UserError
+from genbench.verbs.compare import progress_line, trainings
+from tests.conftest import Command
+
+
+def write_down(config: TrainConfig) -> None:
+    """A job's work: to write down what it was given, and where it was done."""
+    path = Path(os.environ["GENBENCH_TEST_FOLDER"]) / f"{config.model_name}-{config.seed}.json"
+    path.write_text(json.dumps({"process": os.getpid(), "config": config.model_dump()}), encoding="utf-8")
+
+
+@pytest.mark.parametrize("launcher", ["basic", pytest.param("cores", marks=pytest.mark.slow)])
+def test_what_was_checked_is_what_runs(launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENBENCH_TEST_FOLDER", str(tmp_path))
+    # A time in it would be another one if it were composed again.
+    runs = f"runs={tmp_path}/${{now:%H%M%S%f}}"
+    line = compose("train", ["-m", "model=gan,vae", "seed=range(3)", runs, f"hydra/launcher={launcher}"])
+    chosen = [0, 2, 3, 4]
+    launch(line, write_down, line.configs, chosen)
+    said = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in tmp_path.glob("*.json")}
+    configs = [line.configs[i] for i in chosen]
+    expected = {f"{config.model_name}-{config.seed}": config.model_dump() for config in configs}
+    assert {name: each["config"] for name, each in said.items()} == expected
+    assert ({each["process"] for each in said.values()} == {os.getpid()}) == (launcher == "basic")
+
+
+def fail(config: TrainConfig) -> None:
+    """A job's work that goes wrong."""
+    raise RuntimeError(f"seed {config.seed}")
+
+
+def test_what_a_job_raises_is_raised(tmp_path: Path) -> None:
+    line = compose("train", ["-m", "seed=7,8", f"runs={tmp_path}"])
+    with pytest.raises(RuntimeError, match="seed 7"):
+        launch(line, fail, line.configs, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-m", "seed=range(5,1)"], "there is nothing to do"),
+        (["-m", "seed=1,2", "hydra.mode=RUN"], "hydra.mode: genbench starts the runs itself"),
+        (["hydra.mode=MULTIRUN"], "hydra.mode: genbench starts the runs itself"),
+        (["-m", "hydra.sweeper.params.seed='1,2'"], "hydra.sweeper.params.seed: genbench starts"),
+        (["-m", "seed=1,2", "hydra/sweeper=basic"], "hydra/sweeper: genbench starts"),
+        (["-m", "seed=1,2", "hydra.job.chdir=true"], "hydra.job.chdir: genbench starts"),
+        (["hydra.run.dir=elsewhere"], "hydra.run.dir: genbench starts"),
+        (["-m", "seed=1,2", "hydra.sweep.subdir=x"], "hydra.sweep.subdir: genbench starts"),
+        (["+hydra.callbacks.a._target_=os.system"], "hydra.callbacks.a._target_: genbench starts"),
+        (["hydra/launcher=cores"], "hydra/launcher: is for the runs of a sweep; add -m"),
+        (["-m", "hydra/launcher=cores,basic"], "a sweep has one launcher"),
+        (["-m", "seed=1,2", "hydra/launcher=core"], "did you mean cores?"),
+        (["--config-path", "x"], "--config-dir DIR"),
+        (["--experimental-rerun", "x"], "not taken"),
+        (["--config-dir", "nowhere"], "there is no such folder"),
+        (["--mutirun"], "unrecognized arguments"),
+    ],
+)
+def test_words_that_would_run_something_else_are_refused(words: list[str], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        compose("train", words)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_yaml_cannot_have_something_else_run(tmp_path: Path) -> None:
+    stored = compose("train", []).configs[0].to_yaml()
+    words = ["--config-dir", str(tmp_path), "--config-name", "config"]
+    for more, message in (
+        ("hydra: {mode: MULTIRUN}", "hydra.mode is set in a YAML"),
+        ("hydra: {sweeper: {params: {seed: '1,2'}}}", "hydra.sweeper.params is set in a YAML"),
+        ("hydra: {job: {chdir: true}}", "hydra.job.chdir is set in a YAML"),
+    ):
+        (tmp_path / "config.yaml").write_text(f"{stored}{more}\n", encoding="utf-8")
+        with pytest.raises(UserError, match=message):
+            compose("train", words)
+    # Nor may it bring code of its own along.
+    (tmp_path / "config.yaml").write_text(stored.replace("code: null", f"code: {tmp_path}"), encoding="utf-8")
+    with pytest.raises(UserError, match="is taken from the command line alone"):
+        compose("train", words)
+    assert compose("train", [*words, f"code={tmp_path}"]).configs[0].code == str(tmp_path)
+
+
+def test_a_glob_is_the_choices_that_there_are() -> None:
+    configs = compose("train", ["-m", "model=glob(*)"]).configs
+    assert [config.model_name for config in configs] == ["gan", "vae"]
+
+
+def test_a_model_of_one_s_own_is_found_and_checked_where_the_command_says(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "net.yaml").write_text("_target_: net.Net\ntitle: Net\nwidth: 8\n", encoding="utf-8")
+    (tmp_path / "net.py").write_text(
+        "raise RuntimeError('it is read, not run')\n"
+        "class Net:\n"
+        "    def __init__(self, shape, *, width: Annotated[int, Field(ge=1, description='units')] = 4): ...\n",
+        encoding="utf-8",
+    )
+    words = ["--config-dir", str(tmp_path), "model=net"]
+    with pytest.raises(UserError, match="code=DIR"):
+        compose("train", words)
+    (config,) = compose("train", [*words, f"code={tmp_path}"]).configs
+    assert (config.model_name, config.model_title) == ("net", "Net")
+    with pytest.raises(UserError, match=r"model.width=0: must be a whole number at least 1"):
+        compose("train", [*words, f"code={tmp_path}", "model.width=0"])
+
+
+def test_a_folder_of_one_s_own_comes_before_what_ships(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    content = (CONF / "model" / "vae.yaml").read_text(encoding="utf-8").replace("latent_size: 2", "latent_size: 7")
+    (tmp_path / "model" / "vae.yaml").write_text(content, encoding="utf-8")
+    (config,) = compose("train", ["--config-dir", str(tmp_path), "model=vae"]).configs
+    assert config.model["latent_size"] == 7
+
+
+def test_a_broken_yaml_of_one_s_own_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("a: 1\na: 2\n", encoding="utf-8")
+    with pytest.raises(UserError, match="a YAML of --config-dir cannot be read"):
+        compose("train", ["--config-dir", str(tmp_path), "--config-name", "config"])
+
+
+def test_the_verbs_are_listed_and_a_mistyped_one_is_named(command: Command) -> None:
+    assert set(verb_names()) == {
+        *("train", "sample", "evaluate", "calibrate", "compare", "report", "search", "export", "data"),
+    }
+    for words in ((), ("--help",)):
+        done = command("genbench", *words)
+        assert done.returncode == 0
+        for verb in verb_names():
+            assert f"\n  {verb} " in done.stdout
+    assert command("genbench", "--version").stdout == f"genbench {__version__}\n"
+    done = command("genbench", "evalute", "run=x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "did you mean evaluate?" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", verb_names())
+def test_help_says_of_every_value_what_it_means_and_its_range(verb: str, command: Command) -> None:
+    done = command("genbench", verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"\n  genbench {verb} " in done.stdout
+    for key, words in {
+        "train": ("learning_rate=0.002", "of Adam; a number above 0 and at most 1000"),
+        "sample": ("n=64", "how many images; a whole number at least 1 and at most 10000000"),
+        "compare": ("seeds=4", "trainings of each model on each data set"),
+    }.items():
+        if key == verb:
+            assert all(word in " ".join(done.stdout.split()) for word in words)
+
+
+def test_help_stands_with_what_was_given(command: Command) -> None:
+    said = command("genbench", "train", "--help", "model=gan", "data=fashion", "trainer.max_minutes=3").stdout
+    assert "model.discriminator_learning_rate=0.0002" in said
+    assert "data.title=Fashion-MNIST" in said
+    assert "trainer.max_minutes=3" in said
+    # A choice, with the line that says what it is.
+    assert "cores A sweep's runs side by side, one for each CPU core" in " ".join(said.split())
+    done = command("genbench", "train", "--help", "model=gna")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_the_values_alone_are_shown_as_yaml(command: Command) -> None:
+    done = command("genbench", "train", "--cfg", "job", "seed=3")
+    assert "seed: 3\n" in done.stdout
+    assert "hydra" not in done.stdout
+
+
+def test_compare_s_trainings_are_a_sweep_of_train_s(tmp_path: Path) -> None:
+    words = ["models=gan,vae", "seeds=2", "minutes=5", f"out={tmp_path / 'a, page'}"]
+    config: CompareConfig = compose("compare", [*words, "data=mnist,fashion", "hydra/launcher=cores"]).configs[0]
+    assert config.words == ["data=mnist,fashion", "hydra/launcher=cores"]
+    line = trainings(config)
+    assert len(line.configs) == 8
+    assert {each.trainer.max_minutes for each in line.configs} == {5.0}
+    assert {each.evaluation.level for each in line.configs} == {"full"}
+    assert {each.runs for each in line.configs} == {f"{tmp_path}/a, page/runs"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["minutes=5", "images=100"], "give one of them"),
+        (["model=gan"], "model=: write models=gan,vae"),
+        (["seed=3"], "seed=: write seeds=4"),
+        (["models=gna"], "did you mean gan?"),
+        (["models='a b'"], "must be choices of model"),
+        (["modles=gan"], "modles: there is no such key; did you mean"),
+        (["data=minst"], "did you mean mnist?"),
+        (["seeds=0"], "seeds=0: must be at least 1"),
+        (["minutes=0"], "minutes=0: must be above 0"),
+    ],
+)
+def test_wrong_comparisons(words: list[str], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        trainings(compose("compare", words).configs[0])
+    assert message in str(caught.value)
+
+
+def test_a_search_passes_on_the_words_that_are_not_its_own(tmp_path: Path) -> None:
+    words = ["trials=3", "objectives=fcd,seconds", "data=mnist", "trainer.max_minutes=1", "--config-dir", str(tmp_path)]
+    (config,) = compose("search", words).configs
+    assert isinstance(config, SearchConfig)
+    assert (config.trials, config.objectives) == (3, ["fcd", "seconds"])
+    assert config.words == ["--config-dir", str(tmp_path), "data=mnist", "trainer.max_minutes=1"]
+
+
+def test_the_line_for_all_trainings(runs: Path) -> None:
+    from genbench.runs.directory import Run, runs_in
+
+    trained = runs_in(runs)
+    queued = Run(runs / "not-there-yet")
+    assert progress_line([*trained, queued], 0, 10.0, None) == "training 1 of 3"
+    assert progress_line([*trained, queued], 0, 0.0, 5.0).startswith("training 1 of 3, done about ")
+
+
+# Completion
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("genbench ", verb_names()),
+        ("genbench tr", ["train"]),
+        ("genbench train mod", ["model.", "model="]),
+        ("genbench train model=", ["model=gan", "model=vae"]),
+        ("genbench train model=gan data=f", ["data=fashion", "data=folder"]),
+        ("genbench train model=gan model.drop", ["model.dropout="]),
+        ("genbench train trainer.max_m", ["trainer.max_minutes="]),
+        ("genbench train -m hydra/launcher=co", ["hydra/launcher=cores"]),
+        ("genbench sample r", ["run="]),
+        ("genbench nothing ", []),
+        ("genbench train model=gna mod", ["model="]),
+    ],
+)
+def test_what_a_line_could_go_on_with(line: str, found: list[str]) -> None:
+    assert set(found) <= set(candidates(line, verb_names()))
+
+
+def shell(name: str, program: str, tmp_path: Path) -> str:
+    """What a program says in a real shell in which genbench is a command."""
+    if shutil.which(name) is None:
+        pytest.skip(f"there is no {name} here")
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    script = bin_folder / "genbench"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m genbench "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    env = os.environ | {"PATH": f"{bin_folder}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    words = {"bash": ["bash", "--norc", "-c"], "fish": ["fish", "-c"], "zsh": ["zsh", "-f", "-c"]}[name]
+    done = subprocess.run([*words, program], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+BASH = """
+eval "$(genbench completion bash)"
+complete -p genbench
+try() {
+    COMP_LINE="$1"; COMP_POINT=${#1}; shift; COMP_WORDS=("$@"); COMP_CWORD=$(( $# - 1 ))
+    _genbench
+    printf '<%s>' "${COMPREPLY[@]}"; echo
+}
+try "genbench tra" genbench tra
+try "genbench train model=" genbench train model =
+try "genbench train model=g" genbench train model = g
+try "genbench train trainer.max_min" genbench train trainer.max_min
+"""
+
+
+@pytest.mark.slow
+def test_completion_in_bash(tmp_path: Path) -> None:
+    lines = shell("bash", BASH, tmp_path).splitlines()
+    assert "-F _genbench genbench" in lines[0]
+    assert lines[1:] == ["<train >", "<gan><vae>", "<gan >", "<trainer.max_minutes=>"]
+
+
+@pytest.mark.slow
+def test_completion_in_fish(tmp_path: Path) -> None:
+    program = 'genbench completion fish | source; complete -C "genbench tra"; complete -C "genbench train model="'
+    assert shell("fish", program, tmp_path).split() == ["train", "model=gan", "model=vae"]
+
+
+@pytest.mark.slow
+def test_completion_in_zsh(tmp_path: Path) -> None:
+    shell("zsh", "true", tmp_path)  # skips where there is none, and makes the command
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path), "TERM": "dumb"}
+        os.execvp("zsh", ["zsh", "-f", "-i"])
+
+    def read_until(wanted: str) -> None:
+        said, deadline = "", time.monotonic() + 30
+        while wanted not in re.sub(r"\x1b.*?[a-zA-Z]|[\x07\r]", "", said):
+            assert time.monotonic() < deadline, said
+            if select.select([terminal], [], [], 0.2)[0]:
+                said += os.read(terminal, 4096).decode(errors="replace")
+
+    try:
+        os.write(terminal, b'eval "$(genbench completion zsh)"; echo rea""dy\n')
+        read_until("ready")
+        for typed, completed in (
+            ("genbench sam", "genbench sample "),
+            ("genbench train model=g", "genbench train model=gan "),
+            ("genbench train trainer.max_min", "genbench train trainer.max_minutes="),
+        ):
+            os.write(terminal, f"\x15{typed}\t".encode())
+            read_until(completed)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+def test_every_shell_s_line_is_documented(command: Command) -> None:
+    said = command("genbench").stdout
+    assert all(shell in said for shell in SCRIPTS)
+    done = command("genbench", "completion", "tcsh")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)

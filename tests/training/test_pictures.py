@@ -1,0 +1,73 @@
+"""What TensorBoard is shown at a validation."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from genbench.cli import compose
+from genbench.data.images import ImageShape
+from genbench.data.optdigits import load
+from genbench.models.model import Conditional, Model
+from genbench.training.budget import Budget
+from genbench.training.callbacks.pictures import Pictures
+from tests.models.test_export import Bare
+from tests.models.test_gan import gan
+from tests.models.test_vae import vae
+
+
+class Told(Bare, Conditional):
+    """Draws a plain grey level for each class, and notes what it was asked for."""
+
+    def __init__(self, shape: ImageShape, classes: int) -> None:
+        super().__init__(shape, noise_shape=(2,), classes=classes)
+        self.unused = nn.Linear(1, 1)
+        self.asked: list[list[int]] = []
+
+    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        self.asked.append(labels.tolist())
+        return (labels.float() / self.classes).view(-1, 1, 1, 1).expand(-1, *self.shape)
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> Callable[[Model], Any]:
+    """A function that has a model's pictures drawn twice, at 0 and at 50 images, and gives what was written."""
+    (config,) = compose("train", ["trainer.max_images=1000"]).configs
+
+    def draw(model: Model) -> Any:
+        budget = Budget(config.trainer, 1000, 10)
+        with SummaryWriter(str(tmp_path)) as writer:
+            callback = Pictures(load(None), budget, writer)
+            for images in (0, 50):
+                budget.images_seen = images
+                callback.on_validation_epoch_end(None, model)  # type: ignore[arg-type]
+        events: Any = EventAccumulator(str(tmp_path))
+        events.Reload()
+        return events
+
+    return draw
+
+
+def test_a_generator_shows_the_same_samples_by_images_seen(drawn: Callable[[Model], Any]) -> None:
+    events = drawn(gan())
+    assert events.Tags()["images"] == ["samples"]
+    first, second = events.Images("samples")
+    assert (first.step, second.step) == (0, 50)
+    assert first.encoded_image_string == second.encoded_image_string  # from the same noise every time
+
+
+def test_a_model_with_a_latent_plane_shows_it(drawn: Callable[[Model], Any]) -> None:
+    assert set(drawn(vae()).Tags()["images"]) == {"samples", "latent_scatter"}
+
+
+def test_a_conditional_model_shows_a_row_a_class(drawn: Callable[[Model], Any]) -> None:
+    model = Told(ImageShape(1, 28, 28), 4)
+    torch.manual_seed(0)
+    drawn(model)
+    assert model.asked[0] == [label for label in range(4) for _ in range(8)]
