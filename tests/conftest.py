@@ -1,25 +1,39 @@
 """Small runs that several tests look at."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.warm import Interpreter
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """Runs `python -m <words>` as a user would, in an empty folder."""
-    folder = tmp_path_factory.mktemp("empty")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """Runs `python -m <words>` as a user would, in an empty folder; with fresh=True in a Python of its own."""
+    folder, streams = tmp_path_factory.mktemp("empty"), tmp_path_factory.mktemp("streams")
+    warm: list[Interpreter] = []
 
-    def run(*words: str, cwd: Path = folder, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        words = (sys.executable, "-m", *words)
-        return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=540)
+    def run(
+        *words: str, cwd: Path = folder, env: dict[str, str] | None = None, fresh: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        import torch
 
-    return run
+        if fresh or torch.cuda.is_available():  # CUDA does not outlive a fork
+            words = (sys.executable, "-m", *words)
+            return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=540)
+        if not warm:
+            warm.append(Interpreter())
+        return warm[0].run(words, cwd, dict(os.environ if env is None else env), streams, timeout=540)
+
+    yield run
+    for interpreter in warm:
+        interpreter.close()
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +43,11 @@ def runs(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = command("genbench.train", "-m", "model=gan,vae", "experiment=smoke", "trainer=cpu", f"runs={folder}")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several workers each takes whole files, whose tests share what they made; the rows of faults share nothing."""
+    for item in items:
+        if "faults" not in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: "faults" not in item.path.parts)  # the longest first

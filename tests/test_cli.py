@@ -187,7 +187,7 @@ def test_the_values_alone_are_shown_as_yaml(command: Command) -> None:
 
 
 def test_compare_s_trainings_are_a_sweep_of_train_s(tmp_path: Path) -> None:
-    words = ["models=gan,vae", "seeds=2", "minutes=5", f"out={tmp_path / 'a, page'}"]
+    words = ["models=gan,vae", "seeds=2", "minutes=5", f"out='{tmp_path}/a, page'"]
     config: CompareConfig = compose("compare", [*words, "data=mnist,fashion", "hydra/launcher=cores"]).configs[0]
     assert config.words == ["data=mnist,fashion", "hydra/launcher=cores"]
     line = trainings(config)

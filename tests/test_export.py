@@ -77,7 +77,8 @@ def test_the_page_s_programs_compute_what_the_model_does(program: str, folders: 
         )
         assert done.returncode == 0, done.stderr
         loaded = load(run_of(runs, model) / "weights.safetensors")
-        found = np.load(folder / "out.npz")
+        with np.load(folder / "out.npz") as file:
+            found = dict(file)
         given = torch.from_numpy(found["given"])
         with torch.no_grad():
             if "mean" in found:

@@ -209,7 +209,7 @@ def test_runs_side_by_side_come_to_the_same(command: Command, tmp_path: Path) ->
     done = command("genbench.train", *words, f"runs={tmp_path / 'alone'}", env=one_thread)
     assert done.returncode == 0, done.stdout + done.stderr
     beside = (*words, "hydra/launcher=cores", "seed=0,1", f"runs={tmp_path / 'beside'}")
-    done = command("genbench.train", *beside, env=one_thread)
+    done = command("genbench.train", *beside, env=one_thread, fresh=True)
     assert done.returncode == 0, done.stdout + done.stderr
     (alone,) = (tmp_path / "alone").glob("optdigits-*")
     first, second = sorted((tmp_path / "beside").glob("optdigits-*"))

@@ -15,7 +15,7 @@ from tests.faults.processes import SMOKE, Finding, command_of, content, descenda
 
 def kills(folder: Path, long: bool) -> Finding:
     """SIGKILL at random moments, then the same command."""
-    wanted = 50 if long else 5  # of each model
+    wanted = 50 if long else 3  # of each model
     with ThreadPoolExecutor(2) as both:
         found = list(both.map(lambda model: _kills_of(folder, model, wanted), ("gan", "vae")))
     killed = sum(a for a, _, _, _ in found)

@@ -17,11 +17,11 @@ from genbench.models.hyperparameters import (
     config_folders,
     entry_points,
     hyperparameters,
-    in_words,
     sample_options,
 )
 from genbench.models.model import Model
 from genbench.models.vae import VAE
+from genbench.wording import in_words
 
 GAN = {"_target_": "genbench.models.gan.DCGAN"}
 
@@ -55,13 +55,13 @@ def test_the_source_says_what_the_signature_says(kind: type[Model]) -> None:
     [
         ({"latent_size": 0}, "model.latent_size=0: must be a whole number at least 1 and at most 65536"),
         ({"latent_size": 2.5}, "model.latent_size=2.5: must be a whole number"),
-        ({"latent_size": True}, "model.latent_size=True: must be a whole number"),
+        ({"latent_size": True}, "model.latent_size=true: must be a whole number"),
         ({"latent_size": "8"}, "model.latent_size=8: must be a whole number"),
         ({"dropout": None}, "model.dropout=null: must be a number at least 0 and at most 0.99"),
         ({"dropout": float("nan")}, "model.dropout=nan: must be a number"),
         ({"generator_learning_rate": 0}, "model.generator_learning_rate=0: must be a number above 0"),
         ({"betas": [0.5]}, "model.betas=[0.5]: must be two numbers [a, b], each at least 0 and at most 0.999999"),
-        ({"betas": [0.5, 1.5]}, "model.betas=[0.5, 1.5]: must be two numbers [a, b], each at least 0"),
+        ({"betas": [0.5, 1.5]}, "model.betas=[0.5,1.5]: must be two numbers [a, b], each at least 0"),
         ({"colour": "red"}, "model.colour: there is no such key; there are latent_size,"),
         ({"sample": {"steps": 3}}, "model.sample.steps: there is no such key"),
     ],
@@ -83,6 +83,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from genbench.models.vae import VAE
+from genbench.wording import in_words
 
 LIMIT = 3
 
@@ -116,7 +117,7 @@ def test_base_classes_options_and_annotations_that_only_python_knows(tmp_path: P
         check_hyperparameters({"_target_": "heirs.Heir"}, code)
     options = sample_options("heirs.Heir", code)
     assert {name: about.default for name, about in options.items()} == {"steps": 12, "solver": "a"}
-    assert in_words(options["solver"]) == "one of a, b"
+    assert in_words(options["solver"].field) == "one of a, b"
     with pytest.raises(UserError, match=r"options.solver=c: must be one of a, b"):
         check_values({"solver": "c"}, options, "options.")
     with pytest.raises(UserError, match="there is no class Nobody"):

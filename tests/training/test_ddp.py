@@ -38,7 +38,7 @@ def curves(runs: Path) -> tuple[list[str], torch.Tensor]:
 def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Path) -> None:
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     for name, more in (("one", ()), ("two", ("trainer=ddp",))):
-        done = command("genbench.train", "model=vae", *more, *WORDS, f"runs={tmp_path / name}", env=env)
+        done = command("genbench.train", "model=vae", *more, *WORDS, f"runs={tmp_path / name}", env=env, fresh=True)
         assert done.returncode == 0, done.stdout + done.stderr
     assert "2, each with a part of every batch" in done.stdout
     assert done.stdout.count(": finished") == 1
@@ -55,7 +55,9 @@ def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Pa
         (run / name).unlink()
     status = (run / "status.json").read_text().replace("finished", "interrupted")
     (run / "status.json").write_text(status)
-    done = command("genbench.train", "model=vae", "trainer=ddp", *WORDS, f"runs={tmp_path / 'two'}", env=env)
+    done = command(
+        "genbench.train", "model=vae", "trainer=ddp", *WORDS, f"runs={tmp_path / 'two'}", env=env, fresh=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "from 000000000320.ckpt" in done.stdout
     assert before == ((run / "metrics.csv").read_bytes(), (run / "weights.safetensors").read_bytes())

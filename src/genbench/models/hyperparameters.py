@@ -18,6 +18,7 @@ from pydantic import ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from genbench.errors import UserError
+from genbench.wording import in_words, shown
 
 OWN = re.compile(r"genbench\.models\.[a-z0-9_]+\.[A-Za-z0-9_]+")
 NOT_THE_CLASS = ("_target_", "title", "sample")  # what else a model's YAML holds
@@ -129,36 +130,7 @@ def check_values(values: Mapping[str, Any], known: Mapping[str, Hyperparameter],
             raise UserError(f"{prefix}{name}: there is no such key; there are {', '.join(known)}") from error
         if first["type"] == "missing" and len(first["loc"]) == 1:
             raise UserError(f"{prefix}{name} must be given: add {prefix}{name}=...") from error
-        shown = "null" if values[name] is None else str(values[name])
-        raise UserError(f"{prefix}{name}={shown}: must be {in_words(known[name])}") from error
-
-
-def in_words(about: Hyperparameter) -> str:
-    """What values a hyperparameter may have: "a whole number at least 1"."""
-    kind: Any = about.field.annotation
-    arguments: tuple[Any, ...] = getattr(kind, "__args__", ())
-    if getattr(kind, "__origin__", None) is tuple and arguments:
-        inner: Hyperparameter = Hyperparameter(arguments[0], ...)
-        return f"{_COUNT.get(len(arguments), len(arguments))} numbers [a, b], each {range_in_words(inner.field)}"
-    if getattr(kind, "__origin__", None) is Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    return f"{words.get(kind, str(kind))} {range_in_words(about.field)}".strip()
-
-
-_COUNT = {2: "two", 3: "three"}
-
-
-def range_in_words(about: FieldInfo) -> str:
-    """ "at least 1 and at most 65536", from a field's bounds; empty without any."""
-    signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-    found = [
-        f"{word} {getattr(bound, sign):.12g}"
-        for sign, word in signs.items()
-        for bound in about.metadata
-        if getattr(bound, sign, None) is not None
-    ]
-    return " and ".join(found)
+        raise UserError(f"{prefix}{name}={shown(values[name])}: must be {in_words(known[name].field)}") from error
 
 
 def _module_file(name: str) -> Path | None:
