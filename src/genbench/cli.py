@@ -5,6 +5,7 @@ The words are composed and checked once (command/composition.py), and what was c
 
 import ast
 import inspect
+import os
 import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,7 @@ def main(verb: str | None) -> None:
     Args:
         verb: train, sample, ...; None: the first word says it.
     """
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's shell names another, which may not be there; nothing opens a window
     with user_errors():
         words = sys.argv[1:]
         if verb is None and (not words or words[0] in ("-h", "--help")):

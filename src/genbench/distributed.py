@@ -1,9 +1,33 @@
-"""Several processes that train one model together (DDP)."""
+"""Several processes that train one model together (DDP), or one that is alone."""
 
-from collections.abc import Iterable
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch.distributed as dist
 from torch import Tensor
+
+# By these Lightning takes a process for one of several, or its Trainer for another than it was told to be. Any shell
+# inside an allocation has some of them.
+_OF_SEVERAL = re.compile(
+    r"((GLOBAL|LOCAL|GROUP|NODE)_)?RANK|(LOCAL_|GROUP_)?WORLD_SIZE|TORCHELASTIC_RUN_ID|SLURM_(PROCID|LOCALID|NODEID)"
+    r"|SLURM_NTASKS(_PER_NODE)?|(JSM_NAMESPACE|PMI|PMIX|OMPI_COMM_WORLD|OMPI_MCA)_.*|LSB_JOBID|PL_TRAINER_.*"
+)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """A process that is to train by itself: what the environment says of others is not looked at."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if _OF_SEVERAL.fullmatch(name)}
+    known = sys.modules.get("lightning_utilities.core.rank_zero")
+    if known is not None:  # imported while they were there
+        known.rank_zero_only.rank = 0
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def processes() -> int:

@@ -9,6 +9,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -147,6 +148,15 @@ def train(config: TrainConfig, console: "Console") -> None:
         console.print(f"{run.path} is finished. To train it again: overwrite=true", soft_wrap=True)
         return
 
+    from genbench.distributed import alone
+
+    several = config.trainer.devices * config.trainer.num_nodes > 1
+    with nullcontext() if several else alone():
+        _to_the_end(config, run, data, record, console)
+
+
+def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRecord, console: "Console") -> None:
+    """What is missing of a run: training, scores, card."""
     import lightning as L
     from lightning.pytorch.utilities import rank_zero_only
 
@@ -158,7 +168,7 @@ def train(config: TrainConfig, console: "Console") -> None:
     # What a user can get wrong fails in these lines, before a directory exists.
     choose_device(config.trainer)
     spaces = None
-    if to_score:
+    if config.evaluation.level != "none":
         console.print("samples will be scored; the first time on a data set its classifier is trained before")
         spaces = load_spaces(data, feature_cache(), best_device())
     L.seed_everything(config.seed, workers=True, verbose=False)
