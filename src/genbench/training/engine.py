@@ -50,10 +50,7 @@ def fit(
         Interrupted: Ctrl-C or SIGTERM, after the step in progress and a checkpoint.
         UserError: a loss or a weight is not a finite number any more.
     """
-    chunk = STEPS_PER_CHUNK.get(device.accelerator, 1) if _alone(config) else 1
-    shares = tuple(model.stages.values())
-    budget = Budget(config.trainer, len(data.data.train), config.data.batch_size, chunk, shares)
-    data.schedule = budget
+    budget = data.schedule = _budget(model, data, config, device)
     model.setup("fit")  # before Lightning does it, so that the averaged weights are a copy of what it leaves
     writer = _writer(config, run, checkpoint)
     steps = Steps(console)
@@ -83,6 +80,24 @@ def fit(
             dist.destroy_process_group()
     if budget.signal is not None:
         raise Interrupted(budget.signal)
+    return _summary(model, budget, steps, metrics, alarms, test_losses(model, data, device), device)
+
+
+def _budget(model: Model, data: ImageDataModule, config: TrainConfig, device: Device) -> Budget:
+    chunk = STEPS_PER_CHUNK.get(device.accelerator, 1) if _alone(config) else 1
+    shares = tuple(model.stages.values())
+    return Budget(config.trainer, len(data.data.train), config.data.batch_size, chunk, shares)
+
+
+def _summary(
+    model: Model,
+    budget: Budget,
+    steps: Steps,
+    metrics: Metrics,
+    alarms: Alarms,
+    losses: dict[str, float],
+    device: Device,
+) -> Summary:
     return Summary(
         parameters=parameters(model),
         images_seen=budget.images_seen,
@@ -92,7 +107,7 @@ def fit(
         training_flops_per_image=steps.flops_per_image,
         peak_memory_bytes=peak_memory_bytes(device.accelerator),
         train=metrics.latest,
-        test=test_losses(model, data, device),
+        test=losses,
         alarms=tuple(alarms.alarms),
     )
 
