@@ -30,7 +30,7 @@ def kills(folder: Path, long: bool) -> Finding:
 
 def _kills_of(folder: Path, model: str, wanted: int) -> tuple[int, int, list[str], int]:
     began = time.monotonic()
-    assert run(f"model={model}", *SMOKE, f"runs={folder / model}").code == 0
+    assert run(f"model={model}", *SMOKE, f"runs={folder / model}", fresh=True).code == 0
     lasts = time.monotonic() - began
     whole = content(one_run(folder / model))
     moments = random.Random(0)
@@ -68,7 +68,7 @@ def sweep(folder: Path, long: bool) -> Finding:
     words = ("-m", "model=vae", *SMOKE, "hydra/launcher=cores")
     rates = [f"{0.001 + 0.0001 * i:.4f}" for i in range(good)]
     poison = [str(1000 - i) for i in range(bad)]  # these make the loss infinite within a few steps
-    alone = run(*words, f"model.learning_rate={','.join(rates)}", f"runs={folder / 'whole'}")
+    alone = run(*words, f"model.learning_rate={','.join(rates)}", f"runs={folder / 'whole'}", fresh=True)
     assert alone.code == 0, alone.err
     mixed = [*rates, *poison]
     random.Random(0).shuffle(mixed)
