@@ -225,6 +225,7 @@ def test_a_search_passes_on_the_words_that_are_not_its_own(tmp_path: Path) -> No
     assert config.words == ["--config-dir", str(tmp_path), "data=mnist", "trainer.max_minutes=1"]
 
 
+@pytest.mark.slow
 def test_the_line_for_all_trainings(runs: Path) -> None:
     from genbench.runs.directory import Run, runs_in
 

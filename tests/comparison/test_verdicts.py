@@ -196,6 +196,7 @@ def test_the_number_of_seeds_named_is_enough_in_four_of_five_cases() -> None:
     assert seeds_to_decide(of_one_score([0.0, 1.0], [0.001, 1.001]), 8) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_equal_models_get_a_verdict_in_at_most_5_percent_of_1000_pairs(shape: str) -> None:
     """Family-wise: any verdict on any of eight scores counts. Three standard errors of 1,000 pairs are 2 %."""

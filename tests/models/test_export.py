@@ -17,6 +17,7 @@ from genbench.models.model import Conditional, Model, Update
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
 
+pytestmark = pytest.mark.slow
 SHAPE = ImageShape(1, 28, 28)
 
 

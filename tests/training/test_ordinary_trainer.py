@@ -27,6 +27,7 @@ MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE}
 QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
 # Of Lightning: what it advises for its own loaders, and that it will ask for weights_only one day.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:The number of training batches"),
     pytest.mark.filterwarnings("ignore:.*val_dataloader|.*validation_step"),
