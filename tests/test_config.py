@@ -104,10 +104,10 @@ def test_the_process_prints_one_line_exits_with_2_and_leaves_nothing(
 def test_a_typo_and_help_import_nothing_heavy(words: list[str]) -> None:
     code = f"""
 import sys
-from genbench.cli import entry
+from genbench.start import main
 sys.argv = ["genbench", *{words}]
 try:
-    entry()
+    main()
 except SystemExit as stop:
     assert stop.code == 2
 heavy = {{"torch", "lightning", "matplotlib", "sklearn", "scipy", "pandas", "tensorboard", "altair"}} & set(sys.modules)

@@ -50,4 +50,4 @@ def test_a_wheel_trains_samples_and_exports(command: Command, tmp_path: Path) ->
     assert names[0] == {name.replace(str(site), str(TOP / "src")) for name in names[1]}
     assert any("optdigits" in name for name in names[1])
     (about,) = site.glob("genbench-*.dist-info")
-    assert "genbench = genbench.cli:entry" in (about / "entry_points.txt").read_text(encoding="utf-8")
+    assert "genbench = genbench.start:main" in (about / "entry_points.txt").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """python -m genbench: the same as the command `genbench`."""
 
-from genbench.cli import entry
+from genbench.start import main
 
 if __name__ == "__main__":
-    entry()
+    main()

@@ -1,6 +1,6 @@
 """python -m genbench.calibrate: the same as `genbench calibrate`."""
 
-from genbench.cli import main
+from genbench.start import main
 
 if __name__ == "__main__":
     main("calibrate")

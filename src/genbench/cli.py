@@ -7,27 +7,24 @@ import ast
 import inspect
 import os
 import pkgutil
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from genbench import __version__, verbs
 from genbench.command import composition
 from genbench.command.composition import CommandLine, check
-from genbench.errors import UserError
-from genbench.interruption import Interrupted
+from genbench.console import unread
+from genbench.errors import UserError, refused_by_system
+from genbench.interruption import Interrupted, on_signals
 from genbench.wording import nearest
 
-__all__ = ["CommandLine", "check", "compose", "entry", "main", "user_errors", "verb_names"]
-
-
-def entry() -> None:
-    """The console script `genbench`."""
-    main(None)
+__all__ = ["CommandLine", "check", "compose", "main", "user_errors", "verb_names"]
 
 
 def main(verb: str | None) -> None:
@@ -119,12 +116,34 @@ def _do(verb: str, words: Sequence[str]) -> None:
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """A user's mistake ends the process with one line on stderr and exit code 2, a signal with 128 + its number."""
+    """A user's mistake ends the process with one line on stderr and exit code 2, a signal with 128 + its number.
+
+    So does what the system does not give: a file that may not be read or written, memory. Where nobody reads what is
+    said any more (`| head -1`), it ends quietly.
+    """
     try:
-        yield
+        with on_signals():
+            yield
+            print(end="", flush=True)  # now, not when Python ends and nobody catches what it raises
     except UserError as error:
-        print(f"genbench: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(2, str(error))
     except Interrupted as error:
-        print(f"genbench: interrupted by {error}; the same command goes on from here", file=sys.stderr)
-        sys.exit(128 + error.number)
+        _end(128 + error.number, f"interrupted by {error}; the same command goes on from here")
+    except BrokenPipeError:
+        _end(128 + signal.SIGPIPE)
+    except Exception as error:
+        refusal = refused_by_system(error)
+        if refusal is None:
+            raise
+        _end(2, refusal)
+
+
+def _end(code: int, said: str = "") -> NoReturn:
+    """End the process, in whatever state its streams are."""
+    try:
+        if said:
+            print(f"genbench: {said}", file=sys.stderr)
+        print(end="", flush=True)
+    except BrokenPipeError:
+        unread()
+    sys.exit(code)

@@ -1,17 +1,39 @@
 """What a person reads in the terminal: the console, and seconds in words."""
 
 import multiprocessing
+import os
+import sys
 
 from rich.console import Console
+
+
+class _Console(Console):
+    """One whose work goes on when nobody reads any more (`| head -1`)."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on in silence."""
+        self.quiet = True
+        unread()
 
 
 def stdout() -> Console:
     """The console; 120 columns wide where there is no terminal, as for one of several runs side by side."""
     alone = multiprocessing.current_process().name == "MainProcess"
-    console = Console(force_terminal=None if alone else False)
+    console = _Console(force_terminal=None if alone else False)
     if not console.is_terminal:
         console.width = 120
     return console
+
+
+def unread() -> None:
+    """Let go of the streams that nobody reads any more; what is written to them from here on is lost."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """python -m genbench.evaluate: the same as `genbench evaluate`."""
 
-from genbench.cli import main
+from genbench.start import main
 
 if __name__ == "__main__":
     main("evaluate")

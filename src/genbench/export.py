@@ -1,6 +1,6 @@
 """python -m genbench.export: the same as `genbench export`."""
 
-from genbench.cli import main
+from genbench.start import main
 
 if __name__ == "__main__":
     main("export")

@@ -1,6 +1,6 @@
 """python -m genbench.report: the same as `genbench report`."""
 
-from genbench.cli import main
+from genbench.start import main
 
 if __name__ == "__main__":
     main("report")

@@ -1,6 +1,6 @@
 """python -m genbench.sample: the same as `genbench sample`."""
 
-from genbench.cli import main
+from genbench.start import main
 
 if __name__ == "__main__":
     main("sample")

@@ -1,6 +1,6 @@
 """python -m genbench.search: the same as `genbench search`."""
 
-from genbench.cli import main
+from genbench.start import main
 
 if __name__ == "__main__":
     main("search")

@@ -1,6 +1,6 @@
 """python -m genbench.train: the same as `genbench train`."""
 
-from genbench.cli import main
+from genbench.start import main
 
 if __name__ == "__main__":
     main("train")

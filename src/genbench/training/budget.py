@@ -16,6 +16,8 @@ from genbench.data.batches import Chunk
 from genbench.distributed import processes
 from genbench.interruption import Interrupted, on_signals
 
+ONE_SIGNAL = 1.0  # seconds in which several are one: a batch system tells the sweep and its workers, which tells them
+
 
 class Budget(L.Callback):
     """Counts the real images and the time, says when to validate, and stops at the first bound.
@@ -57,6 +59,7 @@ class Budget(L.Callback):
         self.images_seen = 0
         self.validation_seconds = 0.0
         self.signal: int | None = None
+        self._signalled = math.nan  # when
         self._validations_wanted = config.validations
         self._validations = 0
         self._batch_size = batch_size
@@ -187,6 +190,8 @@ class Budget(L.Callback):
         self.signal = int(latest[1]) or None
 
     def _on_signal(self, number: int) -> None:
-        if self.signal is not None:  # a second Ctrl-C does not wait for the step
+        now = time.monotonic()
+        if self.signal is None:
+            self.signal, self._signalled = number, now
+        elif now - self._signalled > ONE_SIGNAL:  # a second Ctrl-C does not wait for the step
             raise Interrupted(number)
-        self.signal = number

@@ -8,6 +8,7 @@ genbench train -m model=gan,vae data=mnist,fashion seed=range(5)
 import gc
 import logging
 import sys
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,7 +19,7 @@ from genbench.command.composition import CommandLine
 from genbench.command.launching import launch
 from genbench.config import TrainConfig
 from genbench.errors import UserError
-from genbench.interruption import Interrupted, on_signals
+from genbench.interruption import Interrupted, end_with_starter, on_signals
 from genbench.runs.directory import Run
 from genbench.runs.reading import read
 from genbench.runs.records import DataRecord
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from genbench.models.model import Model
 
 MOST_STALLED = 3  # times that a sweep is taken up again although the last time got nowhere
+HELPLESS = 30.0  # seconds in which a process that lost the others ends with the one that started it
 
 
 def run(config: TrainConfig) -> None:
@@ -81,6 +83,8 @@ def train_all(line: CommandLine[TrainConfig], job: Callable[[TrainConfig], None]
     while stalled < MOST_STALLED:
         try:
             launch(line, job, configs, chosen)
+        except Interrupted as signal:
+            code = 128 + signal.number
         except SystemExit as exit:  # a signal
             code = exit.code if isinstance(exit.code, int) else 1
         except UserError:
@@ -151,6 +155,8 @@ def train(config: TrainConfig, console: "Console") -> None:
     from genbench.distributed import alone
 
     several = config.trainer.devices * config.trainer.num_nodes > 1
+    if several:
+        end_with_starter("GENBENCH_DDP_STARTER")
     with nullcontext() if several else alone():
         _to_the_end(config, run, data, record, console)
 
@@ -193,8 +199,14 @@ def _help(config: TrainConfig, model: "Model", data: "ImageData", spaces: "Featu
     quiet = Console(quiet=True)
     checkpoint = None if config.overwrite else latest(Run(config.directory), quiet)
     silent = config.model_copy(update={"logger": {"_target_": None}})
-    with TemporaryDirectory() as nowhere:
-        fit(model, _batches(config, data), silent, _device(config), Run(Path(nowhere)), quiet, spaces, checkpoint)
+    try:
+        with TemporaryDirectory() as nowhere:
+            fit(model, _batches(config, data), silent, _device(config), Run(Path(nowhere)), quiet, spaces, checkpoint)
+    except Interrupted as signal:
+        sys.exit(128 + signal.number)  # the first process says it
+    except RuntimeError:
+        time.sleep(HELPLESS)  # the connection is lost because the first process ends, or that says more
+        raise
 
 
 def _train(
