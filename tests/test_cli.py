@@ -227,7 +227,8 @@ def test_a_search_passes_on_the_words_that_are_not_its_own(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_the_line_for_all_trainings(runs: Path) -> None:
-    from genbench.runs.directory import Run, runs_in
+    from genbench.runs.directory import Run
+    from tests.runs.example import runs_in
 
     trained = runs_in(runs)
     queued = Run(runs / "not-there-yet")

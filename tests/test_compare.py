@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from genbench.runs.directory import runs_in
 from tests.conftest import Command
+from tests.runs.example import runs_in
 
 pytestmark = pytest.mark.slow
 TRAINING = ("images=640", "trainer=cpu", "trainer.validations=2", "logger=none")

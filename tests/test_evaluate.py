@@ -15,6 +15,7 @@ from genbench.evaluation.catalogue import catalogue
 from genbench.runs.records import Absent, Estimate, Scorecard
 from genbench.verbs import evaluate
 from tests.conftest import Command
+from tests.runs.example import SCORECARD, example
 
 
 @pytest.fixture(scope="session")
@@ -127,6 +128,44 @@ def test_wrong_input_is_answered_in_one_line(
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_bad_run_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = SCORECARD.model_copy(update={"evaluation_seconds": 9.0})
+    monkeypatch.setattr("genbench.evaluation.of_run.score_run", lambda *_: new)
+    runs = {name: example(tmp_path / name) for name in ("a-status", "b-config", "c-weights", "d-good", "e-fast")}
+    runs["f-scored"] = example(tmp_path / "f-scored")
+    runs["g-training"] = example(tmp_path / "g-training")
+    for name, run in runs.items():
+        run.write_scorecard(SCORECARD.model_copy(update={"level": "fast" if name == "e-fast" else "full"}))
+        if name[0] in "abcd":
+            (run.path / "scores.json").unlink()
+        if name != "c-weights":
+            run.weights.write_bytes(b"")
+    (runs["a-status"].path / "status.json").write_text("{", encoding="utf-8")
+    (runs["b-config"].path / "config.yaml").write_text("- 1", encoding="utf-8")
+    runs["g-training"].set_status("running")
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(UserError, match="3 of 6 runs are not scored: each is named above, and why"):
+        evaluate_as_told(f"runs={tmp_path}")
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0].rpartition("/")[2].split(" ")[0] for line in said] == [
+        *("a-status", "b-config", "c-weights"),
+    ]
+    assert "status.json cannot be read" in said[0]
+    assert "config.yaml cannot be read" in said[1]
+    assert "has no weights" in said[2]
+    assert {name for name, run in runs.items() if run.has_scorecard and run.scorecard() == new} == {"d-good", "e-fast"}
+
+
+def test_a_run_that_is_at_work_is_not_scored(tmp_path: Path) -> None:
+    run = example(tmp_path / "run")
+    run.weights.write_bytes(b"")
+    with run.taken(), pytest.raises(UserError, match="another process is at work on it"):
+        evaluate_as_told(f"run={run.path}")
+    assert run.scorecard() == SCORECARD
 
 
 @pytest.mark.slow

@@ -128,7 +128,7 @@ def user_errors() -> Iterator[None]:
     except UserError as error:
         _end(2, str(error))
     except Interrupted as error:
-        _end(128 + error.number, f"interrupted by {error}; the same command goes on from here")
+        _end(128 + error.number, f"interrupted by {error}; {error.advice}")
     except BrokenPipeError:
         _end(128 + signal.SIGPIPE)
     except Exception as error:

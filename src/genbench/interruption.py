@@ -18,11 +18,13 @@ class Interrupted(BaseException):
 
     Attributes:
         number: the signal's.
+        advice: what goes on from here, for people.
     """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+        self.advice = "the same command goes on from here"
 
 
 def interrupt(number: int) -> None:

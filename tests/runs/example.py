@@ -98,3 +98,8 @@ def example(path: Path) -> Run:
     run.write_timing([Row(320, {"seconds": 1.25}), Row(640, {"seconds": 2.5})])
     run.set_status("finished")
     return run
+
+
+def runs_in(folder: Path) -> list[Run]:
+    """The runs of a folder, by name."""
+    return [Run(path.parent) for path in sorted(folder.glob("*/status.json"))]

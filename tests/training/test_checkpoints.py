@@ -27,6 +27,7 @@ from genbench.models.vae import VAE
 from genbench.runs.directory import Run
 from genbench.training.callbacks.checkpoints import latest, random_states, set_random_states
 from genbench.verbs.train import run as train
+from tests.runs.example import SCORECARD
 
 pytestmark = [
     pytest.mark.slow,
@@ -140,6 +141,70 @@ def test_a_second_signal_does_not_wait_for_the_step(tmp_path: Path, monkeypatch:
         train(told)
     assert run_of(told).status.state == "interrupted"
     assert run_of(told).checkpoints == []
+
+
+def _away(run: Run) -> None:
+    run.path.rename(run.path.with_name("away"))
+
+
+def _gone(run: Run) -> None:
+    shutil.rmtree(run.path)
+
+
+@pytest.mark.parametrize("happens", [_away, _gone])
+def test_a_run_that_is_moved_or_deleted_while_it_trains_stops(
+    happens: Callable[[Run], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = config("vae", tmp_path)
+    at_step(monkeypatch, "vae", 6, lambda: happens(run_of(told)))
+    with pytest.raises(UserError, match="was moved or deleted while this process was at work on it"):
+        train(told)
+    assert [path.name for path in tmp_path.iterdir()] == (["away"] if happens is _away else [])
+    if happens is _away:
+        assert Run(tmp_path / "away").status.state == "interrupted"
+        assert [path.name for path in Run(tmp_path / "away").checkpoints] == ["000000000128.ckpt"]
+
+
+def test_a_run_without_a_card_is_given_one(whole: Callable[[str], Run], tmp_path: Path) -> None:
+    told = config("vae", tmp_path)
+    shutil.copytree(whole("vae").path, run_of(told).path)
+    card = run_of(told).path / "README.md"
+    said = card.read_bytes()
+    card.unlink()  # as after a kill right after the end
+    train(told)
+    assert card.read_bytes() == said
+    assert_same(run_of(told), whole("vae"))
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "scored"),
+    [("fast", "full", True), ("full", "fast", False), ("fast", "fast", False), (None, "fast", True)],
+)
+def test_a_finished_run_is_scored_as_far_as_it_is_wanted(
+    before: Any, wanted: str, scored: bool, whole: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = config("vae", tmp_path, f"evaluation={wanted}")
+    run = run_of(told)
+    shutil.copytree(whole("vae").path, run.path)
+    if before is not None:
+        run.write_scorecard(SCORECARD.model_copy(update={"level": before}))
+    new = SCORECARD.model_copy(update={"level": wanted, "evaluation_seconds": 9.0})
+    monkeypatch.setattr("genbench.evaluation.extractors.load_spaces", lambda *_: None)
+    monkeypatch.setattr("genbench.evaluation.of_run.score_run", lambda *_: new)
+    train(told)
+    assert (run.scorecard() == new) == scored
+
+
+def test_what_is_said_of_an_interruption_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    for words in ((), ("overwrite=true",), ()):
+        with pytest.MonkeyPatch.context() as once:
+            at_step(once, "vae", 6, lambda: os.kill(os.getpid(), signal.SIGTERM))
+            with pytest.raises(Interrupted) as caught:
+                train(config("vae", tmp_path, *words))
+        said.append((caught.value.advice, int(run_of(config("vae", tmp_path)).checkpoints[0].stem)))
+    on = "the same command goes on from here"
+    assert said == [(on, 192), (on.replace("command", "command without overwrite=true"), 192), (on, 384)]
 
 
 class _Payload:

@@ -20,36 +20,23 @@
 Every file but the two logs is written whole or not at all. What the JSON and CSV files hold stands in records.py.
 """
 
-import csv
-import errno
 import json
 import os
-import shutil
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from genbench.cache import whole_file
 from genbench.config import TrainConfig, parse_train
 from genbench.errors import UserError
-from genbench.runs import migration
-from genbench.runs.files import read_json, read_table, read_yaml, reason
+from genbench.runs.files import AnyRecord, read_record, read_table, read_yaml, reason, write_table
+from genbench.runs.ownership import Hold, empty, hold, is_free, is_held, obstacle, remove_half_written
 from genbench.runs.records import DataRecord, Environment, Metrics, Record, Row, Scorecard, State, Status, Summary
-
-AnyRecord = TypeVar("AnyRecord", bound=Record)
-_MIGRATIONS = {"summary.json": migration.summary, "scores.json": migration.scorecard}
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """True if an error, of whatever library, says that nothing more can be stored."""
-    number = error.errno if isinstance(error, OSError) else None
-    return number in (errno.ENOSPC, errno.EDQUOT) or "no space left" in str(error).lower()
 
 
 @dataclass(frozen=True)
@@ -57,6 +44,7 @@ class Run:
     """One run directory."""
 
     path: Path
+    _hold: Hold | None = field(default=None, compare=False, repr=False)  # of this process, if it has taken the run
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
@@ -81,7 +69,7 @@ class Run:
         return self.exists and self.status.state == "finished"
 
     def has(self, name: str) -> bool:
-        """True if there is a file of the name in the directory, as far as one may look."""
+        """True if there is a file of the name, as far as one may look."""
         try:
             return (self.path / name).exists()
         except OSError:  # somebody else's folder
@@ -93,65 +81,75 @@ class Run:
         Raises:
             UserError: see `held`.
         """
-        if self.is_locked or (self.is_finished and not overwrite):
+        if self.is_locked or (not overwrite and self.is_finished):
             return
         with self.held(config_yaml, overwrite=overwrite):
             pass
 
     @contextmanager
-    def held(self, config_yaml: str, *, overwrite: bool) -> Iterator[None]:
+    def held(self, config_yaml: str, *, overwrite: bool) -> Iterator["Run"]:
         """The directory, for this process alone: made if need be, emptied if so wished, queued if not finished.
 
-        The lock ends with the process, however it ends.
+        What is yielded writes nothing any more once the directory was moved or deleted. With `overwrite` all that runs
+        write is deleted, and nothing else.
 
         Raises:
-            UserError: another process trains the run, the directory cannot be made, or something that is not a run
-                stands there.
+            UserError: another process is at work on the run, the directory cannot be made, or something that is not a
+                run stands there.
         """
         try:
-            strangers = [name for name in _names(self.path) if not name.startswith(".")]
-            if strangers and "status.json" not in strangers:
+            if not self.exists and not is_free(self.path):
                 raise UserError(f"{self.path} is in the way and is not a run: move it, or choose another runs=DIR")
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=1)  # seconds: one who only looks holds it for a moment
-            lock.acquire()
-        except Timeout as error:
-            owner = f" ({self.status.why})" if self.status.why else ""
-            raise UserError(
-                f"{self.path}: another process trains it{owner}: wait for it, or choose another runs=DIR"
-            ) from error
         except OSError as error:
-            raise UserError(f"{self.path} cannot be written ({error.strerror}): choose another runs=DIR") from error
-        try:
+            raise self._unwritable(error) from error
+        with self.taken() as own:
             try:
+                if overwrite or not own.is_finished:
+                    own.set_status("queued")  # first, so that no half-deleted run looks finished
                 if overwrite:
-                    self.set_status("queued")  # first, so that no half-deleted run looks finished
-                    _empty(self.path, but=("status.json", ".lock"))
-                for stray in self.path.rglob(".[0-9]*.*"):  # what a killed process was writing
-                    stray.unlink()
-                if not self.is_finished:
-                    self.set_status("queued")
-                    self._write_text("config.yaml", config_yaml)
+                    empty(self.path)
+                remove_half_written(self.path)
+                if not own.is_finished:
+                    if (strange := obstacle(self.path)) is not None:
+                        raise UserError(f"{strange} is in the way, and nothing that a run has written: move it")
+                    own._write_text("config.yaml", config_yaml)
             except OSError as error:
-                raise UserError(f"{self.path} cannot be written ({error.strerror}): choose another runs=DIR") from error
-            yield
-        finally:
-            lock.release()
+                raise self._unwritable(error) from error
+            yield own
+
+    @contextmanager
+    def taken(self) -> Iterator["Run"]:
+        """The directory as it is, for this process alone; the lock ends with the process, however it ends.
+
+        Raises:
+            UserError: another process is at work on the run, or the directory cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                own = Run(self.path, stack.enter_context(hold(self.path)))
+            except Timeout as error:
+                who = "another process is at work on it" + self._owner()
+                raise UserError(f"{self.path}: {who}: wait for it, or choose another runs=DIR") from error
+            except OSError as error:
+                raise self._unwritable(error) from error
+            yield own
+
+    def check_place(self) -> None:
+        """Make sure that what is written now goes into the run.
+
+        Raises:
+            UserError: the directory is gone, or is not the one that this process has taken.
+        """
+        if self._hold is not None:
+            self._hold.check()
+        elif not self.path.is_dir():
+            raise UserError(f"{self.path}: there is no such directory any more")
 
     @property
     def is_locked(self) -> bool:
         """True if a process holds the run, this one included."""
-        if not self.has(".lock"):
-            return False
-        lock = FileLock(self.path / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            return True
-        except OSError:  # a folder that can only be read: nothing is trained there
-            return False
-        lock.release()
-        return False
+        return is_held(self.path)
 
     @property
     def status(self) -> Status:
@@ -237,6 +235,10 @@ class Run:
         """True if the run was scored."""
         return self.has("scores.json")
 
+    def is_scored(self, level: str) -> bool:
+        """True if the run was scored, by the whole protocol if the level is full; raises UserError as `scorecard`."""
+        return self.has_scorecard and (level != "full" or self.scorecard().level == "full")
+
     def scorecard(self) -> Scorecard:
         """The run's scores; raises UserError if scores.json cannot be read."""
         return self._read("scores.json", Scorecard)
@@ -278,26 +280,40 @@ class Run:
 
     @property
     def log_path(self) -> Path:
-        """Where what is said during the training is kept."""
+        """Where what is said in training is kept."""
         return self.path / "train.log"
 
     def picture(self, name: str) -> Path:
-        """Where one of the run's pictures is kept: samples.png, say."""
+        """Where a picture is kept: samples.png, say."""
         return self.path / name
+
+    @property
+    def has_card(self) -> bool:
+        """True if there is a model card."""
+        return self.has("README.md")
 
     def write_card(self, text: str) -> None:
         """Write the model card, Markdown."""
         self._write_text("README.md", text)
 
-    def whole(self, name: str) -> AbstractContextManager[Path]:
-        """`whole_file` for a file of the directory."""
-        (self.path / name).parent.mkdir(exist_ok=True)
-        return whole_file(self.path / name)
+    @contextmanager
+    def whole(self, name: str) -> Iterator[Path]:
+        """`whole_file` for a file of the directory.
+
+        Raises:
+            UserError: see `check_place`.
+        """
+        self.check_place()
+        path = self.path / name
+        if path.parent != self.path:
+            path.parent.mkdir(exist_ok=True)
+        with whole_file(path) as temporary:
+            yield temporary
+            self.check_place()
 
     def _read(self, name: str, kind: type[AnyRecord]) -> AnyRecord:
         try:
-            content = read_json(self.path / name)
-            return kind.model_validate(_MIGRATIONS[name](content) if name in _MIGRATIONS else content)
+            return read_record(self.path / name, kind)
         except (OSError, ValueError) as error:
             raise self._unreadable(name, error) from error
 
@@ -317,32 +333,18 @@ class Run:
             raise self._unreadable(name, error) from error
 
     def _write_table(self, name: str, rows: Iterable[Row]) -> None:
-        flat = [{"images": images, **values} for images, values in rows]
-        columns = dict.fromkeys(column for row in flat for column in row)
-        with self.whole(name) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, ["images", *(column for column in columns if column != "images")])
-            table.writeheader()
-            table.writerows(flat)
+        with self.whole(name) as temporary:
+            write_table(temporary, rows)
+
+    def _owner(self) -> str:
+        try:
+            return f" ({self.status.why})" if self.status.why else ""
+        except UserError:
+            return ""
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(f"{self.path} cannot be written ({error.strerror}): mend that, or choose another runs=DIR")
 
     def _unreadable(self, name: str, error: Exception) -> UserError:
-        remedy = "delete it and score the run again" if name == "scores.json" else "train the run again"
+        remedy = "delete it and score the run again" if name == "scores.json" else "train the run with overwrite=true"
         return UserError(f"{self.path / name} cannot be read ({reason(error)}): {remedy}")
-
-
-def runs_in(folder: Path) -> list[Run]:
-    """The runs of a folder, by name."""
-    return [Run(path.parent) for path in sorted(folder.glob("*/status.json"))]
-
-
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()] if folder.is_dir() else [""] if folder.exists() else []
-
-
-def _empty(folder: Path, but: tuple[str, ...]) -> None:
-    for path in folder.iterdir():
-        if path.name in but:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()

@@ -1,23 +1,38 @@
 """A run directory's files as plain data, read without trust: they may come from anywhere, or be damaged."""
 
 import csv
+import errno
 import io
 import json
 import stat
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from genbench.runs.records import Metrics, Row
+from genbench.runs import migration
+from genbench.runs.records import Metrics, Record, Row
 
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+_MIGRATIONS = {"summary.json": migration.summary, "scores.json": migration.scorecard}
 _LARGEST_TEXT = 16 * 2**20  # bytes of a JSON or YAML file
 _LARGEST_TABLE = 64 * 2**20  # bytes of a CSV file
 _DEEPEST = 20  # groups within groups of a YAML file
 # What PyYAML raises; all but the first for values with a wrong tag.
 _NOT_YAML = (yaml.YAMLError, AttributeError, LookupError, TypeError, OverflowError)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where it was built
+
+
+def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
+    """A JSON file as one of the records, whatever version of it.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is something else.
+    """
+    content = read_json(path)
+    return kind.model_validate(_MIGRATIONS[path.name](content) if path.name in _MIGRATIONS else content)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -81,6 +96,16 @@ def read_table(path: Path) -> Metrics:
     return Metrics(rows=tuple(rows))
 
 
+def write_table(path: Path, rows: Iterable[Row]) -> None:
+    """A CSV file that `read_table` reads."""
+    flat = [{"images": images, **values} for images, values in rows]
+    columns = dict.fromkeys(column for row in flat for column in row)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, ["images", *(column for column in columns if column != "images")])
+        table.writeheader()
+        table.writerows(flat)
+
+
 def reason(error: Exception) -> str:
     """What an error says, in one printable line."""
     if isinstance(error, ValidationError):
@@ -93,6 +118,12 @@ def reason(error: Exception) -> str:
     else:
         text = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return "".join(letter if letter.isprintable() else " " for letter in text)[:300]
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """True if an error, of whatever library, says that nothing more can be stored."""
+    number = error.errno if isinstance(error, OSError) else None
+    return number in (errno.ENOSPC, errno.EDQUOT) or "no space left" in str(error).lower()
 
 
 def _check_writable(content: Any) -> None:

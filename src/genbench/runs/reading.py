@@ -122,7 +122,7 @@ def read(path: Path) -> RunRecord:
     if scorecard is not None and scorecard.level != "full":
         problems.append(
             f"scored by evaluation={scorecard.level}, against the validation images; such scores may not be reported: "
-            f"delete its scores.json, then python -m genbench.evaluate run={quote(str(path))}"
+            f"python -m genbench.evaluate run={quote(str(path))}"
         )
     return RunRecord(
         path,

@@ -140,6 +140,7 @@ def _writer(config: TrainConfig, run: Run, checkpoint: Path | None) -> SummaryWr
     """TensorBoard's, or whatever the config has in its place."""
     if not config.logger["_target_"]:
         return None
+    run.check_place()  # TensorBoard would make it again
     # What TensorBoard was told after the checkpoint is going to be told again: it hides the first telling.
     purge = {} if checkpoint is None else {"purge_step": int(checkpoint.stem) + 1}
     writer: SummaryWriter = instantiate(config.logger, log_dir=str(run.path), _recursive_=False, **purge)

@@ -16,7 +16,8 @@ from genbench import __version__
 from genbench.device import Device
 from genbench.errors import UserError
 from genbench.interruption import Interrupted
-from genbench.runs.directory import Run, is_disk_full
+from genbench.runs.directory import Run
+from genbench.runs.files import is_disk_full
 from genbench.runs.records import Environment
 
 log = logging.getLogger("genbench")

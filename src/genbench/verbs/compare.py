@@ -24,8 +24,9 @@ from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.interruption import Interrupted
 from genbench.runs.directory import Run
+from genbench.runs.reading import RunRecord, read
 from genbench.verbs.report import check_page_folder
-from genbench.verbs.train import guarded, train, train_all
+from genbench.verbs.train import WITHOUT_OVERWRITE, guarded, train, train_all
 
 LOOK_SECONDS = 2.0  # between two looks at how far the trainings are
 _OURS = {"model": "models=gan,vae", "seed": "seeds=4", "evaluation": "nothing: all runs are scored by the protocol"}
@@ -51,7 +52,7 @@ class Compared:
     """How a comparison went."""
 
     headlines: list[str]  # a line a data set
-    failed: list[Run]  # trainings that are not finished or not scored
+    failed: list[RunRecord]  # trainings that are not finished or not scored
 
 
 def compared(config: CompareConfig, console: Console) -> Compared:
@@ -63,14 +64,17 @@ def compared(config: CompareConfig, console: Console) -> Compared:
     with _progress(console, runs, config.minutes):
         code = train_all(line, quietly)
     if code > 128:
-        raise Interrupted(code - 128)
-    failed = [run for run in runs if not (run.is_finished and run.has_scorecard)]
-    for run in failed:
-        console.print(f"{run.path}: {run.status.why or 'has no scores'}", style="bold red", soft_wrap=True)
+        signal = Interrupted(code - 128)
+        if any(each.overwrite for each in line.configs):
+            signal.advice = WITHOUT_OVERWRITE
+        raise signal
+    failed = [record for record in (read(run.path) for run in runs) if record.problems]
+    for record in failed:
+        console.print(f"{record.path}: {record.problems[0]}", style="bold red", soft_wrap=True)
     if len(failed) == len(runs):
         raise UserError(
             f"runs={config.runs}: no training is finished and scored, so that there is nothing to compare:"
-            f" {failed[0].status.why or 'see ' + str(failed[0].log_path)}"
+            f" {failed[0].problems[0]}"
         )
     calibrate_missing(line.configs, console)
 
@@ -188,6 +192,6 @@ def progress_line(runs: Sequence[Run], at_first: int, seconds: float, minutes: f
 def _is_done(run: Run) -> bool:
     """Trained and scored, or given up."""
     try:
-        return run.has_scorecard or run.status.state == "failed"
-    except UserError:  # not queued yet
+        return run.is_scored("full") or run.status.state == "failed"
+    except UserError:  # not queued yet, or unreadable
         return False

@@ -7,14 +7,16 @@ genbench evaluate samples=mine.npz data=mnist out=mine.json
 """
 
 import logging
+import sys
 from pathlib import Path
 
 from genbench.cache import whole_file
 from genbench.config import EvaluateConfig
 from genbench.console import stdout
 from genbench.errors import UserError
-from genbench.runs.directory import Run, runs_in
-from genbench.runs.reading import read
+from genbench.runs.directory import Run
+from genbench.runs.files import reason
+from genbench.runs.reading import read, read_folder
 from genbench.verbs.sample import check_trained
 
 
@@ -41,7 +43,8 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
     """Write scores.json into a finished run's directory and print the scores.
 
     Raises:
-        UserError: the run has no weights, or its data cannot be found or are not those of its training.
+        UserError: the run has no weights, another process is at work on it, or its data cannot be found or are not
+            those of its training.
     """
     check_trained(run)
     from genbench.evaluation.of_run import score_run
@@ -49,26 +52,42 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
     from genbench.reporting.cards import model_card
     from genbench.reporting.tables import scores_table
 
-    target = str(run.config().model["_target_"])
-    check_values(config.options, sample_options(target, config.code), "options.")
-    scorecard = score_run(run, config.evaluation, config.code, config.options)
-    run.write_scorecard(scorecard)
-    run.write_card(model_card(read(run.path)))
+    with run.taken() as own:  # so that nobody trains it anew while it is scored
+        target = str(own.config().model["_target_"])
+        check_values(config.options, sample_options(target, config.code), "options.")
+        scorecard = score_run(own, config.evaluation, config.code, config.options)
+        own.write_scorecard(scorecard)
+        own.write_card(model_card(read(own.path)))
     stdout().print(scores_table(scorecard, str(run.path)))
 
 
 def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
-    """Score the finished runs of a folder that have no scores yet, and print all scores side by side."""
-    finished = [run for run in runs_in(folder) if run.is_finished]
-    if not finished:
+    """Score the finished runs of a folder that have no such scores yet, and print all scores side by side.
+
+    Each by itself: what stands in the way of one is said, and the others are scored.
+
+    Raises:
+        UserError: no run is finished, one could not be scored, or they cannot be compared.
+    """
+    runs = [Run(record.path) for record in read_folder(folder) if record.state in ("finished", "unreadable")]
+    runs = [run for run in runs if run.exists]
+    if not runs:
         raise UserError(f"runs={folder}: there is no finished run in this folder")
-    for run in finished:
-        if not run.has_scorecard:
-            evaluate_run(run, config)
+    scored = []
+    for run in runs:
+        try:
+            if not (run.is_finished and run.is_scored(config.evaluation.level)):
+                evaluate_run(run, config)
+            scored.append(run)
+        except Exception as error:  # noqa: BLE001  (whatever one run holds, the others are scored)
+            what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            print(f"{run.path}: {what}{reason(error)}", file=sys.stderr)
     from genbench.reporting.tables import comparison_tables
 
-    for table in comparison_tables([read(run.path) for run in finished]):
+    for table in comparison_tables([read(run.path) for run in scored]):
         stdout().print(table)
+    if len(scored) < len(runs):
+        raise UserError(f"{len(runs) - len(scored)} of {len(runs)} runs are not scored: each is named above, and why")
 
 
 def _evaluate_samples(source: str, config: EvaluateConfig) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from genbench.evaluation.extractors import FeatureSpaces
     from genbench.models.model import Model
 
+WITHOUT_OVERWRITE = "the same command without overwrite=true goes on from here"
 MOST_STALLED = 3  # times that a sweep is taken up again although the last time got nowhere
 HELPLESS = 30.0  # seconds in which a process that lost the others ends with the one that started it
 
@@ -50,9 +51,9 @@ def sweep(line: CommandLine[TrainConfig]) -> None:
     from genbench.reporting.tables import sweep_table
 
     code = train_all(line, in_sweep)
-    runs = [Run(config.directory) for config in line.configs]
-    stdout().print(sweep_table([read(run.path) for run in runs]))
-    sys.exit(code if code > 128 else 0 if all(run.is_finished for run in runs) else 1)
+    records = [read(config.directory) for config in line.configs]
+    stdout().print(sweep_table(records))
+    sys.exit(code if code > 128 else 0 if all(record.state == "finished" for record in records) else 1)
 
 
 def train_all(line: CommandLine[TrainConfig], job: Callable[[TrainConfig], None]) -> int:
@@ -96,14 +97,14 @@ def train_all(line: CommandLine[TrainConfig], job: Callable[[TrainConfig], None]
         if code > 128 or not chosen:
             break
         print(f"{len(chosen)} runs lost their process; they go on", file=sys.stderr)
-        now = [run.status.state for run in runs], [run.checkpoints[:1] for run in runs]
+        now = [read(run.path).state for run in runs], [run.checkpoints[:1] for run in runs]
         stalled = stalled + 1 if now == before else 0
         before = now
     return code
 
 
 def _is_lost(run: Run) -> bool:
-    return run.status.state in ("queued", "interrupted") and not run.is_locked
+    return read(run.path).state in ("queued", "interrupted") and not run.is_locked
 
 
 def in_sweep(config: TrainConfig) -> None:
@@ -121,7 +122,8 @@ def guarded(config: TrainConfig, training: Callable[[], None]) -> None:
     except Interrupted as signal:
         sys.exit(128 + signal.number)
     except Exception as error:  # noqa: BLE001  (whatever it was, it is recorded and reported at the end)
-        if run.status.state == "queued":  # before the training began, so that nothing has recorded it yet
+        # Before the training began, so that nothing has recorded it yet.
+        if read(run.path).state == "queued" and not run.is_locked:
             run.set_status("failed", str(error))
         print(f"{run.path}: {error}", file=sys.stderr)
     finally:
@@ -138,7 +140,7 @@ def train(config: TrainConfig, console: "Console") -> None:
     """
     run = Run(config.directory)
     to_score = config.evaluation.level != "none"
-    done = run.is_finished and not config.overwrite
+    done = not config.overwrite and run.is_finished
 
     # Heavy modules are imported once the config is known to be good: a typo is answered at once.
     from genbench.data.images import describe
@@ -148,7 +150,7 @@ def train(config: TrainConfig, console: "Console") -> None:
     record = DataRecord(**describe(data, config.data.absolute_root))
     if not config.overwrite:
         run.check_data(record)
-    if done and (not to_score or run.has_scorecard):
+    if done and run.has_card and (not to_score or run.is_scored(config.evaluation.level)):
         console.print(f"{run.path} is finished. To train it again: overwrite=true", soft_wrap=True)
         return
 
@@ -182,10 +184,15 @@ def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRe
     if getattr(rank_zero_only, "rank", 0) > 0:
         _help(config, model, data, spaces)
         return
-    with on_signals(), run.held(config.to_yaml(), overwrite=config.overwrite):
-        if not run.is_finished:
-            _train(config, run, model, data, record, spaces, console)
-        _finish(config, run, console)
+    try:
+        with on_signals(), run.held(config.to_yaml(), overwrite=config.overwrite) as own:
+            if not own.is_finished:
+                _train(config, own, model, data, record, spaces, console)
+            _finish(config, own, console)
+    except Interrupted as signal:
+        if config.overwrite:  # given again, it would begin again
+            signal.advice = WITHOUT_OVERWRITE
+        raise
 
 
 def _help(config: TrainConfig, model: "Model", data: "ImageData", spaces: "FeatureSpaces | None") -> None:
@@ -248,14 +255,15 @@ def _finish(config: TrainConfig, run: Run, console: "Console") -> None:
     from genbench.training.callbacks.metrics import log_hparams
 
     try:
-        if config.evaluation.level != "none":  # a run that cannot be scored is a finished run all the same
+        level = config.evaluation.level
+        if level != "none" and not run.is_scored(level):  # a run that cannot be scored is finished all the same
             console.print("scoring")
             scorecard = score_run(run, config.evaluation, config.code)
             run.write_scorecard(scorecard)
             console.print(scores_table(scorecard, str(run.path)))
     finally:
-        run.write_card(model_card(read(run.path)))
         log_hparams(run)
+        run.write_card(model_card(read(run.path)))  # the last of all: where there is none, something is missing
 
 
 def _device(config: TrainConfig) -> "Device":

@@ -148,6 +148,7 @@ def log_hparams(run: Run) -> None:
     results |= {f"test/{name}": value for name, value in summary.test.items()}
     if run.has_scorecard:
         results |= {f"{key.space}/{key.score}": score.mean for key, score in run.scorecard().values().items()}
+    run.check_place()  # TensorBoard would make it again
     with SummaryWriter(str(run.path)) as writer:
         for part in hparams(settings, results):  # type: ignore[no-untyped-call]
             writer.file_writer.add_summary(part)
