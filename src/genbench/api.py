@@ -35,7 +35,8 @@ from genbench.models.sampling import draw, posterior_means, reconstructed
 from genbench.models.weights import Loaded
 from genbench.models.weights import load as load_weights
 from genbench.runs.directory import Run
-from genbench.runs.reading import RunRecord, read_folder
+from genbench.runs.folder import read_folder
+from genbench.runs.reading import RunRecord
 from genbench.runs.records import Absent, Scorecard, Summary
 from genbench.wording import parse
 

@@ -1,6 +1,7 @@
-"""Where genbench keeps what it can make again, and how a file is written whole or not at all."""
+"""Where genbench keeps what it can make again, how a file is written whole or not at all, and what is read."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,25 @@ def feature_cache() -> Path:
     if cache is None:
         raise UserError("there is no folder for the feature spaces: set XDG_CACHE_HOME to one that can be written")
     return cache
+
+
+def regular_file(path: Path, most: int | None = None) -> Path:
+    """The path, if a file is there: a pipe or a device would never end.
+
+    Args:
+        path: of a file from anywhere.
+        most: bytes that it may have.
+
+    Raises:
+        OSError: there is nothing, or it may not be looked at.
+        ValueError: it is something else, or larger.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is not a file")
+    if most is not None and found.st_size > most:
+        raise ValueError(f"it is larger than {most // 2**20} MiB")
+    return path
 
 
 @contextmanager

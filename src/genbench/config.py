@@ -156,17 +156,28 @@ class TrainConfig(Schema):
         bytes are checked) or should not (the device) stays out of the hash, so that the same command finds the same
         directory everywhere.
         """
-        data = self.data.model_dump(exclude={"title"})
-        if data["root"] is not None:
-            data["root"] = self.data.absolute_root if self.data.name == "folder" else None
+        content = self._decisive()
+        content["data"]["root"] = self.data.absolute_root if self.data.name == "folder" else None
+        return f"{self.data.name}-{self.model_name}-{_digest(content)[:8]}-s{self.seed}"
+
+    def _decisive(self) -> dict[str, dict[str, Any]]:
+        """What can affect the result, but the seed and the place of the images."""
         trainer = self.trainer.model_dump(exclude={"accelerator", "log_every_images"})
         for key in ("devices", "num_nodes"):  # as many runs were named before there were several
             if trainer[key] == 1:
                 del trainer[key]
         model = {key: value for key, value in self.model.items() if key not in ("title", "sample")}
-        content = json.dumps({"model": model, "data": data, "trainer": trainer}, sort_keys=True)
-        digest = hashlib.sha256(content.encode()).hexdigest()[:8]
-        return f"{self.data.name}-{self.model_name}-{digest}-s{self.seed}"
+        return {"model": model, "data": self.data.model_dump(exclude={"title", "root"}), "trainer": trainer}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes this training that one, by dotted keys; but the images, which their fingerprint tells apart."""
+        return {**_flat(self._decisive()), "seed": self.seed}
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of `identity`: the same wherever the images and the run lie."""
+        return _digest(self.identity)[:16]
 
     @property
     def directory(self) -> Path:
@@ -297,10 +308,15 @@ def parse_train(content: Mapping[str, Any]) -> TrainConfig:
 def flat(config: BaseModel) -> dict[str, Any]:
     """All values of a config by their dotted keys."""
 
-    def walk(node: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in node.items():
-            found |= walk(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        return found
+    return _flat(config.model_dump())
 
-    return walk(config.model_dump(), "")
+
+def _flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,10 +1,12 @@
 """What a person reads in the terminal: the console, and seconds in words."""
 
+import logging
 import multiprocessing
 import os
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 
 
 class _Console(Console):
@@ -34,6 +36,12 @@ def unread() -> None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
+
+
+def warn(console: Console, text: str) -> None:
+    """Say something that a person should know, on the console and in the log."""
+    console.print(f"[bold red]warning[/]: {escape(text)}", soft_wrap=True)
+    logging.getLogger("genbench").warning(text)
 
 
 def duration(seconds: float) -> str:

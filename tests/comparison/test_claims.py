@@ -9,7 +9,7 @@ from genbench.comparison.claims import findings
 from genbench.comparison.judgement import judge
 from genbench.comparison.ranking import rankings
 from genbench.reporting.claims import Claim, claims
-from genbench.runs.reading import read_folder
+from genbench.runs.folder import read_folder
 from tests.reporting.synthetic import calibrate_in, synthetic_run
 
 SEEDS = 5

@@ -6,7 +6,7 @@ import pytest
 
 from genbench.comparison.curves import at_equal_budget, band, ends, loss_bands, quality_curve
 from genbench.comparison.ranking import Ranking, rankings
-from genbench.runs.reading import read_folder
+from genbench.runs.folder import read_folder
 from tests.reporting.synthetic import synthetic_run
 
 

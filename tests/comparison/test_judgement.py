@@ -9,7 +9,7 @@ from genbench.comparison.judgement import MOST, Judgement, Standing, copying, ju
 from genbench.comparison.ranking import rankings
 from genbench.comparison.verdicts import Question, Verdict, fewest_seeds, verdicts
 from genbench.evaluation.catalogue import catalogue
-from genbench.runs.reading import read_folder
+from genbench.runs.folder import read_folder
 from genbench.runs.records import Key, Score
 from tests.reporting.synthetic import VOTES, calibrate_in, synthetic_run, three_models
 

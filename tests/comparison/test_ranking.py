@@ -6,7 +6,7 @@ import pytest
 
 from genbench.comparison.ranking import Ranking, rankings
 from genbench.runs.directory import Run
-from genbench.runs.reading import read_folder
+from genbench.runs.folder import read_folder
 from genbench.runs.records import Key
 from tests.reporting.synthetic import EXTRACTORS, calibrate_in, foreign_config, run_of, synthetic_run
 

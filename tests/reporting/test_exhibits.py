@@ -14,7 +14,7 @@ from genbench.models.pictures import class_colours
 from genbench.reporting.exhibits import gallery, walk
 from genbench.reporting.gallery import Gallery
 from genbench.runs.directory import Run
-from genbench.runs.reading import read_folder
+from genbench.runs.folder import read_folder
 from tests.reporting.synthetic import CODE, config_of, data_record, synthetic_run, three_models
 
 

@@ -10,7 +10,7 @@ from genbench.comparison.judgement import Judgement, judge
 from genbench.comparison.ranking import rankings
 from genbench.reporting import words
 from genbench.reporting.formats import word
-from genbench.runs.reading import read_folder
+from genbench.runs.folder import read_folder
 from tests.reporting.synthetic import calibrate_in, foreign_config, run_of, synthetic_run, three_models
 
 

@@ -20,12 +20,15 @@ from torch import Tensor
 from genbench.cli import compose
 from genbench.config import TrainConfig
 from genbench.data.batches import Batch
+from genbench.data.images import ImageShape
 from genbench.errors import UserError
 from genbench.interruption import Interrupted
 from genbench.models.gan import DCGAN
 from genbench.models.vae import VAE
 from genbench.runs.directory import Run
+from genbench.runs.reading import read
 from genbench.training.callbacks.checkpoints import latest, random_states, set_random_states
+from genbench.training.callbacks.checkpoints import told as told_to
 from genbench.verbs.train import run as train
 from tests.runs.example import SCORECARD
 
@@ -240,14 +243,63 @@ def test_a_checkpoint_that_cannot_be_read_is_passed_over(
         newest.write_bytes(damaged)
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            assert latest(run, Console()) == older, name
+            found = latest(run, told, VAE(ImageShape(1, 28, 28)), Console())
+            assert found is not None and found.path == older, name
         assert f"{newest} cannot be read" in caplog.text, name
     assert not executed.exists()
     train(told)
     assert_same(run, whole("vae"))
     for path in run.checkpoints:
         path.unlink()
-    assert latest(run, Console()) is None
+    assert latest(run, told, VAE(ImageShape(1, 28, 28)), Console()) is None
+
+
+def test_a_checkpoint_of_another_training_is_refused(whole: Callable[[str], Run], tmp_path: Path) -> None:
+    run = run_of(config("vae", tmp_path))
+    shutil.copytree(whole("vae").path, run.path)
+    run.set_status("interrupted")
+    newest = run.checkpoints[0]
+    sound = torch.load(newest, weights_only=True)
+    others = {
+        "seed is 0, and was 1": told_to(config("vae", tmp_path, "seed=1")),
+        "model.latent_size is 2, and was 3": told_to(config("vae", tmp_path, "model.latent_size=3")),
+        "trainer.log_every_images is 64, and was 128": told_to(
+            config("vae", tmp_path, "trainer.log_every_images=128", "trainer=cpu")
+        ),
+        "its networks are others": None,
+    }
+    for said, told in others.items():
+        content = sound | {"told": told}
+        if told is None:  # as before, when checkpoints did not say it
+            del content["told"], content["environment"]
+            content["state_dict"] = {name: value[:1] for name, value in content["state_dict"].items()}
+        torch.save(content, newest)
+        with pytest.raises(UserError, match=f"{newest.name} is of another training .{said}.: move it away"):
+            latest(run, config("vae", tmp_path), VAE(ImageShape(1, 28, 28)), Console(quiet=True))
+    with pytest.raises(UserError, match="its networks are others"):
+        train(config("vae", tmp_path))
+    assert [int(path.stem) for path in run.checkpoints] == [640, 512]
+
+
+def test_a_run_that_goes_on_elsewhere_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = config("vae", tmp_path)
+    for python, step in (("3.10.1", 6), ("3.10.2", 3), ("3.10.2", 0)):
+        with pytest.MonkeyPatch.context() as once:
+            once.setattr("genbench.training.run_log.platform.python_version", lambda python=python: python)
+            at_step(once, "vae", step, lambda: os.kill(os.getpid(), signal.SIGTERM))
+            if step:
+                with pytest.raises(Interrupted):
+                    train(told)
+            else:
+                train(told)
+    change = "python 3.10.2, before 3.10.1"
+    assert run_of(told).environment().changes == (change,)
+    said = capsys.readouterr().out
+    assert said.count(f"after an interruption it goes on with {change}: not to the same bytes") == 2
+    assert f"went on with {change}" in (run_of(told).path / "README.md").read_text(encoding="utf-8")
+    assert read(run_of(told).path).notes == (f"after an interruption it went on with {change}",)
 
 
 def test_a_loss_that_is_no_number_stops_the_training_and_keeps_the_last_good_state(tmp_path: Path) -> None:

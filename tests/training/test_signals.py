@@ -11,10 +11,11 @@ import pytest
 
 from genbench.config import TrainerConfig
 from genbench.interruption import Interrupted, on_signals, while_wanted
-from genbench.runs.directory import Run, runs_in
+from genbench.runs.directory import Run
 from genbench.training import budget
 from genbench.training.budget import Budget
 from tests.faults.processes import command_of, descendants, start
+from tests.runs.example import runs_in
 
 LONG = ("-m", "model=vae", "data=optdigits", "trainer=cpu", "trainer.max_images=100000000", "logger=none")
 # Interrupts itself, as a person would, where a module is imported.

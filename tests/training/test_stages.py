@@ -88,7 +88,8 @@ def trained(folder: Path, *more: str, stop_after: int | None = None) -> tuple[St
     console = Console(quiet=True)
     module = ImageDataModule(data, batch_size=16)
     device = choose_device(config.trainer)
-    fit(model, module, config, device, run, console, checkpoint=latest(run, console))
+    found = latest(run, config, model, console)
+    fit(model, module, config, device, run, console, checkpoint=None if found is None else found.path)
     return model, run
 
 

@@ -53,6 +53,8 @@ def environments(runs: Sequence[RunRecord]) -> dict[str, dict[str, int]]:
         if facts.get("threads", 0) is None:  # it was not written down before
             del facts["threads"]
         packages = facts.pop("packages", {})
+        for name in ("config", "changes"):  # of one training each
+            facts.pop(name, None)
         for key, value in {**facts, **packages}.items():
             values = found.setdefault(key, {})
             text = "unknown" if value is None else str(value)

@@ -62,6 +62,7 @@ def _training(record: RunRecord) -> str:
             f"- On {environment.device} in {environment.precision}; genbench {environment.genbench},"
             f" torch {environment.packages.get('torch', 'unknown')}"
         )
+        lines += [f"- After an interruption it went on with {change}" for change in environment.changes]
     hidden = ("_target_", "title")
     settings = ", ".join(f"{key} {value}" for key, value in record.config.model.items() if key not in hidden)
     return "\n".join([*lines, f"- Settings: {settings}", "- Again: `config.yaml` holds every value"])

@@ -30,7 +30,10 @@ from genbench.reporting.galleries import Wanted, all_pictures, explorer_data, ga
 from genbench.reporting.gallery import Gallery
 from genbench.reporting.results import results, results_csv
 from genbench.reporting.score_tables import ScoreTable, VerdictTable, score_tables, verdict_tables
-from genbench.runs.reading import RunRecord, read_folder
+from genbench.runs.folder import read_folder
+from genbench.runs.reading import RunRecord
+
+NAMED = 20  # of the directories that are not ranked, in what is printed
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def write_report(folder: Path, out: Path, code: str | None = None) -> list[str]:
             installed.
 
     Returns:
-        Lines to print: each data set with its headline, and how many directories are not ranked.
+        Lines to print: each data set with its headline, and the directories that are not ranked, each with a reason.
 
     Raises:
         UserError: there are no runs, or the folder cannot be written.
@@ -102,6 +105,8 @@ def write_report(folder: Path, out: Path, code: str | None = None) -> list[str]:
     lines = [f"{part.judgement.ranking.data}: {' '.join(part.headline)}" for part in content.parts if part.headline]
     if content.left_out:
         lines.append(f"{len(content.left_out)} of {len(content.records)} directories are not ranked; the page says why")
+        lines += [f"  {record.name}: {record.problems[0]}" for record in content.left_out[:NAMED]]
+        lines += ["  ..."] if len(content.left_out) > NAMED else []
     return lines
 
 

@@ -31,6 +31,8 @@ def summary_table(record: RunRecord) -> Table:
     table.add_row("last losses", _losses(summary.train))
     if summary.test:
         table.add_row("test images", _losses(summary.test))
+    for change in record.environment.changes if record.environment is not None else ():
+        table.add_row("went on with", escape(change))
     for alarm in summary.alarms:
         table.add_row("[bold red]alarm[/]", escape(alarm))
     table.add_row("pictures", ", ".join(sorted(path.name for path in record.path.glob("*.png"))))

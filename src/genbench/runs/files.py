@@ -4,7 +4,6 @@ import csv
 import errno
 import io
 import json
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from genbench.cache import regular_file
 from genbench.runs import migration
 from genbench.runs.records import Metrics, Record, Row
 
@@ -76,6 +76,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_checksum(path: Path) -> str:
+    """The checksum that a weights file says it has; empty if it says none. The weights themselves are not read.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is something else.
+    """
+    with regular_file(path).open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")  # of the header, as safetensors has it
+        if length > _LARGEST_TEXT:
+            raise ValueError(f"its header is larger than {_LARGEST_TEXT // 2**20} MiB")
+        header = file.read(length)
+    try:
+        about = json.loads(json.loads(header)["__metadata__"]["genbench"])
+        return str(about.get("checksum", ""))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("it is no weights file") from error
+
+
 def read_table(path: Path) -> Metrics:
     """The rows of a CSV file of numbers, without its empty cells.
 
@@ -132,9 +150,7 @@ def _check_writable(content: Any) -> None:
 
 
 def _text(path: Path, limit: int) -> str:
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
-        raise ValueError("it is not a file")
-    with path.open("rb") as file:
+    with regular_file(path).open("rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise ValueError(f"it is larger than {limit // 2**20} MiB")

@@ -1,7 +1,8 @@
-"""A folder of runs, read without trust and as far as it can be: nothing is left out, and what is wrong is said."""
+"""A run directory, read without trust and as far as it can be: what is wrong is said."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
@@ -10,9 +11,11 @@ from typing import TypeVar
 from genbench.config import TrainConfig
 from genbench.errors import UserError
 from genbench.runs.directory import Run
+from genbench.runs.files import read_checksum, reason
 from genbench.runs.records import DataRecord, Environment, Metrics, Scorecard, Summary
 
 Part = TypeVar("Part")
+_NAME = re.compile(r".+-[0-9a-f]{8}-s(\d{1,10})")  # of a directory, as a training names it
 _NOTHING = Metrics(rows=())
 
 
@@ -32,6 +35,7 @@ class RunRecord:
     metrics: Metrics = _NOTHING
     timing: Metrics = _NOTHING
     data: DataRecord | None = None
+    weights: str = ""  # the checksum that they say they have; empty if there are none
 
     @property
     def name(self) -> str:
@@ -76,22 +80,6 @@ class RunRecord:
         return sum(self.summary.parameters.values()) if self.summary else 0
 
 
-def read_folder(folder: Path) -> list[RunRecord]:
-    """Every directory of a folder, in the order of the names.
-
-    Raises:
-        UserError: there is no such folder, or nothing in it.
-    """
-    if Run(folder).exists:
-        raise UserError(f"runs={folder} is one run: give the folder that holds it")
-    if not folder.is_dir():
-        raise UserError(f"runs={folder}: there is no such folder")
-    paths = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not paths:
-        raise UserError(f"runs={folder}: there is no run in this folder; make one with python -m genbench.train")
-    return [read(path) for path in paths]
-
-
 def read(path: Path) -> RunRecord:
     """One directory, whatever it holds: what cannot be read is a problem or a note of the record, never an error."""
     try:
@@ -108,36 +96,58 @@ def read(path: Path) -> RunRecord:
     if status.state != "finished":
         problems.append(f"{status.state}: {status.why}" if status.why else status.state)
     environment = _part(run, "environment.json", Run.environment, notes)
-    summary = _part(run, "summary.json", Run.summary, problems)
-    scorecard = _part(run, "scores.json", Run.scorecard, problems)
-    metrics = _part(run, "metrics.csv", Run.metrics, notes) or _NOTHING
-    timing = _part(run, "timing.csv", Run.timing, notes) or _NOTHING
-    data = _part(run, "data.json", Run.data, notes)
-    if status.state == "finished" and not run.has("summary.json"):
-        problems.append("summary.json is missing")
-    if status.state == "finished" and not run.has("scores.json"):
-        problems.append(f"not scored yet: python -m genbench.evaluate run={quote(str(path))}")
-    if scorecard is not None and not scorecard.values():
-        problems.append("scores.json holds no score")
-    if scorecard is not None and scorecard.level != "full":
-        problems.append(
-            f"scored by evaluation={scorecard.level}, against the validation images; such scores may not be reported: "
-            f"python -m genbench.evaluate run={quote(str(path))}"
-        )
-    return RunRecord(
+    if environment is not None:
+        notes += [f"after an interruption it went on with {change}" for change in environment.changes]
+    if not _is_of(path.name, config, environment):
+        problems.append("its config.yaml is not the one that it was trained by: put that back")
+    finished = status.state == "finished"
+    record = RunRecord(
         path,
         status.state,
         status.when,
-        tuple(problems),
-        tuple(notes),
+        (),
+        (),
         config,
         environment,
-        summary,
-        scorecard,
-        metrics,
-        timing,
-        data,
+        _part(run, "summary.json", Run.summary, problems, "summary.json is missing" if finished else ""),
+        _part(run, "scores.json", Run.scorecard, problems, f"not scored yet: {_command(path)}" if finished else ""),
+        _part(run, "metrics.csv", Run.metrics, notes) or _NOTHING,
+        _part(run, "timing.csv", Run.timing, notes) or _NOTHING,
+        _part(run, "data.json", Run.data, notes),
+        _part(run, run.weights.name, _checksum, notes) or "",
     )
+    if record.scorecard is not None:
+        problems += _of_scores(record.scorecard, path)
+    return replace(record, problems=tuple(problems), notes=tuple(notes))
+
+
+def _of_scores(scorecard: Scorecard, path: Path) -> list[str]:
+    problems = [] if scorecard.values() else ["scores.json holds no score"]
+    if scorecard.level != "full":
+        problems.append(
+            f"scored by evaluation={scorecard.level}, against the validation images; such scores may not be reported: "
+            + _command(path)
+        )
+    return problems
+
+
+def _command(path: Path) -> str:
+    return f"python -m genbench.evaluate run={quote(str(path))}"
+
+
+def _checksum(run: Run) -> str:
+    try:
+        return read_checksum(run.weights)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run.weights.name} cannot be read ({reason(error)})") from error
+
+
+def _is_of(name: str, config: TrainConfig, environment: Environment | None) -> bool:
+    """False if a run was trained by another config than stands there now."""
+    if environment is not None and environment.config:
+        return environment.config == config.fingerprint
+    named = _NAME.fullmatch(name)  # a run of before: its directory tells of the seed at least
+    return named is None or int(named[1]) == config.seed
 
 
 def _no_run(path: Path) -> str:
@@ -146,9 +156,12 @@ def _no_run(path: Path) -> str:
     return "no status.json: it is not a run, or its file is lost"
 
 
-def _part(run: Run, name: str, read_part: Callable[[Run], Part], complaints: list[str]) -> Part | None:
-    """A file's content; None if it is not there, or with a complaint if it cannot be read."""
+def _part(
+    run: Run, name: str, read_part: Callable[[Run], Part], complaints: list[str], absent: str = ""
+) -> Part | None:
+    """A file's content; None if it cannot be read, which is complained of, or is not there."""
     if not run.has(name):
+        complaints += [absent] if absent else []
         return None
     try:
         return read_part(run)

@@ -51,7 +51,7 @@ class DataRecord(Record):
 
 
 class Environment(Record):
-    """environment.json: versions, device and commit."""
+    """environment.json: versions, device and commit, and what a training was told."""
 
     genbench: str
     commit: str | None
@@ -62,6 +62,18 @@ class Environment(Record):
     device: str
     precision: str
     threads: Count | None = None
+    config: str = ""  # TrainConfig.fingerprint, so that another config.yaml shows; empty in runs of before
+    changes: tuple[str, ...] = ()  # after interruptions, of what changes the result's bytes
+
+    def after(self, before: "Environment") -> "Environment":
+        """This one, with a note of all in which it is another than that in which the training began."""
+        pairs = {name: (getattr(before, name), getattr(self, name)) for name in _CHANGING}
+        pairs |= {name: (before.packages.get(name), version) for name, version in self.packages.items()}
+        found = [f"{name} {now}, before {was}" for name, (was, now) in pairs.items() if was != now]
+        return self.model_copy(update={"changes": (*before.changes, *found)})
+
+
+_CHANGING = ("genbench", "python", "accelerator", "device", "precision", "threads")
 
 
 class Summary(Record):

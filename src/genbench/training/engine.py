@@ -18,7 +18,7 @@ from genbench.interruption import Interrupted
 from genbench.models.model import Model
 from genbench.models.weights import parameters
 from genbench.runs.directory import Run
-from genbench.runs.records import Summary
+from genbench.runs.records import Environment, Summary
 from genbench.training.budget import Budget
 from genbench.training.callbacks.alarms import Alarms
 from genbench.training.callbacks.averaging import MovingAverage
@@ -41,10 +41,12 @@ def fit(
     console: Console,
     spaces: FeatureSpaces | None = None,
     checkpoint: Path | None = None,
+    environment: Environment | None = None,
 ) -> Summary:
     """Train until the budget is used up, writing metrics, checkpoints and dashboards into the run directory.
 
-    With feature spaces the samples are scored at every validation. With a checkpoint it goes on from there.
+    With feature spaces the samples are scored at every validation. With a checkpoint it goes on from there. Checkpoints
+    note the environment down.
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM, after the step in progress and a checkpoint.
@@ -68,11 +70,10 @@ def fit(
         ProgressBar(console, budget, run.path.name, facts),
         *([average] if average is not None else []),  # after the pictures: they are drawn by the averaged weights
         Stages(data.data.train, budget, metrics, average),
-        Checkpoints(run, budget),
+        Checkpoints(run, budget, config, environment),
     ]
-    trainer = _trainer(config, device, callbacks)
     try:
-        trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        _trainer(config, device, callbacks).fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     finally:
         if writer is not None:
             writer.close()

@@ -79,8 +79,8 @@ def recorded(run: Run) -> Iterator[None]:
         handler.close()
 
 
-def environment(device: Device) -> Environment:
-    """Versions, device and commit, for environment.json."""
+def environment(device: Device, config: str = "") -> Environment:
+    """Versions, device and commit, and the fingerprint of a training's config, for environment.json."""
     packages = (
         "torch",
         "torchvision",
@@ -101,6 +101,7 @@ def environment(device: Device) -> Environment:
         device=device.name,
         precision=device.precision,
         threads=torch.get_num_threads(),
+        config=config,
     )
 
 

@@ -16,7 +16,8 @@ from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.runs.directory import Run
 from genbench.runs.files import reason
-from genbench.runs.reading import read, read_folder
+from genbench.runs.folder import read_folder
+from genbench.runs.reading import read
 from genbench.verbs.sample import check_trained
 
 

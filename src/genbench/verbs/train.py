@@ -204,7 +204,8 @@ def _help(config: TrainConfig, model: "Model", data: "ImageData", spaces: "Featu
 
     logging.disable()
     quiet = Console(quiet=True)
-    checkpoint = None if config.overwrite else latest(Run(config.directory), quiet)
+    found = None if config.overwrite else latest(Run(config.directory), config, model, quiet)
+    checkpoint = None if found is None else found.path
     silent = config.model_copy(update={"logger": {"_target_": None}})
     try:
         with TemporaryDirectory() as nowhere:
@@ -226,6 +227,7 @@ def _train(
     console: "Console",
 ) -> None:
     """To a finished run: weights, pictures, summary."""
+    from genbench.console import warn
     from genbench.models.pictures import draw_all
     from genbench.models.weights import save
     from genbench.reporting.tables import summary_table
@@ -236,8 +238,14 @@ def _train(
     device = _device(config)
     with recorded(run):
         run.write_data(record)
-        run.write_environment(environment(device))
-        summary = fit(model, _batches(config, data), config, device, run, console, spaces, latest(run, console))
+        now, found = environment(device, config.fingerprint), latest(run, config, model, console)
+        if found is not None and found.environment is not None:
+            now = now.after(found.environment)
+        for change in now.changes:
+            warn(console, f"after an interruption it goes on with {change}: not to the same bytes as without")
+        run.write_environment(now)
+        checkpoint = None if found is None else found.path
+        summary = fit(model, _batches(config, data), config, device, run, console, spaces, checkpoint, now)
         with run.whole("weights.safetensors") as temporary:
             save(model, config.model, data.shape, data.classes, temporary)
         for name, picture in draw_all(model, data).items():

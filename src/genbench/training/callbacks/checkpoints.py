@@ -1,10 +1,10 @@
 """The state of a training on disk: what it needs to go on as if it had never stopped."""
 
-import logging
 import random
 import time
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,18 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from genbench.cache import regular_file
+from genbench.config import TrainConfig
+from genbench.console import warn
 from genbench.errors import UserError
 from genbench.interruption import Interrupted
+from genbench.models.model import Model
 from genbench.runs.directory import Run
+from genbench.runs.records import Environment
 from genbench.training.budget import Budget
 
-log = logging.getLogger(__name__)
-
 KEPT = 2
+LARGEST = 64 * 2**30  # bytes
 MOST_LOST = 300.0  # seconds of training without a checkpoint
 
 
@@ -35,9 +39,11 @@ class Checkpoints(L.Callback):
     It must be the last callback, so that the others are done with a step when it is saved.
     """
 
-    def __init__(self, run: Run, budget: Budget) -> None:
+    def __init__(self, run: Run, budget: Budget, config: TrainConfig, environment: Environment | None = None) -> None:
         self._run = run
         self._budget = budget
+        self._told = told(config)
+        self._environment = environment
         self._saved = 0.0  # seconds of training
         self._random: Mapping[str, Any] = random_states()
 
@@ -72,8 +78,11 @@ class Checkpoints(L.Callback):
             raise Interrupted(self._budget.signal)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """See the class."""
+        """See the class; beside the state of the training, what it was told and on what it ran."""
         del checkpoint["loops"]
+        checkpoint["told"] = self._told
+        if self._environment is not None:
+            checkpoint["environment"] = self._environment.model_dump()
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -90,7 +99,9 @@ class Checkpoints(L.Callback):
             return
         with self._run.whole(f"checkpoints/{self._budget.images_seen:012}.ckpt") as temporary:
             trainer.save_checkpoint(temporary, weights_only=False)
-        for old in self._run.checkpoints[KEPT:]:
+        # Those of more images than were seen yet cannot be read, and are in nobody's place.
+        ours = [path for path in self._run.checkpoints if int(path.stem) <= self._budget.images_seen]
+        for old in ours[KEPT:]:
             old.unlink()
         self._saved = self._budget.seconds
 
@@ -127,26 +138,70 @@ def set_random_states(states: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(states["cuda"])
 
 
-def latest(run: Run, console: Console) -> Path | None:
-    """The latest checkpoint that can be read, or None. One that cannot is passed over, with a warning."""
+def told(config: TrainConfig) -> dict[str, Any]:
+    """What a training must be told again to go on from a checkpoint."""
+    return {**config.identity, "trainer.log_every_images": config.trainer.log_every_images}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A state of a training that it can go on from."""
+
+    path: Path
+    environment: Environment | None  # on what it came so far; None in checkpoints of before
+
+
+def latest(run: Run, config: TrainConfig, model: Model, console: Console) -> Checkpoint | None:
+    """The latest checkpoint that can be read, or None. One that cannot is passed over, with a warning.
+
+    Args:
+        run: whose checkpoints.
+        config: of the training that is to go on.
+        model: that it trains.
+        console: for warnings.
+
+    Raises:
+        UserError: a checkpoint is of another training.
+    """
     for path in run.checkpoints:
-        reason = _damage(path)
-        if reason is None:
-            return path
-        console.print(f"[bold red]warning[/]: {path} cannot be read ({reason}) and is passed over", soft_wrap=True)
-        log.warning("%s cannot be read (%s) and is passed over", path, reason)
+        try:
+            content = _read(path)
+            environment = content.get("environment")
+            found = Checkpoint(path, environment and Environment.model_validate(environment))
+            other = _other_training(content, config, model)
+        except Exception as error:  # noqa: BLE001  (a damaged pickle can raise anything)
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            warn(console, f"{path} cannot be read ({reason}) and is passed over")
+            continue
+        if other is not None:
+            raise UserError(f"{path} is of another training ({other}): move it away, or begin anew by overwrite=true")
+        return found
     return None
 
 
-def _damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint, or None. Nothing in it is executed."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()  # PyTorch leaves checksums unread
-        if broken is not None:
-            return f"its checksum of {broken} is wrong"
-        content = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # noqa: BLE001  (a damaged pickle can raise anything)
-        return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content; raises whatever is wrong with it. Nothing in it is executed."""
+    with zipfile.ZipFile(regular_file(path, LARGEST)) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("it is compressed, as no checkpoint is")
+        broken = archive.testzip()  # PyTorch leaves checksums unread
+    if broken is not None:
+        raise ValueError(f"its checksum of {broken} is wrong")
+    content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     missing = {"state_dict", "optimizer_states", "callbacks"} - set(content)
-    return f"it has no {', '.join(sorted(missing))}" if missing else None
+    if missing:
+        raise ValueError(f"it has no {', '.join(sorted(missing))}")
+    return content
+
+
+def _other_training(content: Mapping[str, Any], config: TrainConfig, model: Model) -> str | None:
+    """In what a checkpoint's training is another one, or None."""
+    now = told(config)
+    then = content.get("told", now)  # checkpoints of before do not say it
+    for name in dict.fromkeys([*now, *then]):
+        if then.get(name) != now.get(name):
+            return f"{name} is {now.get(name)}, and was {then.get(name)}"
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    if {name: tuple(value.shape) for name, value in content["state_dict"].items()} != shapes:
+        return "its networks are others"
+    return None
