@@ -16,7 +16,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """Runs `python -m <words>` as a user would, in an empty folder; with fresh=True in a Python of its own."""
-    folder, streams = tmp_path_factory.mktemp("empty"), tmp_path_factory.mktemp("streams")
+    folder = tmp_path_factory.mktemp("empty")
     warm: list[Interpreter] = []
 
     def run(
@@ -29,7 +29,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
             return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=540)
         if not warm:
             warm.append(Interpreter())
-        return warm[0].run(words, cwd, dict(os.environ if env is None else env), streams, timeout=540)
+        return warm[0].run(words, cwd, os.environ if env is None else env, timeout=540)
 
     yield run
     for interpreter in warm:

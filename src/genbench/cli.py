@@ -5,6 +5,7 @@ The words are composed and checked once (command/composition.py), and what was c
 
 import ast
 import inspect
+import io
 import os
 import pkgutil
 import signal
@@ -19,6 +20,7 @@ from typing import Any, NoReturn
 from genbench import __version__, verbs
 from genbench.command import composition
 from genbench.command.composition import CommandLine, check
+from genbench.command.libraries import not_imported
 from genbench.console import unread
 from genbench.errors import UserError, refused_by_system
 from genbench.interruption import Interrupted, on_signals
@@ -34,6 +36,8 @@ def main(verb: str | None) -> None:
         verb: train, sample, ...; None: the first word says it.
     """
     os.environ["MPLBACKEND"] = "agg"  # a notebook's shell names another, which may not be there; nothing opens a window
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # where the locale has no letter for a path's
     with user_errors():
         words = sys.argv[1:]
         if verb is None and (not words or words[0] in ("-h", "--help")):
@@ -132,7 +136,7 @@ def user_errors() -> Iterator[None]:
     except BrokenPipeError:
         _end(128 + signal.SIGPIPE)
     except Exception as error:
-        refusal = refused_by_system(error)
+        refusal = refused_by_system(error) or not_imported(error)
         if refusal is None:
             raise
         _end(2, refusal)

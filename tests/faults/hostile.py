@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from genbench.runs.directory import Run
-from tests.faults.processes import SMOKE, Done, Finding, content, is_one_line, one_run, run
+from tests.faults.processes import SMOKE, Done, Finding, content, is_one_line, one_run, run, small_digits
 
 Case = tuple[str, Done, bool]  # what was tried, how it ended, and whether it had to be refused
 
@@ -18,11 +18,17 @@ def hostile(folder: Path, long: bool) -> Finding:
     """Checkpoints, weights, configs and images that want to do more than be read."""
     failed: list[str] = []
     executed = folder / "executed"
-    assert run("model=vae", *SMOKE, f"runs={folder / 'runs'}").code == 0
+    words = ("model=vae", *SMOKE, *small_digits(folder))
+    assert run(*words, f"runs={folder / 'runs'}").code == 0
     good = one_run(folder / "runs")
     whole = content(good)
     cases = 0
-    for parts in (_checkpoints(good, executed), _weights(good, executed), _configs(good, executed), _names(folder)):
+    for parts in (
+        _checkpoints(good, words, executed),
+        _weights(good, executed),
+        _configs(good, executed),
+        _names(folder),
+    ):
         for what, done, refused in parts:
             cases += 1
             if executed.exists():
@@ -36,12 +42,12 @@ def hostile(folder: Path, long: bool) -> Finding:
     return Finding(cases, failed, note)
 
 
-def _checkpoints(good: Path, executed: Path) -> Iterator[Case]:
+def _checkpoints(good: Path, words: tuple[str, ...], executed: Path) -> Iterator[Case]:
     """A pickle in a checkpoint's place: passed over, and the run ends as it should."""
     for checkpoint in Run(good).checkpoints:
         torch.save({"state_dict": _Payload(executed)}, checkpoint)
     Run(good).set_status("interrupted")
-    yield "checkpoint", run("model=vae", *SMOKE, f"runs={good.parent}"), False
+    yield "checkpoint", run(*words, f"runs={good.parent}"), False
 
 
 def _weights(good: Path, executed: Path) -> Iterator[Case]:
@@ -52,7 +58,7 @@ def _weights(good: Path, executed: Path) -> Iterator[Case]:
     nested = {"_target_": "genbench.models.vae.VAE", "latent_size": {"_target_": "os.mkdir", "path": str(executed)}}
     sample = (f"run={good}", f"out={good.parent.parent / 'x.png'}")
     for model in (call, nested, {"_target_": "genbench.models.weights.load", "path": "x"}):
-        about = {"version": "0", "model": model, "shape": [1, 28, 28]}
+        about = {"version": "0", "model": model, "shape": [1, 8, 8]}
         save_file({"a": torch.zeros(1)}, path, {"genbench": json.dumps(about)})
         yield f"weights {model['_target_']}", run(*sample, verb="sample"), True
     torch.save(_Payload(executed), path)
@@ -65,8 +71,8 @@ def _configs(good: Path, executed: Path) -> Iterator[Case]:
     path = good / "config.yaml"
     sound = path.read_text(encoding="utf-8")
     for old, new in (
-        ("load: genbench.data.optdigits.load", "load: os.mkdir"),
-        ("root: null", f"root: {executed}\n  load: os.mkdir"),
+        ("load: genbench.data.folder.load", "load: os.mkdir"),
+        ("root: /", f"load: os.mkdir\n  root: {executed}/"),
         ("_target_: genbench.models.vae.VAE", "_target_: subprocess.Popen"),
         ("logger:\n  _target_: null", f"logger:\n  _target_: os.mkdir\n  path: {executed}"),
     ):

@@ -6,96 +6,158 @@ import shutil
 import signal
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from genbench.runs.directory import Run
-from tests.faults.processes import SMOKE, Finding, command_of, content, descendants, one_run, run, start
+from tests.faults.processes import (
+    SMOKE,
+    Done,
+    Finding,
+    command_of,
+    content,
+    descendants,
+    ended,
+    names_in,
+    one_run,
+    run,
+    small_digits,
+    start,
+)
+
+SHORT = (*SMOKE, "trainer.max_images=320", "trainer.log_every_images=32")  # ten steps, a checkpoint after every second
+MOST_KILLS = 12  # of one run
+# Kills the process before it opens, renames or removes a file of the run for the so-and-so-manieth time.
+AT_A_FILE = """
+import os, signal, sys
+left = {number}
+def watch(event, about):
+    global left
+    if event in ("open", "os.rename", "os.remove", "os.mkdir") and str(about[0]).startswith({runs!r}):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(watch)
+"""
+SAYING = "import atexit; atexit.register(lambda: print('left', left))"
 
 
 def kills(folder: Path, long: bool) -> Finding:
-    """SIGKILL at random moments, then the same command."""
-    wanted = 50 if long else 3  # of each model
-    with ThreadPoolExecutor(2) as both:
-        found = list(both.map(lambda model: _kills_of(folder, model, wanted), ("gan", "vae")))
-    killed = sum(a for a, _, _, _ in found)
-    runs = sum(b for _, b, _, _ in found)
-    resumed = sum(d for _, _, _, d in found)
-    return Finding(
-        killed,
-        [line for _, _, lines, _ in found for line in lines],
-        f"{runs} runs, GAN and VAE, killed once to four times each; {resumed} of the starts went on from a checkpoint",
+    """SIGKILL at random moments and before every opening, renaming and removing of a file, then the same command."""
+    found = _Kills(folder, small_digits(folder))
+    for model in ("gan", "vae"):
+        found.of(model, 500 if long else 6)
+    note = (
+        f"{found.runs} runs, GAN and VAE, each killed up to {MOST_KILLS} times, {found.planted} of the kills before a "
+        f"file was touched; {found.resumed} of the starts went on from a checkpoint"
     )
+    return Finding(found.killed, found.failed, note)
 
 
-def _kills_of(folder: Path, model: str, wanted: int) -> tuple[int, int, list[str], int]:
-    began = time.monotonic()
-    assert run(f"model={model}", *SMOKE, f"runs={folder / model}", fresh=True).code == 0
-    lasts = time.monotonic() - began
-    whole = content(one_run(folder / model))
-    moments = random.Random(0)
-    killed = runs = resumed = 0
-    failed = []
-    while killed < wanted:
-        runs += 1
-        where = folder / f"{model}-{runs}"
-        for _ in range(min(moments.randint(1, 4), wanted - killed)):
-            process = start(f"model={model}", *SMOKE, f"runs={where}")
-            try:
-                # Most of a life is imports, which can lose nothing: one kill in four falls there.
-                early = moments.random() < 0.25
-                out, _ = process.communicate(timeout=moments.uniform(0 if early else 0.35, 1) * lasts)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                out, _ = process.communicate()
-                killed += 1
-            resumed += "goes on" in out
-        done = run(f"model={model}", *SMOKE, f"runs={where}")
-        resumed += "goes on" in done.out
-        if done.code != 0:
-            failed.append(f"{model} {runs}: exit code {done.code}, {done.last}")
-        elif content(one_run(where)) != whole:
-            failed.append(f"{model} {runs}: other bytes")
-        elif list(one_run(where).rglob(".[0-9]*.*")):
-            failed.append(f"{model} {runs}: half-written files were left")
-        shutil.rmtree(where)
-    return killed, runs, failed, resumed
+@dataclass
+class _Kills:
+    folder: Path
+    digits: tuple[str, str]
+    moments: random.Random = field(default_factory=lambda: random.Random(0))
+    killed: int = 0
+    planted: int = 0
+    runs: int = 0
+    resumed: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def of(self, model: str, wanted: int) -> None:
+        """Kill a model's trainings so many times."""
+        words = (f"model={model}", *SHORT, *self.digits)
+        whole = self.folder / model
+        lasts, touched = self._undisturbed(whole, words)
+        until = self.killed + wanted
+        while self.killed < until:
+            self.runs += 1
+            where = self.folder / f"{model}-{self.runs}"
+            for _ in range(min(self.moments.randint(1, MOST_KILLS), until - self.killed)):
+                self._kill(where, words, lasts, touched)
+            done = run(*words, f"runs={where}")
+            self.resumed += "goes on" in done.out
+            wrong = _differs(done, where, whole)
+            self.failed += [f"{where.name}: {wrong}"] if wrong else []
+            shutil.rmtree(where)
+
+    def _undisturbed(self, where: Path, words: tuple[str, ...]) -> tuple[float, int]:
+        """How many seconds a training takes, and how many files it touches."""
+        act = (
+            AT_A_FILE.format(number=0, runs=str(where)) + "import atexit; atexit.register(lambda: print('left', left))"
+        )
+        done = run(*words, f"runs={where}", act=act)
+        assert done.code == 0, done.err
+        touched = -int(done.out.rpartition("left ")[2])
+        began = time.monotonic()
+        assert run(*words, f"runs={where.with_name('again')}").code == 0
+        assert content(one_run(where)) == content(one_run(where.with_name("again")))
+        shutil.rmtree(where.with_name("again"))
+        return time.monotonic() - began, touched
+
+    def _kill(self, where: Path, words: tuple[str, ...], lasts: float, touched: int) -> None:
+        planted = self.moments.random() < 0.5
+        act = AT_A_FILE.format(number=self.moments.randint(1, touched), runs=str(where)) if planted else ""
+        process = start(*words, f"runs={where}", act=act)
+        try:
+            process.communicate(timeout=60 if planted else self.moments.uniform(0, lasts))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        out, _ = process.communicate()
+        self.resumed += "goes on" in out
+        was = process.wait() == -signal.SIGKILL
+        self.killed += was
+        self.planted += was and planted
+
+
+def _differs(done: Done, where: Path, whole: Path) -> str:
+    """In what a run that was killed is another than one that was not."""
+    if done.code != 0:
+        return f"exit code {done.code}, {done.last}"
+    if content(one_run(where)) != content(one_run(whole)):
+        return "other bytes"
+    there, here = names_in(one_run(where)), names_in(one_run(whole))
+    return "" if there == here else f"other files: {', '.join(sorted(there ^ here))}"
 
 
 def sweep(folder: Path, long: bool) -> Finding:
     """A sweep of which some configs are poisoned, while workers are killed."""
-    good, bad, wanted = (19, 5, 3) if long else (4, 2, 1)
-    words = ("-m", "model=vae", *SMOKE, "hydra/launcher=cores")
+    good, bad, wanted = (19, 5, 3) if long else (3, 1, 1)
+    digits = small_digits(folder)
+    words = ("-m", "model=vae", *SMOKE, *digits)
     rates = [f"{0.001 + 0.0001 * i:.4f}" for i in range(good)]
     poison = [str(1000 - i) for i in range(bad)]  # these make the loss infinite within a few steps
-    alone = run(*words, f"model.learning_rate={','.join(rates)}", f"runs={folder / 'whole'}", fresh=True)
+    alone = run(*words, f"model.learning_rate={','.join(rates)}", f"runs={folder / 'whole'}")
     assert alone.code == 0, alone.err
     mixed = [*rates, *poison]
     random.Random(0).shuffle(mixed)
-    process = start(*words, f"model.learning_rate={','.join(mixed)}", f"runs={folder / 'sweep'}")
+    process = start(
+        *words, "hydra/launcher=cores", f"model.learning_rate={','.join(mixed)}", f"runs={folder / 'sweep'}"
+    )
     moments = random.Random(0)
     killed = 0
-    with ThreadPoolExecutor(1) as reader:
-        said = reader.submit(process.communicate)  # a full pipe would stop it
-        while killed < wanted and not said.done():
-            while not list(folder.glob("sweep/*/checkpoints/*.ckpt")) and not said.done():
-                time.sleep(0.05)
-            time.sleep(moments.uniform(0, 1) if killed == 0 else moments.uniform(5, 9))
-            workers = [pid for pid in descendants(process.pid) if "LokyProcess" in command_of(pid)]
-            if workers:
-                os.kill(moments.choice(workers), signal.SIGKILL)
-                killed += 1
-        out, err = said.result(timeout=900)
-    failed = [] if process.returncode == 1 else [f"exit code {process.returncode}: {err[-300:]}"]
+    while killed < wanted and process.poll() is None:
+        while not list(folder.glob("sweep/*/checkpoints/*.ckpt")) and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(moments.uniform(0, 1) if killed == 0 else moments.uniform(5, 9))
+        workers = [pid for pid in descendants(process.pid) if "LokyProcess" in command_of(pid)]
+        if workers:
+            os.kill(moments.choice(workers), signal.SIGKILL)
+            killed += 1
+    done = ended(process)
+    failed = [] if done.code == 1 else [f"exit code {done.code}: {done.err[-300:]}"]
     if killed < wanted:
         failed.append(f"only {killed} of {wanted} kills")
-    for path in (folder / "whole").glob("optdigits-*"):
+    whole = [path for path in (folder / "whole").iterdir() if not path.name.startswith(".")]
+    for path in whole:
         again = folder / "sweep" / path.name
         if not Run(again).is_finished or content(again) != content(path):
             failed.append(f"{path.name}: {Run(again).status.state}, or other bytes")
-    table = " ".join(out.split())
-    states = [Run(path) for path in (folder / "sweep").glob("optdigits-*")]
+    table = " ".join(done.out.split())
+    states = [Run(path) for path in (folder / "sweep").iterdir() if not path.name.startswith(".")]
     lost = [path for path in states if path.status.state == "failed" and str(path.path.name) in table]
     if len(lost) != bad or any("is not a finite number" not in path.status.why for path in lost):
         failed.append(f"{len(lost)} of {bad} poisoned runs were reported")
-    return Finding(good + bad, failed, f"{good} finished with the same bytes, {len(lost)} reported, {killed} kills")
+    note = f"{len(whole)} finished with the same bytes, {len(lost)} reported, {killed} kills"
+    return Finding(good + bad, failed, note)

@@ -2,25 +2,24 @@
 
 import atexit
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import torch
+import numpy as np
+from sklearn.datasets import load_digits
 
-from tests.warm import Interpreter
+from tests.warm import Interpreter, Started
 
 SAME = ("weights.safetensors", "metrics.csv", "samples.png")  # of which an interrupted run has the same bytes
 SMOKE = ("experiment=smoke", "trainer=cpu", "trainer.validations=5", "logger=none")
-NOBODY = 65534
+TINY = ("experiment=smoke", "trainer=cpu", "trainer.max_images=64", "trainer.validations=1", "logger=none")
 
 
 @dataclass(frozen=True)
@@ -53,51 +52,83 @@ def start(
     *words: str,
     verb: str = "train",
     cwd: Path | None = None,
-    prefix: Sequence[str] = (),
     env: Mapping[str, str] = MappingProxyType({}),
-) -> Any:
-    """Start a verb in a process group of its own, on one thread."""
-    return subprocess.Popen(
-        [*prefix, sys.executable, "-m", f"genbench.{verb}", *words],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
+    powerless: bool = False,
+    act: str = "",
+) -> Started:
+    """Start a verb in a process group of its own, on one thread: a fork of a warm interpreter.
+
+    Args:
+        words: of the command line.
+        verb: of genbench.
+        cwd: where.
+        env: on top of this process's own.
+        powerless: the modes of files and folders hold for it, although this is root's process.
+        act: Python to run before it.
+    """
+    line = (
+        ["-c", f"{act}\nfrom genbench import cli\ncli.main({verb!r})", *words] if act else [f"genbench.{verb}", *words]
     )
+    return warm().start(line, cwd or Path.cwd(), {**os.environ, "OMP_NUM_THREADS": "1", **env}, powerless)
 
 
-def run(*words: str, fresh: bool = False, **more: Any) -> Done:
-    """Run a verb to its end: as a fork of a warm interpreter, unless it needs surroundings or a start of its own."""
-    if not fresh and set(more) <= {"verb", "cwd"} and not torch.cuda.is_available():
-        return _forked(words, more.get("verb", "train"), more.get("cwd"))
-    process = start(*words, **more)
+def run(*words: str, **more: Any) -> Done:
+    """Run a verb to its end; see `start`."""
+    return ended(start(*words, **more))
+
+
+def ended(process: Started) -> Done:
+    """Wait for a process's end."""
     try:
         out, err = process.communicate(timeout=540)
+        return Done(process.wait(), out, err)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-    return Done(process.returncode, out, err)
 
 
-_warm = threading.local()  # an interpreter for each thread: it does one thing at a time
-
-
-def _forked(words: Sequence[str], verb: str, cwd: Path | None) -> Done:
-    if not hasattr(_warm, "interpreter"):
-        _warm.interpreter = Interpreter()
-        atexit.register(_warm.interpreter.close)
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryDirectory() as streams:
-        done = _warm.interpreter.run([f"genbench.{verb}", *words], cwd or Path.cwd(), env, Path(streams), timeout=540)
+def fresh(*words: str, verb: str = "train", prefix: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Done:
+    """Run a verb to its end in a Python of its own, which reads all of its environment."""
+    done = subprocess.run(
+        [*prefix, sys.executable, "-m", f"genbench.{verb}", *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=540,
+    )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+@cache
+def warm() -> Interpreter:
+    """The interpreter of all rows."""
+    interpreter = Interpreter()
+    atexit.register(interpreter.close)
+    return interpreter
 
 
 def content(directory: Path) -> dict[str, bytes]:
     """The bytes that must be the same."""
     return {name: (directory / name).read_bytes() for name in SAME}
+
+
+def names_in(directory: Path) -> set[str]:
+    """All files below a run's directory, but for logs that a time or a process has named."""
+    found = (path.relative_to(directory) for path in directory.rglob("*") if not path.is_dir())
+    return {str(path) for path in found if not path.name.startswith("events.out.")}
+
+
+def small_digits(folder: Path) -> tuple[str, str]:
+    """Words for the embedded digits as they are, 8x8: a training on them takes a second."""
+    path = folder / "digits.npz"
+    if not path.exists():
+        digits = load_digits()
+        images = (digits.images * (255 / 16)).round().astype(np.uint8)
+        np.savez(path, images=images[:400], labels=digits.target[:400])
+    return "data=folder", f"data.root={path}"
 
 
 def one_run(runs: Path) -> Path:
@@ -109,18 +140,6 @@ def one_run(runs: Path) -> Path:
 def is_one_line(done: Done) -> bool:
     """True if a user's error was answered as it should be."""
     return done.code == 2 and "Traceback" not in done.err and done.last.startswith("genbench: ")
-
-
-def as_nobody(folder: Path) -> tuple[str, ...]:
-    """Words before a command that take root's rights from it, and let it into a folder; none if that cannot be had."""
-    words = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        return ()
-    for parent in (folder, *folder.parents):
-        if parent.is_relative_to(tempfile.gettempdir()) and parent != Path(tempfile.gettempdir()):
-            parent.chmod(parent.stat().st_mode | 0o005)
-    done = subprocess.run([*words, sys.executable, "-c", "import genbench, torch"], capture_output=True, check=False)
-    return () if done.returncode else words
 
 
 def descendants(pid: int) -> list[int]:

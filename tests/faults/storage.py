@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.faults.processes import SMOKE, Done, Finding, as_nobody, content, is_one_line, one_run, run, start
+from tests.faults.processes import SMOKE, Finding, content, ended, is_one_line, one_run, run, small_digits, start
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Callable[[int], None]]:
 
 def full_disk(folder: Path, long: bool) -> Finding:
     """A disk that is full while checkpoints, logs and pictures are written, then has room again."""
-    words = ("model=vae", *(word for word in SMOKE if word != "logger=none"))
+    words = ("model=vae", *(word for word in SMOKE if word != "logger=none"), *small_digits(folder))
     assert run(*words, f"runs={folder / 'whole'}").code == 0
     whole = content(one_run(folder / "whole"))
     sizes = [4, 40, 400, 1700, 2500, 4600, 6600, 8000] if long else [40, 1700]
@@ -56,8 +56,7 @@ def full_disk(folder: Path, long: bool) -> Finding:
                             taken.write(bytes(4096))
                     break
                 time.sleep(0.002)
-            out, err = process.communicate(timeout=300)
-            done = Done(process.returncode, out, err)
+            done = ended(process)
             reasons.append(f"{name}: {'enough' if done.code == 0 else 'full'}")
             if done.code != 0 and not (is_one_line(done) and "no space left" in done.last.lower()):
                 failed.append(f"{name}: exit code {done.code}, {done.last}")
@@ -132,12 +131,12 @@ def _odd_images(folder: Path) -> Iterator[Case]:
     ):
         yield what, name, ("data=folder", f"data.root={_with(images, name, damaged)}"), {}
     yield "no such folder", "nowhere", ("data=folder", f"data.root={folder / 'nowhere'}"), {}
-    if prefix := as_nobody(folder):
-        closed = _with(images, "08.png", cut)
-        (closed / "08.png").chmod(0)
-        words = ("data=folder", f"data.root={closed}")
-        yield "an image that may not be read", "08.png", words, {"prefix": prefix}
-        yield "a root that may not be written", "locked", (f"runs={folder / 'locked'}",), {"prefix": prefix}
+    closed = _with(images, "08.png", cut)
+    (closed / "08.png").chmod(0)
+    locked = folder / "locked"
+    locked.mkdir(mode=0o555)
+    yield "an image that may not be read", "08.png", ("data=folder", f"data.root={closed}"), {"powerless": True}
+    yield "a folder that may not be written", "locked", (f"runs={locked / 'runs'}",), {"powerless": True}
 
 
 def _with(images: Path, name: str, content: bytes) -> Path:

@@ -1,0 +1,56 @@
+"""A library that does not start, in one line that names the environment variable to blame.
+
+PyTorch and its kin read hundreds of variables while they are imported, and raise whatever comes of a wrong one.
+"""
+
+import linecache
+import os
+import re
+import sysconfig
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from genbench.errors import UserError
+
+_NAMED = 3  # variables at most
+_PACKAGE = Path(__file__).resolve().parents[1]
+_LIBRARIES = [Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib")]
+
+
+def not_imported(error: BaseException) -> str | None:
+    """What to say of an error that a library raised while it was imported; None for any other error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [i for i, frame in enumerate(frames) if Path(frame.filename).is_relative_to(_PACKAGE)]
+    theirs = frames[ours[-1] + 1 :] if ours else frames
+    importing = [library for frame in theirs if frame.name == "<module>" and (library := _library(frame.filename))]
+    if not importing:
+        return None
+    said = (str(error).strip().splitlines() or [""])[0]
+    what = f"{importing[0]} cannot be imported ({type(error).__name__}: {said})"
+    blamed = _variables(theirs, said)
+    if not blamed:
+        return str(UserError(f"{what}: install it anew"))
+    has = ", ".join(f"{name}={os.environ[name]}" for name in blamed[:_NAMED])
+    return str(UserError(f"{what}: the environment has {has}{' and others' * (len(blamed) > _NAMED)}; unset it"))
+
+
+def _library(file: str) -> str:
+    """The package that a file belongs to; empty if it is nobody's."""
+    for folder in _LIBRARIES:
+        if Path(file).is_relative_to(folder):
+            return Path(file).relative_to(folder).parts[0].removesuffix(".py")
+    return ""
+
+
+def _variables(frames: Sequence[traceback.FrameSummary], said: str) -> list[str]:
+    """Variables that the lines where it happened name, or whose value the error repeats."""
+    lines = [
+        linecache.getline(frame.filename, number)
+        for frame in frames
+        for number in range(frame.lineno or 0, (frame.end_lineno or frame.lineno or 0) + 1)
+    ]
+    words = set(re.findall(r"[A-Za-z]\w+", " ".join([*lines, said])))
+    named = [name for name in os.environ if name in words]
+    quoted = [name for name, value in os.environ.items() if value and repr(value) in said]
+    return sorted({*named} & {*quoted}) or sorted({*named} | {*quoted})
