@@ -1,11 +1,14 @@
 """With one process asked for, one process trains, whatever the environment says of others."""
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from genbench.command.libraries import check_affinity, not_imported
 from genbench.distributed import alone
+from genbench.errors import UserError
 from genbench.runs.directory import Run
 from tests.conftest import Command
 
@@ -25,6 +28,45 @@ def test_what_tells_of_others_is_hidden_and_comes_back(monkeypatch: pytest.Monke
         assert [name for name in OTHERS if name in os.environ] == []
         assert {name: os.environ[name] for name in kept} == kept
     assert {name: os.environ[name] for name in OTHERS} == OTHERS
+
+
+@pytest.mark.parametrize("value", ["", "0", "0 3 1-2 4-15:2", "0,1", " 1-3,7 "])
+def test_a_list_of_processors_is_taken(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_CPU_AFFINITY", value)
+    check_affinity()
+
+
+@pytest.mark.parametrize("value", ["nonsense", "-1", "/place", "1-", "99999999999"])
+def test_what_openmp_would_read_for_ever_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_CPU_AFFINITY", value)
+    with pytest.raises(UserError, match=f"GOMP_CPU_AFFINITY={value}: is no list"):
+        check_affinity()
+
+
+LIBRARY = """
+import os
+def count():
+    return int(
+        os.environ.get("LIBRARY_COUNT", "1")
+    )
+COUNT = count()
+"""
+
+
+def test_a_library_that_stumbles_over_a_variable_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "library.py").write_text(LIBRARY, encoding="utf-8")
+    monkeypatch.setattr("genbench.command.libraries._LIBRARIES", [tmp_path])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("LIBRARY_COUNT", "many")
+    with pytest.raises(ValueError) as caught:
+        import_module("library")
+    assert not_imported(caught.value) == (
+        "library cannot be imported (ValueError: invalid literal for int() with base 10: 'many'): the environment has"
+        " LIBRARY_COUNT=many; unset it"
+    )
+    with pytest.raises(ValueError) as caught:
+        int("many")  # nobody imports anything here
+    assert not_imported(caught.value) is None
 
 
 @pytest.mark.slow

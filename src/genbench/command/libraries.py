@@ -18,6 +18,17 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _LIBRARIES = [Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib")]
 
 
+def check_affinity() -> None:
+    """Refuse what GNU's OpenMP would read for ever while PyTorch is imported.
+
+    Raises:
+        UserError: GOMP_CPU_AFFINITY is not what its manual says.
+    """
+    given = os.environ.get("GOMP_CPU_AFFINITY", "")
+    if re.fullmatch(r"[\s,]*(\d{1,5}(-\d{1,5}(:\d{1,5})?)?([\s,]+|$))*", given) is None:
+        raise UserError(f"GOMP_CPU_AFFINITY={given}: is no list of processors, such as 0 3 1-2; unset it")
+
+
 def not_imported(error: BaseException) -> str | None:
     """What to say of an error that a library raised while it was imported; None for any other error."""
     frames = traceback.extract_tb(error.__traceback__)
