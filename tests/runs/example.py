@@ -92,10 +92,10 @@ def example(path: Path) -> Run:
     run.queue(config().to_yaml(), overwrite=False)
     run.write_environment(ENVIRONMENT)
     run.write_data(DATA)
-    run.write_summary(SUMMARY)
     run.write_scorecard(SCORECARD)
     run.write_metrics(ROWS)
     run.write_timing([Row(320, {"seconds": 1.25}), Row(640, {"seconds": 2.5})])
+    run.write_summary(SUMMARY)
     run.set_status("finished")
     return run
 

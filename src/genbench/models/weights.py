@@ -20,6 +20,8 @@ from genbench.errors import UserError
 from genbench.models.hyperparameters import NOT_THE_CLASS, check_hyperparameters, module_of
 from genbench.models.model import Conditional, Model
 
+_ABOUT = {"version", "model", "shape", "classes", "checksum", "about"}
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -117,6 +119,7 @@ def save(network: Model, model: Mapping[str, Any], shape: ImageShape, classes: S
         "classes": list(classes),
         "checksum": checksum(state),
     }
+    about["about"] = _digest(about)
     # One key: safetensors writes several in an order that differs from file to file.
     save_file(state, path, {"genbench": json.dumps(about)})
 
@@ -136,6 +139,8 @@ def load(path: Path, code: str | None = None) -> Loaded:
         target = str(model["_target_"])
         if about.get("checksum", "") not in ("", checksum(state)):  # files of before have none
             raise ValueError("its checksum is wrong")
+        if about.get("about", "") not in ("", _digest(about)) or not about.keys() <= _ABOUT:
+            raise ValueError("what it says of itself is damaged")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): train the run again") from error
     model["_target_"] = {"genbench.models.gan.GAN": "genbench.models.gan.DCGAN"}.get(target, target)  # its first name
@@ -151,6 +156,12 @@ def load(path: Path, code: str | None = None) -> Loaded:
         raise UserError(f"{path}: {error}") from error
     network.stage = list(network.stages)[-1]
     return Loaded(network.eval(), shape, classes, model)
+
+
+def _digest(about: Mapping[str, Any]) -> str:
+    """16 hex digits of all that a file says of its weights."""
+    content = {key: value for key, value in about.items() if key != "about"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def checksum(state: Mapping[str, Tensor]) -> str:

@@ -20,7 +20,6 @@
 Every file but the two logs is written whole or not at all. What the JSON and CSV files hold stands in records.py.
 """
 
-import json
 import os
 import socket
 import time
@@ -34,7 +33,8 @@ from filelock import Timeout
 from genbench.cache import whole_file
 from genbench.config import TrainConfig, parse_train
 from genbench.errors import UserError
-from genbench.runs.files import AnyRecord, read_record, read_table, read_yaml, reason, write_table
+from genbench.runs import files
+from genbench.runs.files import AnyRecord, reason
 from genbench.runs.ownership import Hold, empty, hold, is_free, is_held, obstacle, remove_half_written
 from genbench.runs.records import DataRecord, Environment, Metrics, Record, Row, Scorecard, State, Status, Summary
 
@@ -177,7 +177,7 @@ class Run:
             UserError: config.yaml cannot be read, or is not one of this version.
         """
         try:
-            content = read_yaml(self.path / "config.yaml")
+            content = files.read_yaml(self.path / "config.yaml")
         except (OSError, ValueError) as error:
             raise self._unreadable("config.yaml", error) from error
         try:
@@ -227,8 +227,8 @@ class Run:
         return self._read("summary.json", Summary)
 
     def write_summary(self, summary: Summary) -> None:
-        """Write summary.json."""
-        self._write("summary.json", summary)
+        """Write summary.json, which also says how the tables and the config were when the training ended."""
+        self._write("summary.json", summary.model_copy(update={"files": files.file_digests(self.path)}))
 
     @property
     def has_scorecard(self) -> bool:
@@ -313,12 +313,12 @@ class Run:
 
     def _read(self, name: str, kind: type[AnyRecord]) -> AnyRecord:
         try:
-            return read_record(self.path / name, kind)
+            return files.read_record(self.path / name, kind)
         except (OSError, ValueError) as error:
             raise self._unreadable(name, error) from error
 
     def _write(self, name: str, record: Record) -> None:
-        self._write_text(name, json.dumps(record.model_dump(), indent=2) + "\n")
+        self._write_text(name, files.record_text(record))
 
     def _write_text(self, name: str, text: str) -> None:
         with self.whole(name) as temporary:
@@ -328,13 +328,13 @@ class Run:
         if not self.has(name):
             return Metrics(rows=())
         try:
-            return read_table(self.path / name)
+            return files.read_table(self.path / name)
         except (OSError, ValueError) as error:
             raise self._unreadable(name, error) from error
 
     def _write_table(self, name: str, rows: Iterable[Row]) -> None:
         with self.whole(name) as temporary:
-            write_table(temporary, rows)
+            files.write_table(temporary, rows)
 
     def _owner(self) -> str:
         try:

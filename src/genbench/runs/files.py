@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import hashlib
 import io
 import json
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from genbench.runs.records import Metrics, Record, Row
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 _MIGRATIONS = {"summary.json": migration.summary, "scores.json": migration.scorecard}
+_UNCHECKED = ("config.yaml", "metrics.csv", "timing.csv")
 _LARGEST_TEXT = 16 * 2**20  # bytes of a JSON or YAML file
 _LARGEST_TABLE = 64 * 2**20  # bytes of a CSV file
 _DEEPEST = 20  # groups within groups of a YAML file
@@ -32,7 +34,25 @@ def read_record(path: Path, kind: type[AnyRecord]) -> AnyRecord:
         OSError, ValueError: it cannot be read, or is something else.
     """
     content = read_json(path)
+    if "checksum" in content and content.pop("checksum") != _digest(content):  # files of before have none
+        raise ValueError("its checksum is wrong: it is damaged, or was changed by hand")
     return kind.model_validate(_MIGRATIONS[path.name](content) if path.name in _MIGRATIONS else content)
+
+
+def record_text(record: Record) -> str:
+    """A record as the text of its file, with a checksum by which damage shows."""
+    content = record.model_dump()
+    return json.dumps({**content, "checksum": _digest(content)}, indent=2) + "\n"
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """The sha256, in hex, of a run's files that have no checksum of their own, as far as they are there.
+
+    Raises:
+        OSError, ValueError: one cannot be read, or is something else.
+    """
+    paths = {name: folder / name for name in _UNCHECKED if (folder / name).exists()}
+    return {name: hashlib.sha256(regular_file(path).read_bytes()).hexdigest() for name, path in paths.items()}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -142,6 +162,10 @@ def is_disk_full(error: BaseException) -> bool:
     """True if an error, of whatever library, says that nothing more can be stored."""
     number = error.errno if isinstance(error, OSError) else None
     return number in (errno.ENOSPC, errno.EDQUOT) or "no space left" in str(error).lower()
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _check_writable(content: Any) -> None:

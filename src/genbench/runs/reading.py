@@ -11,7 +11,7 @@ from typing import TypeVar
 from genbench.config import TrainConfig
 from genbench.errors import UserError
 from genbench.runs.directory import Run
-from genbench.runs.files import read_checksum, reason
+from genbench.runs.files import file_digests, read_checksum, reason
 from genbench.runs.records import DataRecord, Environment, Metrics, Scorecard, Summary
 
 Part = TypeVar("Part")
@@ -116,9 +116,20 @@ def read(path: Path) -> RunRecord:
         _part(run, "data.json", Run.data, notes),
         _part(run, run.weights.name, _checksum, notes) or "",
     )
+    if record.summary is not None:
+        notes += _changed(run, record.summary)
     if record.scorecard is not None:
         problems += _of_scores(record.scorecard, path)
     return replace(record, problems=tuple(problems), notes=tuple(notes))
+
+
+def _changed(run: Run, summary: Summary) -> list[str]:
+    """Files that are not as the training left them."""
+    try:
+        now = file_digests(run.path)
+    except (OSError, ValueError):  # whoever reads the file itself says it
+        return []
+    return [f"{name} was changed after the training" for name, was in summary.files.items() if now.get(name) != was]
 
 
 def _of_scores(scorecard: Scorecard, path: Path) -> list[str]:

@@ -90,6 +90,7 @@ class Summary(Record):
     train: dict[str, float]
     test: dict[str, float]
     alarms: tuple[str, ...] = ()
+    files: dict[str, str] = {}  # sha256 by name, of those that have no checksum of their own
 
 
 class Key(NamedTuple):
