@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from genbench.config import CONF, CompareConfig, SearchConfig, TrainConfig
 from genbench.errors import UserError
 from genbench.verbs.compare import progress_line, trainings
 from tests.conftest import Command
+from tests.runs.example import example, runs_in
 
 
 def write_down(config: TrainConfig) -> None:
@@ -225,10 +227,31 @@ def test_a_search_passes_on_the_words_that_are_not_its_own(tmp_path: Path) -> No
     assert config.words == ["--config-dir", str(tmp_path), "data=mnist", "trainer.max_minutes=1"]
 
 
+BOMB = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [{', '.join(['*' + a] * 9)}]\n" for a, b in pairwise("abcdefghij"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seed:", BOMB + "seed:", "it has aliases"),
+        ("seed:", f"deep: {'[' * 30}{']' * 30}\nseed:", "nested too deeply"),
+        ("- _self_", "- _self_\n- evil", "defaults: must be left as genbench writes them"),
+        ("seed:", "hydra: {launcher: {_target_: os.system}}\nseed:", "hydra: there is no such key"),
+        ("runs: runs", "runs: ${oc.env:HOME}", "runs would be looked up here"),
+    ],
+)
+def test_a_run_s_config_does_no_more_than_be_read(old: str, new: str, said: str, tmp_path: Path) -> None:
+    run = example(tmp_path / "run")
+    path = run.path / "config.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        compose("train", ["--config-dir", str(run.path), "--config-name", "config"])
+    assert said in str(caught.value)
+
+
 @pytest.mark.slow
 def test_the_line_for_all_trainings(runs: Path) -> None:
     from genbench.runs.directory import Run
-    from tests.runs.example import runs_in
 
     trained = runs_in(runs)
     queued = Run(runs / "not-there-yet")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from genbench.errors import UserError
 from genbench.wording import parse
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -186,17 +187,18 @@ class TrainConfig(Schema):
 
     def to_yaml(self) -> str:
         """The whole configuration as a file for `--config-dir DIR --config-name config`, which trains it again."""
-        header = [
-            {"hydra": "verb"},
-            {"override hydra/job_logging": "none"},
-            {"override hydra/hydra_logging": "none"},
-            "_self_",
-        ]
         # `code` is a word of whoever runs it: a directory that somebody else made does not bring its own.
-        content = {"defaults": header} | self.model_dump() | {"code": None}
+        content = {"defaults": _HEADER} | self.model_dump() | {"code": None}
         return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 
+# What Hydra needs beside a training's values to train it again.
+_HEADER = [
+    {"hydra": "verb"},
+    {"override hydra/job_logging": "none"},
+    {"override hydra/hydra_logging": "none"},
+    "_self_",
+]
 # What was named otherwise in runs of before.
 _RENAMED = {"genbench.models.gan.GAN": "genbench.models.gan.DCGAN"}
 _LOGGER = "torch.utils.tensorboard.SummaryWriter"
@@ -302,7 +304,9 @@ def parse_train(content: Mapping[str, Any]) -> TrainConfig:
     Raises:
         UserError: a key is unknown or missing, or a value has the wrong type or lies outside its range.
     """
-    return parse(TrainConfig, {key: value for key, value in content.items() if key not in ("defaults", "hydra")})
+    if content.get("defaults", _HEADER) != _HEADER:  # they would bring in other files, for Hydra to do more with
+        raise UserError("defaults: must be left as genbench writes them")
+    return parse(TrainConfig, {key: value for key, value in content.items() if key != "defaults"})
 
 
 def flat(config: BaseModel) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -156,6 +157,13 @@ def test_cmyk_jpeg_is_colour(tmp_path: Path) -> None:
     assert red > 200
     assert green < 60
     assert blue < 60
+
+
+@pytest.mark.parametrize("name", ["x.png", "a/x.jpeg", "x.npy", "x.npz"])
+def test_a_pipe_is_not_read(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    os.mkfifo(tmp_path / name)
+    assert "it is not a file" in error_of(tmp_path / name if name.startswith("x.n") else tmp_path)
 
 
 def test_symlinks_that_point_outside_are_followed(tmp_path: Path) -> None:

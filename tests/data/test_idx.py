@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import json
 import logging
+import os
 import struct
 import subprocess
 import sys
@@ -253,6 +254,13 @@ def test_unreadable_file_is_named(tmp_path: Path) -> None:
     text = error_of(tiny(), tmp_path)
     assert f"cannot read {tmp_path / TEST_LABELS}.gz" in text
     assert "make it readable" in text
+
+
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path, ARCHIVES)
+    (tmp_path / f"{TEST_LABELS}.gz").unlink()
+    os.mkfifo(tmp_path / f"{TEST_LABELS}.gz")
+    assert f"cannot read {tmp_path / TEST_LABELS}.gz (it is not a file)" in error_of(tiny(), tmp_path)
 
 
 def test_folder_that_may_not_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Calibrations are found by what they belong to and survive their files; those that are shipped fit together."""
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,14 @@ def test_a_damaged_file_is_named() -> None:
     assert isinstance(found, str)
     assert str(path) in found
     assert "\n" not in found
+
+
+def test_a_pipe_is_not_read() -> None:
+    path = store(calibration())
+    path.unlink()
+    os.mkfifo(path)
+    found = find_calibration("photos", PROTOCOL, HASHES)
+    assert isinstance(found, str) and "it is not a file" in found
 
 
 def test_ones_own_comes_before_the_shipped_one() -> None:

@@ -1,6 +1,7 @@
 """Networks survive the way to a file and back; what is not such a file is refused."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from safetensors.torch import save_file
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
 from genbench.models.sampling import draw
-from genbench.models.weights import build, load, save
+from genbench.models.weights import LARGEST, build, load, save
 
 VAE = {
     "_target_": "genbench.models.vae.VAE",
@@ -34,6 +35,15 @@ def test_a_saved_model_draws_the_same_images(tmp_path: Path) -> None:
     assert (again.shape, again.classes, again.about) == (shape, ("a", "b"), VAE)
     assert not again.model.training
     assert torch.equal(draw(model, 4, 0), draw(again.model, 4, 0))
+
+
+def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(LARGEST + 1)
+    for name, said in {"pipe": "it is not a file", "large": "it is larger than 4096 MiB"}.items():
+        with pytest.raises(UserError, match=f"{name} cannot be read .{said}"):
+            load(tmp_path / name)
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors at all", b"\x80\x04\x95pickle"])

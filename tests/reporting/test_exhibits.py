@@ -1,5 +1,6 @@
 """The page's pictures: whose real images, whose code, and whether colours stay true."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,9 @@ def kinds(run: Run, folder: Path) -> list[str]:
 
 def test_samples_neighbours_and_what_the_run_has_drawn(tmp_path: Path) -> None:
     run = synthetic_run(tmp_path / "runs", "vae", 0, weights=True)
-    Image.new("L", (64, 32), 128).save(run.picture("reconstructions.png"))
-    run.picture("latent_grid.png").write_bytes(b"broken")
+    Image.new("L", (64, 32), 128).save(run.path / "reconstructions.png")
+    (run.path / "latent_grid.png").write_bytes(b"broken")
+    os.mkfifo(run.path / "latent_scatter.png")
     assert kinds(run, tmp_path / "runs") == ["samples", "neighbours", "reconstructions"]
 
 
@@ -75,7 +77,7 @@ def test_class_colours_stay_what_they_are(tmp_path: Path) -> None:
     drawn = Image.fromarray(shades.numpy())
     for i, colour in enumerate(colours):
         drawn.putpixel((i, 0), colour)
-    drawn.save(run.picture("latent_scatter.png"))
+    drawn.save(run.path / "latent_scatter.png")
     (exhibit,) = gallery_of(tmp_path / "runs").exhibits
     (scatter,) = [picture for picture in exhibit.pictures if picture.kind == "latent-scatter"]
     path = tmp_path / "scatter.png"

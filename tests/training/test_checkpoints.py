@@ -1,11 +1,13 @@
 """A training that was interrupted ends as if it had not been."""
 
+import io
 import logging
 import os
 import pickle
 import random
 import shutil
 import signal
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -218,6 +220,14 @@ class _Payload:
         return Path.touch, (self.path,)
 
 
+def _compressed(checkpoint: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(checkpoint)) as stored, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as other:
+        for name in stored.namelist():
+            other.writestr(name, stored.read(name))
+    return packed.getvalue()
+
+
 def test_a_checkpoint_that_cannot_be_read_is_passed_over(
     whole: Callable[[str], Run], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,9 +248,15 @@ def test_a_checkpoint_that_cannot_be_read_is_passed_over(
         "poor": (tmp_path / "poor.ckpt").read_bytes(),
         "hostile": (tmp_path / "hostile.ckpt").read_bytes(),
         "pickle": pickle.dumps(_Payload(executed)),
+        "bomb": _compressed(bytes_of_newest),
+        "pipe": b"pipe",
     }
     for name, damaged in damages.items():
-        newest.write_bytes(damaged)
+        newest.unlink()
+        if damaged == b"pipe":
+            os.mkfifo(newest)
+        else:
+            newest.write_bytes(damaged)
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             found = latest(run, told, VAE(ImageShape(1, 28, 28)), Console())

@@ -26,9 +26,10 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
 
 from genbench.command.mistakes import first_line, in_one_line
-from genbench.config import CONF, TrainConfig
+from genbench.config import CONF, TrainConfig, flat
 from genbench.errors import UserError
 from genbench.models.hyperparameters import check_hyperparameters, config_folders, hyperparameters
+from genbench.runs.directory import Run
 from genbench.wording import nearest, parse
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -67,6 +68,8 @@ def compose(verb: str, schema: type[Config], words: Sequence[str]) -> CommandLin
     if args.multirun and schema is not TrainConfig:
         raise UserError(f"{verb} takes one run at a time: leave out -m (only train sweeps)")
     name, overrides = args.config_name or verb, list(args.overrides)
+    if args.config_dir is not None:
+        _check_stored(Path(args.config_dir), name)
     further: list[str] = []
     if "words" in schema.model_fields:
         overrides, further = split_words(schema, overrides, args.config_dir)
@@ -106,6 +109,19 @@ def parse_arguments(words: Sequence[str]) -> Any:
     if args.config_dir is not None and not Path(args.config_dir).is_dir():
         raise UserError(f"--config-dir {args.config_dir}: there is no such folder")
     return args
+
+
+def _check_stored(folder: Path, name: str) -> None:
+    """Refuse a run's own config that would do more than be read, or be read for ever: it may be a stranger's.
+
+    Raises:
+        UserError: its config.yaml is not as runs write it.
+    """
+    run = Run(folder)
+    if name != "config" or not run.exists:
+        return
+    if looked_up := [key for key, value in flat(run.config()).items() if "${" in str(value)]:
+        raise UserError(f"--config-dir {folder}: {looked_up[0]} would be looked up here: write its value there")
 
 
 def split_words(schema: type[BaseModel], words: Sequence[str], config_dir: str | None) -> tuple[list[str], list[str]]:

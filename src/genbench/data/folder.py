@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from genbench.cache import regular_file
 from genbench.data.images import ImageData, Split
 from genbench.data.splits import divide, divide_train
 from genbench.errors import UserError
@@ -183,7 +184,7 @@ def _decode(path: Path, size: tuple[int, int] | None, first: Path) -> Bytes:
         with warnings.catch_warnings():
             # The size is checked here, before anything is decoded.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(path, formats=("PNG", "JPEG"))
+            opened = Image.open(regular_file(path), formats=("PNG", "JPEG"))
         with opened as image:
             width, height = image.size
             if size is None:
@@ -245,7 +246,7 @@ def _arrays(path: Path) -> tuple[Arrays, list[str]]:
     """The arrays that mean something here, and the names of all; a .npy file's array is `images`."""
     wanted = {name for keys in (WHOLE, *sum(OFFICIAL, ())) for name in (keys.images, keys.labels)}
     try:
-        with path.open("rb") as file:
+        with regular_file(path).open("rb") as file:
             if file.read(2) == b"PK":  # a zip file, which .npz files are
                 file.seek(0)
                 opened = np.load(file, allow_pickle=False)

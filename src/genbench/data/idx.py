@@ -6,6 +6,7 @@ IDX bytes is checked whenever they are read: no score rests on a damaged file. O
 
 import gzip
 import hashlib
+import io
 import logging
 import math
 import os
@@ -18,7 +19,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from genbench.cache import cache_folder
+from genbench.cache import cache_folder, regular_file
 from genbench.data.images import ImageData, Split
 from genbench.data.splits import divide_train
 from genbench.errors import UserError
@@ -31,6 +32,7 @@ TEST_IMAGES = "t10k-images-idx3-ubyte"
 TEST_LABELS = "t10k-labels-idx1-ubyte"
 FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
+LARGEST = 256 * 2**20  # bytes of a file; the official ones have 47 MB at most
 _TIMEOUT = 20.0  # seconds without a byte: a firewall that swallows packets must not hang a training
 
 
@@ -187,10 +189,11 @@ def _exists(path: Path) -> bool:
 def _verified(about: IdxDataSet, path: Path, name: str) -> bytes:
     """The uncompressed bytes of a file, if they are the official ones."""
     try:
-        data = path.read_bytes()
+        data = regular_file(path, LARGEST).read_bytes()
         if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
+            with gzip.open(io.BytesIO(data)) as packed:
+                data = packed.read(LARGEST)
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise UserError(
             f"cannot read {path} ({error}): make it readable, or replace it by {_official(about)}"
         ) from error

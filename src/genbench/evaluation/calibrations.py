@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
-from genbench.cache import cache_folder, feature_cache, whole_file
+from genbench.cache import cache_folder, feature_cache, regular_file, whole_file
 from genbench.errors import UserError
 from genbench.evaluation.catalogue import REAL, catalogue
 from genbench.runs.records import Key, Record, Score
@@ -20,6 +20,7 @@ from genbench.runs.records import Key, Record, Score
 # To make these anew: remove shipped/, calibrate with an empty cache, and copy from it calibrations/*.json and
 # extractors/*/classifier.safetensors.
 SHIPPED = Path(__file__).parent / "shipped" / "calibrations"
+LARGEST = 64 * 2**20  # bytes of a calibration
 VOTES = "votes"  # the last question: whether no answer before it is no
 
 
@@ -123,8 +124,8 @@ def store(calibration: Calibration, folder: Path | None = None) -> Path:
 
 def _read(path: Path) -> Calibration | str:
     try:
-        return Calibration.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        return Calibration.model_validate_json(regular_file(path, LARGEST).read_bytes())
+    except (OSError, ValueError) as error:
         return f"{path} cannot be read ({str(error).splitlines()[0]}): delete it and calibrate again"
 
 

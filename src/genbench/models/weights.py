@@ -15,11 +15,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from genbench import __version__
+from genbench.cache import regular_file
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
 from genbench.models.hyperparameters import NOT_THE_CLASS, check_hyperparameters, module_of
 from genbench.models.model import Conditional, Model
 
+LARGEST = 4 * 2**30  # bytes of a weights file
 _ABOUT = {"version", "model", "shape", "classes", "checksum", "about"}
 
 
@@ -131,7 +133,7 @@ def load(path: Path, code: str | None = None) -> Loaded:
         UserError: the file is absent or broken, or its class is not one that may be run; see `model_class`.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(regular_file(path, LARGEST), framework="pt") as file:
             about = json.loads(file.metadata()["genbench"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is not a dict)
         model, shape = dict(about["model"]), ImageShape(*map(int, about["shape"]))

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from genbench.cache import cache_folder
+from genbench.cache import cache_folder, regular_file
 from genbench.comparison.ranking import Contender, Ranking
 from genbench.data.images import ImageData
 from genbench.data.sources import load_data
@@ -24,6 +24,7 @@ from genbench.models.weights import load
 from genbench.reporting.formats import inline
 from genbench.reporting.gallery import COUNTED, Exhibit, Explorer, Gallery, Picture, file_name
 from genbench.runs.directory import Run
+from genbench.runs.files import read_picture
 from genbench.runs.reading import RunRecord
 
 REACH = 3.0  # the plane runs from -3 to 3 in both dimensions
@@ -85,9 +86,9 @@ def _classifier(data: ImageData, ranking: Ranking) -> FeatureSpace | None:
     name = "*/classifier.safetensors"
     for path in (*SHIPPED.glob(name), *(cache / "extractors").glob(name)):
         try:
-            with safe_open(path, framework="pt") as file:
+            with safe_open(regular_file(path), framework="pt") as file:
                 found = (file.metadata() or {}).get("hash") == wanted
-        except (OSError, SafetensorError):
+        except (OSError, ValueError, SafetensorError):
             continue
         if found:
             return load_spaces(data, cache).classifier
@@ -130,10 +131,8 @@ def _exhibit(
 
 def _of_run(run: Run, file: str, name: str, text: str) -> list[Picture]:
     """A picture of the run's directory, as small as it can be without a loss; none if it cannot be read."""
-    try:
-        with Image.open(run.picture(f"{file}.png")) as opened:
-            picture = opened.convert("RGB")
-    except OSError:
+    picture = read_picture(run.picture(f"{file}.png"))
+    if picture is None:
         return []
     colours = picture.getcolors(256)
     if colours is not None and all(r == g == b for _, (r, g, b) in colours):  # type: ignore[misc]

@@ -35,7 +35,7 @@ from genbench.config import TrainConfig, parse_train
 from genbench.errors import UserError
 from genbench.runs import files
 from genbench.runs.files import AnyRecord, reason
-from genbench.runs.ownership import Hold, empty, hold, is_free, is_held, obstacle, remove_half_written
+from genbench.runs.ownership import Hold, checkpoints, empty, hold, is_free, is_held, obstacle, remove_half_written
 from genbench.runs.records import DataRecord, Environment, Metrics, Record, Row, Scorecard, State, Status, Summary
 
 
@@ -266,7 +266,7 @@ class Run:
     @property
     def checkpoints(self) -> list[Path]:
         """The states of the training that are kept, the latest first."""
-        return sorted((self.path / "checkpoints").glob("[0-9]*.ckpt"), reverse=True)
+        return checkpoints(self.path)
 
     @property
     def weights(self) -> Path:

@@ -5,9 +5,12 @@ import errno
 import hashlib
 import io
 import json
+import struct
+import warnings
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -16,11 +19,15 @@ from genbench.cache import regular_file
 from genbench.runs import migration
 from genbench.runs.records import Metrics, Record, Row
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 _MIGRATIONS = {"summary.json": migration.summary, "scores.json": migration.scorecard}
 _UNCHECKED = ("config.yaml", "metrics.csv", "timing.csv")
 _LARGEST_TEXT = 16 * 2**20  # bytes of a JSON or YAML file
 _LARGEST_TABLE = 64 * 2**20  # bytes of a CSV file
+_WIDEST = 8192  # pixels of a picture's side
 _DEEPEST = 20  # groups within groups of a YAML file
 # What PyYAML raises; all but the first for values with a wrong tag.
 _NOT_YAML = (yaml.YAMLError, AttributeError, LookupError, TypeError, OverflowError)
@@ -132,6 +139,18 @@ def read_table(path: Path) -> Metrics:
     except csv.Error as error:
         raise ValueError(str(error)) from error
     return Metrics(rows=tuple(rows))
+
+
+def read_picture(path: Path) -> "Image.Image | None":
+    """A PNG file in RGB; None if it cannot be read, or is larger than any that genbench draws."""
+    from PIL import Image  # here: a typo is answered without it
+
+    try:
+        with warnings.catch_warnings(), Image.open(regular_file(path, _LARGEST_TABLE), formats=("PNG",)) as opened:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return opened.convert("RGB") if max(opened.size) <= _WIDEST else None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError):
+        return None
 
 
 def write_table(path: Path, rows: Iterable[Row]) -> None:

@@ -117,6 +117,13 @@ def empty(folder: Path) -> None:
         checkpoints.rmdir()
 
 
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a run directory, that of the most images first."""
+    found = folder / "checkpoints"
+    own = [path for path in found.iterdir() if _CHECKPOINT.fullmatch(path.name)] if found.is_dir() else []
+    return sorted(own, key=lambda path: int(path.stem), reverse=True)
+
+
 def _own(folder: Path) -> list[Path]:
     """Everything in a run directory that a run has put there; nothing is looked for beyond a link."""
     found = [path for path in folder.iterdir() if _is_file(path) and _is_own(path.name)]
