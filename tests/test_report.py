@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -157,10 +158,14 @@ def test_the_process_says_the_answer_and_exits_with_2_on_a_mistake(command: Comm
     assert done.returncode == 2
     assert done.stderr == "genbench: runs=nowhere: there is no such folder\n"
     assert list(tmp_path.iterdir()) == []
-    synthetic_run(tmp_path / "runs", "vae", 0)
+    run = synthetic_run(tmp_path / "runs", "vae", 0)
+    shutil.copytree(run.path, tmp_path / "runs" / "copy")
     done = command("genbench.report", cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "report/index.html\n"
+    why = f"copy: it has the settings and seed of {run.path.name}: they count once"
+    said = ["1 of 2 directories are not ranked; the page says why", f"  {why}", "report/index.html"]
+    assert done.stdout.splitlines() == said
+    assert why.replace("_", "\\_") in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
     assert "There is one model only (VAE)" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert "genbench.calibrate data=optdigits" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
 

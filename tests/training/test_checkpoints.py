@@ -31,6 +31,7 @@ from genbench.runs.directory import Run
 from genbench.runs.reading import read
 from genbench.training.callbacks.checkpoints import latest, random_states, set_random_states
 from genbench.training.callbacks.checkpoints import told as told_to
+from genbench.verbs.train import guarded
 from genbench.verbs.train import run as train
 from tests.runs.example import SCORECARD
 
@@ -169,6 +170,19 @@ def test_a_run_that_is_moved_or_deleted_while_it_trains_stops(
     if happens is _away:
         assert Run(tmp_path / "away").status.state == "interrupted"
         assert [path.name for path in Run(tmp_path / "away").checkpoints] == ["000000000128.ckpt"]
+
+
+def test_a_job_whose_directory_goes_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = config("vae", tmp_path)
+    run_of(told).queue(told.to_yaml(), overwrite=False)
+
+    def goes() -> None:
+        _gone(run_of(told))
+        raise UserError("it was moved")
+
+    guarded(told, goes)
+    assert "it was moved" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_without_a_card_is_given_one(whole: Callable[[str], Run], tmp_path: Path) -> None:

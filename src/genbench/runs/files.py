@@ -59,7 +59,10 @@ def file_digests(folder: Path) -> dict[str, str]:
         OSError, ValueError: one cannot be read, or is something else.
     """
     paths = {name: folder / name for name in _UNCHECKED if (folder / name).exists()}
-    return {name: hashlib.sha256(regular_file(path, _LARGEST_TABLE).read_bytes()).hexdigest() for name, path in paths.items()}
+    return {
+        name: hashlib.sha256(regular_file(path, _LARGEST_TABLE).read_bytes()).hexdigest()
+        for name, path in paths.items()
+    }
 
 
 def read_json(path: Path) -> dict[str, Any]:
