@@ -34,6 +34,7 @@ from genbench.models.model import Model, Posterior, Reconstruction
 from genbench.models.sampling import draw, posterior_means, reconstructed
 from genbench.models.weights import Loaded
 from genbench.models.weights import load as load_weights
+from genbench.places import absolute
 from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
 from genbench.runs.reading import RunRecord
@@ -54,8 +55,8 @@ def load(path: str | Path, code: str | Path | None = None) -> "Trained":
     Raises:
         UserError: there is no trained model, its file is broken, or its class is one that nobody has allowed to be run.
     """
-    path = Path(path)
-    folder = None if code is None else str(code)
+    path = Path(path).expanduser()
+    folder = None if code is None else absolute(str(code))
     if path.is_file():
         return Trained(path, None, folder, load_weights(path, folder))
     run = Run.open(path)
@@ -221,6 +222,7 @@ def compare(
     out: str | Path = "comparison",
     runs: str | Path | None = None,
     words: Sequence[str] = (),
+    force: bool = False,
 ) -> Comparison:
     """Train, score and compare models, as `genbench compare` does; what is finished is not done again.
 
@@ -234,31 +236,22 @@ def compare(
         out: the folder for the page.
         runs: the folder for the trainings; None: <out>/runs.
         words: further words for `genbench train`: "data.root=photos", say.
+        force: whether the page may be written over files that genbench did not make.
 
     Raises:
         UserError: a word is wrong, or nothing could be trained.
     """
     from genbench.verbs.compare import compared
 
-    config = parse(
-        CompareConfig,
-        {
-            "models": list(models),
-            "seeds": seeds,
-            "minutes": minutes,
-            "images": images,
-            "epochs": epochs,
-            "out": str(out),
-            "runs": str(Path(out) / "runs" if runs is None else runs),
-            "words": [f"data={data}", *words],
-        },
-    )
+    told = {"models": list(models), "seeds": seeds, "minutes": minutes, "images": images, "epochs": epochs}
+    places = {"out": str(out), "runs": str(Path(out) / "runs" if runs is None else runs), "force": force}
+    config = parse(CompareConfig, {**told, **places, "words": [f"data={data}", *words]})
     compared(config, Console(quiet=True))
     records = read_folder(Path(config.runs))
     return Comparison(
         tuple(judge(ranking) for ranking in rankings(records)),
         tuple(record for record in records if record.problems),
-        Path(out) / "index.html",
+        Path(config.out) / "index.html",
     )
 
 

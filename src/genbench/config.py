@@ -7,12 +7,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from genbench.errors import UserError
+from genbench.places import absolute, near
 from genbench.wording import parse
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -23,6 +24,8 @@ DEFAULT_EPOCHS = 20.0
 _SEED = 2**32 - 1
 _CODE = "a folder with Python modules of your own that model._target_ may name; they are run"
 _OPTIONS = "the model's own ways to sample, +options.steps=50 say; the rest is as its YAML says"
+
+Place = Annotated[str, AfterValidator(absolute)]
 
 
 class Schema(BaseModel):
@@ -36,7 +39,7 @@ class DataConfig(Schema):
 
     load: str = Field(description="the function that reads the images: genbench.data.<file>.load")
     title: str = Field(default="", description="what tables and pages call the data set; null: the folder's name")
-    root: str | None = Field(description="where the images lie: see the choices of data")
+    root: Place | None = Field(description="where the images lie: see the choices of data")
     batch_size: int = Field(ge=1, le=65536, description="real images in one step")
 
     @model_validator(mode="before")
@@ -66,8 +69,8 @@ class DataConfig(Schema):
 
     @property
     def absolute_root(self) -> str | None:
-        """Where the images lie, from whatever folder one looks."""
-        return None if self.root is None else str(Path(self.root).expanduser().resolve())
+        """Where the images lie, without links."""
+        return None if self.root is None else str(Path(self.root).resolve())
 
 
 class TrainerConfig(Schema):
@@ -120,9 +123,9 @@ class TrainConfig(Schema):
     logger: dict[str, Any] = Field(description="where curves and pictures go beside metrics.csv")
     evaluation: EvaluationConfig
     seed: int = Field(ge=0, le=_SEED, description="of the weights, the order of the images and the noise")
-    runs: str = Field(description="the folder in which each run gets a directory of its own")
+    runs: Place = Field(description="the folder in which each run gets a directory of its own")
     overwrite: bool = Field(description="train again although the run is finished")
-    code: str | None = Field(default=None, description=_CODE)
+    code: Place | None = Field(default=None, description=_CODE)
 
     @field_validator("model")
     @classmethod
@@ -183,7 +186,7 @@ class TrainConfig(Schema):
     @property
     def directory(self) -> Path:
         """The run's directory."""
-        return Path(self.runs) / self.run_name
+        return near(Path(self.runs) / self.run_name)
 
     def to_yaml(self) -> str:
         """The whole configuration as a file for `--config-dir DIR --config-name config`, which trains it again."""
@@ -204,60 +207,66 @@ _RENAMED = {"genbench.models.gan.GAN": "genbench.models.gan.DCGAN"}
 _LOGGER = "torch.utils.tensorboard.SummaryWriter"
 
 
-class SampleConfig(Schema):
+class Written(Schema):
+    """A verb that writes where `out` says."""
+
+    force: bool = Field(default=False, description="write out= over files that genbench did not make, or in a run")
+
+
+class SampleConfig(Written):
     """conf/sample.yaml: new images from a finished run."""
 
-    run: str = Field(description="the run's directory")
+    run: Place = Field(description="the run's directory")
     n: int = Field(ge=1, le=10_000_000, description="how many images")
     seed: int = Field(ge=0, le=_SEED, description="of the noise: the same seed, the same images")
     label: int | str | None = Field(
         description="the class, its number or name, of a model that can be told one; null: all in turn"
     )
     options: dict[str, Any] = Field(description=_OPTIONS)
-    out: str = Field(description='.png: one grid; .npz: the array "images", uint8, N x C x H x W')
-    code: str | None = Field(description=_CODE)
+    out: Place = Field(description='.png: one grid; .npz: the array "images", uint8, N x C x H x W')
+    code: Place | None = Field(description=_CODE)
 
 
-class ExportConfig(Schema):
+class ExportConfig(Written):
     """conf/export.yaml: a run's networks for other programs."""
 
-    run: str = Field(description="the run's directory")
+    run: Place = Field(description="the run's directory")
     format: Literal["onnx", "torch_export", "safetensors"] = Field(
         description="onnx needs pip install 'genbench[export]'; docs/export.md shows how to load each"
     )
-    out: str = Field(description="the folder that the files are written to")
-    code: str | None = Field(description=_CODE)
+    out: Place = Field(description="the folder that the files are written to")
+    code: Place | None = Field(description=_CODE)
 
 
-class EvaluateConfig(Schema):
+class EvaluateConfig(Written):
     """conf/evaluate.yaml: the scorecard of a run, or of anybody's images."""
 
-    run: str | None = Field(description="a run directory: writes scores.json into it")
-    runs: str | None = Field(description="or a folder of runs: scores those that have no scores yet, and compares all")
-    samples: str | None = Field(description="or images: an .npz, an .npy, or a folder of PNG or JPEG files")
+    run: Place | None = Field(description="a run directory: writes scores.json into it")
+    runs: Place | None = Field(description="or a folder of runs: scores those that have none yet, and compares all")
+    samples: Place | None = Field(description="or images: an .npz, an .npy, or a folder of PNG or JPEG files")
     data: DataConfig | None = Field(description="with samples: the data set that they imitate")
     evaluation: EvaluationConfig
     options: dict[str, Any] = Field(description=_OPTIONS)
-    out: str = Field(description="with samples: the .json file for the scores")
-    code: str | None = Field(description=_CODE)
+    out: Place = Field(description="with samples: the .json file for the scores")
+    code: Place | None = Field(description=_CODE)
 
 
-class CalibrateConfig(Schema):
+class CalibrateConfig(Written):
     """conf/calibrate.yaml: the scores of images whose quality is known."""
 
     data: DataConfig
-    out: str | None = Field(description="a .md file for the tables, beside what genbench keeps for itself; null: none")
+    out: Place | None = Field(description="a .md file for the tables, beside what genbench keeps; null: none")
 
 
-class ReportConfig(Schema):
+class ReportConfig(Written):
     """conf/report.yaml: one page on a folder of runs."""
 
-    runs: str = Field(description="the folder of runs, scored by genbench evaluate runs=DIR")
-    out: str = Field(description="a folder: index.html, report.md and figures, results.csv, results.json")
-    code: str | None = Field(description=_CODE)
+    runs: Place = Field(description="the folder of runs, scored by genbench evaluate runs=DIR")
+    out: Place = Field(description="a folder: index.html, report.md and figures, results.csv, results.json")
+    code: Place | None = Field(description=_CODE)
 
 
-class SearchConfig(Schema):
+class SearchConfig(Written):
     """conf/search.yaml: where to look for good settings, and what good means."""
 
     search: dict[str, dict[str, Any]] = Field(
@@ -268,14 +277,14 @@ class SearchConfig(Schema):
     )
     trials: int = Field(ge=1, le=1_000_000, description="trainings in all; the same command with more goes on")
     workers: int = Field(ge=1, le=1024, description="trainings at a time; they share the processor's cores")
-    out: str = Field(description="the study's folder; whoever gives the same one, on whatever machine, joins in")
+    out: Place = Field(description="the study's folder; whoever gives the same one, on whatever machine, joins in")
     sampler_seed: int = Field(
         ge=0, le=_SEED, description="of the proposals; with one worker the same seed proposes the same"
     )
     words: list[str] = Field(description="every other word: train's, the same for all trials")
 
 
-class CompareConfig(Schema):
+class CompareConfig(Written):
     """conf/compare.yaml: models against each other on a data set, from the first training to the page."""
 
     models: list[str] = Field(description="choices of model, separated by commas")
@@ -283,17 +292,17 @@ class CompareConfig(Schema):
     minutes: float | None = Field(gt=0, le=1e6, description="of each training: the same time for all")
     images: int | None = Field(ge=1, le=10**12, description="or real images seen by each training")
     epochs: float | None = Field(gt=0, le=1e6, description="or epochs of each training")
-    out: str = Field(description="the folder for the page: index.html and what belongs to it")
-    runs: str = Field(description="the folder for the trainings; finished ones and their scores are kept")
+    out: Place = Field(description="the folder for the page: index.html and what belongs to it")
+    runs: Place = Field(description="the folder for the trainings; finished ones and their scores are kept")
     words: list[str] = Field(description="every other word: train's; data=mnist,fashion compares on both")
 
 
-class LookConfig(Schema):
+class LookConfig(Written):
     """conf/data.yaml: a data set's images, without training."""
 
     data: DataConfig
     seed: int = Field(ge=0, le=_SEED, description="of the choice of the images in the picture")
-    out: str = Field(description="a .png file for the picture of 64 images with their labels")
+    out: Place = Field(description="a .png file for the picture of 64 images with their labels")
 
 
 def parse_train(content: Mapping[str, Any]) -> TrainConfig:

@@ -3,7 +3,7 @@
 import difflib
 import types
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -130,5 +130,6 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     """int, True of int | None."""
     if get_origin(annotation) in (Union, types.UnionType):
         others = [kind for kind in get_args(annotation) if kind is not type(None)]
-        return (others[0] if len(others) == 1 else annotation), len(others) < len(get_args(annotation))
+        only = get_args(others[0])[0] if get_origin(others[0]) is Annotated else others[0]  # without its validator
+        return (only if len(others) == 1 else annotation), len(others) < len(get_args(annotation))
     return annotation, False

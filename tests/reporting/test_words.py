@@ -78,7 +78,7 @@ def test_a_word_is_read_as_it_was_meant(value: str, tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     (written,) = split(word("out", value))
     (config,) = compose("report", [written]).configs
-    assert config.out == value
+    assert config.out == str(tmp_path / value)
 
 
 def test_three_plain_models_are_put_into_a_row(runs: Path) -> None:

@@ -29,6 +29,7 @@ from genbench.command.mistakes import first_line, in_one_line
 from genbench.config import CONF, TrainConfig, flat
 from genbench.errors import UserError
 from genbench.models.hyperparameters import check_hyperparameters, config_folders, hyperparameters
+from genbench.places import absolute, near
 from genbench.runs.directory import Run
 from genbench.wording import nearest, parse
 
@@ -67,7 +68,7 @@ def compose(verb: str, schema: type[Config], words: Sequence[str]) -> CommandLin
         return CommandLine([], asks=args)
     if args.multirun and schema is not TrainConfig:
         raise UserError(f"{verb} takes one run at a time: leave out -m (only train sweeps)")
-    name, overrides = args.config_name or verb, list(args.overrides)
+    name, overrides = args.config_name or verb, [quoted_home(word) for word in args.overrides]
     if args.config_dir is not None:
         _check_stored(Path(args.config_dir), name)
     further: list[str] = []
@@ -106,8 +107,14 @@ def parse_arguments(words: Sequence[str]) -> Any:
             raise UserError(f"{complaint}; write key=value") from error
     if args.config_path is not None or args.experimental_rerun is not None:
         raise UserError("--config-path, --experimental-rerun: not taken; --config-dir DIR adds a folder of your own")
-    if args.config_dir is not None and not Path(args.config_dir).is_dir():
-        raise UserError(f"--config-dir {args.config_dir}: there is no such folder")
+    if args.config_dir is not None:
+        try:
+            found = Path(absolute(args.config_dir))
+        except ValueError as error:
+            raise UserError(f"--config-dir {args.config_dir}: must be {error}") from error
+        if not found.is_dir():
+            raise UserError(f"--config-dir {args.config_dir}: there is no such folder")
+        args.config_dir = str(found)
     return args
 
 
@@ -141,6 +148,14 @@ def split_words(schema: type[BaseModel], words: Sequence[str], config_dir: str |
         else:
             own.append(word)
     return own, others
+
+
+def quoted_home(word: str) -> str:
+    """A word whose value is places below ~, quoted as Hydra needs it: runs=~/photos, data.root=~/a,~/b."""
+    key, sign, value = word.partition("=")
+    if "~" not in value or any(mark in value for mark in "'\"[]{}()"):
+        return word
+    return key + sign + ",".join(f"'{each}'" if each.startswith("~") else each for each in value.split(","))
 
 
 @contextmanager
@@ -182,8 +197,8 @@ def check(composed: DictConfig, schema: type[Config], *, code_given: bool = True
     code = getattr(config, "code", None)
     if code is not None and not code_given:
         raise UserError(f"code={code}: is taken from the command line alone: add code={code} if you trust it")
-    if code is not None and not Path(code).expanduser().is_dir():
-        raise UserError(f"code={code}: there is no such folder")
+    if code is not None and not Path(code).is_dir():
+        raise UserError(f"code={near(code)}: there is no such folder")
     if isinstance(config, TrainConfig):
         _check_train(config)
     return config

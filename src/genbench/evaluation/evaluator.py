@@ -18,12 +18,13 @@ from genbench.data.images import ImageData, Split, evenly_spaced
 from genbench.errors import UserError
 from genbench.evaluation.catalogue import IMAGES, catalogue
 from genbench.evaluation.extractors import FeatureSpace, FeatureSpaces, load_spaces
-from genbench.evaluation.pair import Pair, Reference
+from genbench.evaluation.pair import DENSITY_COVERAGE_K, Pair, Reference
 from genbench.runs.records import Absent, Key, Score
 
 log = logging.getLogger(__name__)
 
 FEWEST = 50  # images that can be scored at all
+FEWEST_REAL = DENSITY_COVERAGE_K + 1  # images to compare with: each needs as many neighbours
 
 Value = TypeVar("Value")
 
@@ -83,8 +84,9 @@ def make_evaluator(
     What depends on real images alone comes from the cache or is put there.
 
     Raises:
-        UserError: the classifier is below its gate, or the cache cannot be written.
+        UserError: there are too few real images, the classifier is below its gate, or the cache cannot be written.
     """
+    check_real(data, against)
     split = data.test if against == "test" else data.validation
     real = evenly_spaced(split, IMAGES if n is None else n)
     spaces = load_spaces(data, cache, device)
@@ -115,6 +117,23 @@ def by_space(scores: Mapping[Key, Value]) -> dict[str, dict[str, Value]]:
     for key, value in scores.items():
         found.setdefault(key.space, {})[key.score] = value
     return found
+
+
+def check_real(data: ImageData, against: Literal["test", "validation"]) -> None:
+    """Refuse a data set with too few images to compare with.
+
+    Raises:
+        UserError: it has.
+    """
+    split = data.test if against == "test" else data.validation
+    if len(split) < FEWEST_REAL:
+        instead = (
+            "evaluation=none trains without scores" if against == "test" else "evaluation=full takes the test images"
+        )
+        raise UserError(
+            f"{data.name} has {len(split)} {against} images, and scores need at least {FEWEST_REAL}: add images"
+            f" ({instead})"
+        )
 
 
 def check_images(images: Tensor, data: ImageData, source: str) -> None:

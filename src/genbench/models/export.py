@@ -16,6 +16,7 @@ from torch.export import ExportedProgram
 from genbench import __version__
 from genbench.data.images import ImageShape
 from genbench.models.model import Model, Posterior
+from genbench.places import MARK
 
 TOLERANCE = 1e-4  # of pixels in [0, 1], means and log-variances; other libraries round otherwise
 TRACED = 2  # rows of the batch that a network is traced with
@@ -138,6 +139,7 @@ def export(function: Function, rows: tuple[Tensor, ...], form: str, path: Path, 
     """
     about = {
         "genbench": __version__,
+        "software": f"{MARK} {__version__}",
         "what": function.__doc__,
         "input": function.inputs[0] if len(function.inputs) == 1 else list(function.inputs),
         "outputs": list(function.outputs),

@@ -77,7 +77,7 @@ def module_of(target: str, code: str | None) -> Path:
     if OWN.fullmatch(target) or target in entry_points().values():
         path = _module_file(name)
     elif code is not None:
-        path = Path(code).expanduser() / f"{name}.py"
+        path = Path(code) / f"{name}.py"
     else:
         raise UserError(
             f"the model is {target}, which is not genbench's: if you trust it, say where its module lies with code=DIR"

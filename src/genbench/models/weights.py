@@ -1,5 +1,6 @@
 """Networks to a file and back without unpickling anything."""
 
+import copy
 import hashlib
 import json
 import sys
@@ -16,7 +17,8 @@ from torch import Tensor
 
 from genbench import __version__
 from genbench.cache import regular_file
-from genbench.data.images import ImageShape
+from genbench.data.batches import Batch
+from genbench.data.images import ImageShape, Split
 from genbench.errors import UserError
 from genbench.models.hyperparameters import NOT_THE_CLASS, check_hyperparameters, module_of
 from genbench.models.model import Conditional, Model
@@ -109,6 +111,31 @@ def build(model: Mapping[str, Any], shape: ImageShape, classes: int = 0, code: s
         raise TypeError(f"{target}: its constructor must hand `classes` on: super().__init__(..., classes=classes)")
     built.sample_options = dict(model.get("sample") or {})
     return built
+
+
+def check_batch(model: Model, train: Split, images: int) -> None:
+    """Refuse to train a model on one image at a time if it cannot be: BatchNorm needs something to compare with.
+
+    Args:
+        model: as built.
+        train: the training images.
+        images: of a step, of each process.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if images > 1:
+        return
+    labels = None if train.labels is None else train.labels[:1]
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        tried = copy.deepcopy(model).train()
+        try:
+            tried.losses(Batch(train.images[:1], labels), torch.randn(1, *model.noise_shape))
+        except ValueError as error:
+            raise UserError(
+                f"data.batch_size: {type(model).__name__} cannot be trained on one image at a time"
+                f" ({str(error).splitlines()[0]}): take 2 or more for each process"
+            ) from error
 
 
 def save(network: Model, model: Mapping[str, Any], shape: ImageShape, classes: Sequence[str], path: Path) -> None:

@@ -14,7 +14,6 @@ from markupsafe import Markup
 from PIL import Image
 
 from genbench import __version__
-from genbench.cache import whole_file
 from genbench.comparison.claims import findings
 from genbench.comparison.curves import at_equal_budget
 from genbench.comparison.judgement import Judgement, judge
@@ -31,6 +30,7 @@ from genbench.reporting.gallery import Gallery
 from genbench.reporting.results import results, results_csv
 from genbench.reporting.score_tables import ScoreTable, VerdictTable, score_tables, verdict_tables
 from genbench.runs.folder import read_folder
+from genbench.runs.outputs import check_out, written
 from genbench.runs.reading import RunRecord
 
 NAMED = 20  # of the directories that are not ranked, in what is printed
@@ -82,7 +82,7 @@ class Content:
     noted: tuple[RunRecord, ...]
 
 
-def write_report(folder: Path, out: Path, code: str | None = None) -> list[str]:
+def write_report(folder: Path, out: Path, code: str | None = None, *, force: bool = False) -> list[str]:
     """Read a folder of runs, compare them, and write index.html, report.md with figures, results.csv and results.json.
 
     Args:
@@ -90,6 +90,7 @@ def write_report(folder: Path, out: Path, code: str | None = None) -> list[str]:
         out: the folder to write to.
         code: the folder whose modules may be run, to draw pictures with models that are neither genbench's nor
             installed.
+        force: see `check_out`.
 
     Returns:
         Lines to print: each data set with its headline, and the directories that are not ranked, each with a reason.
@@ -98,10 +99,7 @@ def write_report(folder: Path, out: Path, code: str | None = None) -> list[str]:
         UserError: there are no runs, or the folder cannot be written.
     """
     content = assemble(read_folder(folder), f"python -m genbench.report {_words(folder, out, code)}", code)
-    try:
-        write(content, out)
-    except OSError as error:
-        raise UserError(f"out={out}: cannot be written ({error.strerror})") from error
+    write(content, out, force=force)
     lines = [f"{part.judgement.ranking.data}: {' '.join(part.headline)}" for part in content.parts if part.headline]
     if content.left_out:
         lines.append(f"{len(content.left_out)} of {len(content.records)} directories are not ranked; the page says why")
@@ -190,22 +188,37 @@ def _environments(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
     ]
 
 
-def write(content: Content, out: Path) -> None:
-    """All files of the report, each whole."""
-    figures = out / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
+def write(content: Content, out: Path, *, force: bool = False) -> None:
+    """All files of the report, each whole.
+
+    Raises:
+        UserError: one cannot be written, or would be written over a file that genbench did not make.
+    """
+    try:
+        (out / "figures").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"out={out}: cannot be written ({error.strerror})") from error
+    files = {out / name: text for name, text in _files(content).items()}
+    check_out(files, force=force)
+    for path, text in files.items():
+        with written(path) as temporary:
+            temporary.write_bytes(text)
+
+
+def _files(content: Content) -> dict[str, bytes]:
+    """What the report consists of, by name."""
     environment = _templates()
-    _write(out / "index.html", _page(environment, content).encode())
-    for picture in all_pictures([part.gallery for part in content.parts]):
-        _write(figures / f"{picture.name}.png", picture.png)
-    for chart in (chart for part in content.parts for chart in part.charts):
-        _write(figures / f"{chart.name}.png", chart_png(chart))
-    markdown = environment.get_template("report.md.jinja").render(content=content)
-    _write(out / "report.md", markdown.encode())
+    pictures = {picture.name: picture.png for picture in all_pictures([part.gallery for part in content.parts])}
+    pictures |= {chart.name: chart_png(chart) for part in content.parts for chart in part.charts}
     judgements = [part.judgement for part in content.parts]
     found = results(content.version, content.command, judgements, content.claims, content.records)
-    _write(out / "results.json", (json.dumps(found, indent=1, allow_nan=False) + "\n").encode())
-    _write(out / "results.csv", results_csv(content.records).encode())
+    return {
+        "index.html": _page(environment, content).encode(),
+        **{f"figures/{name}.png": picture for name, picture in pictures.items()},
+        "report.md": environment.get_template("report.md.jinja").render(content=content).encode(),
+        "results.json": (json.dumps(found, indent=1, allow_nan=False) + "\n").encode(),
+        "results.csv": results_csv(content.records).encode(),
+    }
 
 
 def _templates() -> Environment:
@@ -231,11 +244,6 @@ def _page(environment: Environment, content: Content) -> str:
         behaviour=Markup(source.get_source(environment, "page.js")[0]),
         charts={chart.name: chart.specification for part in content.parts for chart in part.charts},
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    with whole_file(path) as temporary:
-        temporary.write_bytes(content)
 
 
 def chart_png(chart: Chart) -> bytes:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from genbench import __version__
 from genbench.comparison.judgement import Judgement
 from genbench.comparison.sample import Sample
 from genbench.comparison.verdicts import Verdict
+from genbench.places import MARK
 from genbench.reporting.claims import Claim
 from genbench.reporting.words import headline, placed, reasons
 from genbench.runs.reading import RunRecord
@@ -100,17 +102,18 @@ def results_csv(records: Sequence[RunRecord]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(
-        ["run", "data", "model", "variant", "seed", "state", "ranked", "space", "score", "mean", "sd_of_draws"]
+        ["run", "data", "model", "variant", "seed", "state", "ranked", "space", "score", "mean", "sd_of_draws", MARK]
     )
     for record in records:
         about = [record.name, record.data_name, record.model, record.variant, record.seed if record.config else ""]
         about += [record.state, "no" if record.problems else "yes"]
         if record.summary is not None:
             for name in ("train_seconds", "images_seen", "images_per_second"):
-                rows.writerow([*about, "cost", name, getattr(record.summary, name), ""])
+                rows.writerow([*about, "cost", name, getattr(record.summary, name), "", __version__])
         scores = record.scorecard.values() if record.scorecard is not None else {}
         for key, score in scores.items():
-            rows.writerow([*about, key.space, key.score, score.mean, "" if score.sd is None else score.sd])
+            sd = "" if score.sd is None else score.sd
+            rows.writerow([*about, key.space, key.score, score.mean, sd, __version__])
         if record.summary is None and not scores:
-            rows.writerow([*about, "", "", "", ""])
+            rows.writerow([*about, "", "", "", "", __version__])
     return text.getvalue()

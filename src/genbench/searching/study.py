@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -28,6 +27,7 @@ from genbench.cache import whole_file
 from genbench.command.composition import compose
 from genbench.config import SearchConfig, TrainConfig
 from genbench.errors import UserError
+from genbench.places import near
 from genbench.runs.directory import Run
 from genbench.searching.objectives import directions, values
 
@@ -45,7 +45,7 @@ class Search:
         """
         logging.getLogger("optuna").setLevel(logging.ERROR)
         self.config = config
-        self.out = Path(config.out)
+        self.out = near(config.out)
         self._composing = threading.Lock()  # Hydra has one state a process
         self._space = {name: distribution(about) for name, about in config.search.items()}
         self._stop = threading.Event()
@@ -132,7 +132,7 @@ class Search:
         words = [*self.config.words, *(f"{name}={value}" for name, value in trial.params.items()), "evaluation=fast"]
         with self._composing:
             (config,) = compose("train", TrainConfig, words).configs
-        run = Run(Path(config.runs) / config.run_name)
+        run = Run(config.directory)
         trial.set_user_attr("run", str(run.path))
         trial.set_user_attr("words", words)
         while run.is_locked:  # its training outlived the search that began it

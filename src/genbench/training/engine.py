@@ -107,7 +107,7 @@ def _summary(
         images_per_second=budget.images_seen / budget.seconds,
         training_flops_per_image=steps.flops_per_image,
         peak_memory_bytes=peak_memory_bytes(device.accelerator),
-        train=metrics.latest,
+        train=metrics.last_losses(),
         test=losses,
         alarms=tuple(alarms.alarms),
     )

@@ -6,11 +6,11 @@ genbench calibrate data=folder data.root=photos
 """
 
 import logging
-from pathlib import Path
 
-from genbench.cache import whole_file
 from genbench.config import CalibrateConfig
 from genbench.errors import UserError
+from genbench.places import near
+from genbench.runs.outputs import check_out, written
 
 
 def run(config: CalibrateConfig) -> None:
@@ -19,9 +19,11 @@ def run(config: CalibrateConfig) -> None:
     Raises:
         UserError: the data cannot be had, the classifier is below its gate, or the files cannot be written.
     """
-    out = None if config.out is None else Path(config.out)
-    if out is not None and (out.suffix != ".md" or not out.parent.is_dir()):
-        raise UserError(f"out={out}: must be a .md file in a folder that exists")
+    out = None if config.out is None else near(config.out)
+    if out is not None:
+        if out.suffix != ".md":
+            raise UserError(f"out={out}: must be a .md file")
+        check_out([out], force=config.force)
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # it takes a while
     from genbench.data.sources import load_data
     from genbench.device import best_device
@@ -33,9 +35,6 @@ def run(config: CalibrateConfig) -> None:
     path = store(calibration)
     print(f"{calibration.data}: {len(calibration.rows)} rows in {calibration.seconds:.0f} s: {path}")
     if out is not None:
-        try:
-            with whole_file(out) as temporary:
-                temporary.write_text(calibration_page([calibration]), encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"out={out}: cannot be written ({error.strerror})") from error
+        with written(out) as temporary:
+            temporary.write_text(calibration_page([calibration]), encoding="utf-8")
         print(out)

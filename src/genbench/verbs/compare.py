@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.status import Status
@@ -23,6 +22,7 @@ from genbench.config import CompareConfig, TrainConfig
 from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.interruption import Interrupted
+from genbench.places import near
 from genbench.runs.directory import Run
 from genbench.runs.reading import RunRecord, read
 from genbench.verbs.report import check_page_folder
@@ -43,7 +43,7 @@ def run(config: CompareConfig) -> None:
     found = compared(config, console)
     for headline in found.headlines:
         console.print(headline, soft_wrap=True)
-    print(Path(config.out) / "index.html")
+    print(near(config.out) / "index.html")
     sys.exit(1 if found.failed else 0)
 
 
@@ -57,8 +57,8 @@ class Compared:
 
 def compared(config: CompareConfig, console: Console) -> Compared:
     """`run` but for its last lines, on a console that may be quiet; raises as `run`."""
-    out = Path(config.out)
-    check_page_folder(out)
+    out = near(config.out)
+    check_page_folder(out, force=config.force)
     line = trainings(config)
     runs = [Run(each.directory) for each in line.configs]
     with _progress(console, runs, config.minutes):
@@ -80,7 +80,7 @@ def compared(config: CompareConfig, console: Console) -> Compared:
 
     from genbench.reporting.page import write_report
 
-    return Compared(write_report(Path(config.runs), out, line.configs[0].code), failed)
+    return Compared(write_report(near(config.runs), out, line.configs[0].code, force=config.force), failed)
 
 
 def trainings(config: CompareConfig) -> CommandLine[TrainConfig]:

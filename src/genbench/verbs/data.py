@@ -6,15 +6,15 @@ genbench data data=folder data.root=photos out=photos.png
 
 import io
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from genbench.cache import whole_file
 from genbench.config import LookConfig
 from genbench.console import stdout
 from genbench.errors import UserError
+from genbench.places import near
+from genbench.runs.outputs import check_out, written
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,20 +30,18 @@ def run(config: LookConfig) -> None:
     Raises:
         UserError: the images cannot be had, or the picture cannot be written.
     """
-    out = Path(config.out)
-    if out.suffix != ".png" or not out.parent.is_dir():
-        raise UserError(f"out={out}: must be a .png file in a folder that exists")
+    out = near(config.out)
+    if out.suffix != ".png":
+        raise UserError(f"out={out}: must be a .png file")
+    check_out([out], force=config.force)
     from genbench.data.sources import load_data
 
     data = load_data(config.data)
     console = stdout()
     for table in tables(data, config.data.title):
         console.print(table)
-    try:
-        with whole_file(out) as temporary:
-            picture(data, config.seed).save(temporary)
-    except OSError as error:
-        raise UserError(f"out={out}: cannot be written ({error.strerror})") from error
+    with written(out) as temporary:
+        picture(data, config.seed).save(temporary)
     words = f"data={config.data.name}" + (f" data.root={config.data.root}" if config.data.root else "")
     print(f"{SHOWN} training images: {out}")
     print(f"next: genbench train model=vae {words}")

@@ -10,13 +10,14 @@ import logging
 import sys
 from pathlib import Path
 
-from genbench.cache import whole_file
 from genbench.config import EvaluateConfig
 from genbench.console import stdout
 from genbench.errors import UserError
+from genbench.places import near
 from genbench.runs.directory import Run
 from genbench.runs.files import reason
 from genbench.runs.folder import read_folder
+from genbench.runs.outputs import check_out, written
 from genbench.runs.reading import read
 from genbench.verbs.sample import check_trained
 
@@ -33,9 +34,9 @@ def run(config: EvaluateConfig) -> None:
         raise UserError("evaluation=none: leaves nothing to do; choose evaluation=fast or full")
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # the classifier's training takes a while
     if config.run is not None:
-        evaluate_run(Run.open(config.run), config)
+        evaluate_run(Run.open(near(config.run)), config)
     elif config.runs is not None:
-        _evaluate_runs(Path(config.runs), config)
+        _evaluate_runs(near(config.runs), config)
     elif config.samples is not None:
         _evaluate_samples(config.samples, config)
 
@@ -93,18 +94,16 @@ def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
 
 def _evaluate_samples(source: str, config: EvaluateConfig) -> None:
     """Write the scores of images that any tool made, and print them."""
-    out = Path(config.out)
-    if out.suffix != ".json" or not out.parent.is_dir():
-        raise UserError(f"out={out}: must be a .json file in a folder that exists")
+    out = near(config.out)
+    if out.suffix != ".json":
+        raise UserError(f"out={out}: must be a .json file")
+    check_out([out], force=config.force)
     if config.data is None:
         raise UserError("say which data set the images imitate: add data=mnist, say")
     from genbench.evaluation.of_samples import score_samples
     from genbench.reporting.tables import scores_table
 
     scorecard = score_samples(source, config.data)
-    try:
-        with whole_file(out) as temporary:
-            temporary.write_text(scorecard.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"out={out}: cannot be written ({error.strerror})") from error
+    with written(out) as temporary:
+        temporary.write_text(scorecard.model_dump_json(indent=2) + "\n", encoding="utf-8")
     stdout().print(scores_table(scorecard, str(out)))

@@ -5,12 +5,12 @@ genbench export run=DIR format=safetensors out=folder
 """
 
 from importlib.util import find_spec
-from pathlib import Path
 
-from genbench.cache import whole_file
 from genbench.config import ExportConfig
 from genbench.errors import UserError
+from genbench.places import near
 from genbench.runs.directory import Run
+from genbench.runs.outputs import check_out, written
 from genbench.verbs.sample import check_trained
 
 ONNX = ("onnx", "onnxscript", "onnxruntime")
@@ -22,10 +22,10 @@ def run(config: ExportConfig) -> None:
     Raises:
         UserError: the run has no readable weights, a file cannot be written, or a library is missing.
     """
-    out = Path(config.out)
+    out = near(config.out)
     if not out.is_dir():
         raise UserError(f"out={out}: there is no such folder")
-    run = Run.open(config.run)
+    run = Run.open(near(config.run))
     check_trained(run)
     missing = [name for name in ONNX if find_spec(name) is None]
     if config.format == "onnx" and missing:
@@ -41,11 +41,11 @@ def run(config: ExportConfig) -> None:
         "noise_shape": list(loaded.model.noise_shape),
         "image_shape": list(loaded.shape),
     }
-    for name, (function, rows) in networks(loaded.model, loaded.shape).items():
-        path = out / f"{run.path.name}-{name}{SUFFIXES[config.format]}"
-        try:
-            with whole_file(path) as temporary:
-                worst = export(function, rows, config.format, temporary, {"network": name, **about})
-        except OSError as error:
-            raise UserError(f"{path} cannot be written ({error.strerror})") from error
+    parts = networks(loaded.model, loaded.shape)
+    paths = {name: out / f"{run.path.name}-{name}{SUFFIXES[config.format]}" for name in parts}
+    check_out(paths.values(), force=config.force)
+    for name, (function, rows) in parts.items():
+        path = paths[name]
+        with written(path) as temporary:
+            worst = export(function, rows, config.format, temporary, {"network": name, **about})
         print(f"{path}: {(function.__doc__ or '').strip()} At most {worst:.1g} from what PyTorch computes.")

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from genbench.config import ReportConfig
 from genbench.errors import UserError
+from genbench.places import near
 from genbench.runs.directory import Run
+from genbench.runs.outputs import check_out
 
 
 def run(config: ReportConfig) -> None:
@@ -17,20 +19,20 @@ def run(config: ReportConfig) -> None:
     Raises:
         UserError: there are no runs, or the folder cannot be written.
     """
-    out = Path(config.out)
-    check_page_folder(out)
+    out = near(config.out)
+    check_page_folder(out, force=config.force)
     from genbench.reporting.page import write_report
 
-    for headline in write_report(Path(config.runs), out, config.code):
+    for headline in write_report(near(config.runs), out, config.code, force=config.force):
         print(headline)
     print(out / "index.html")
 
 
-def check_page_folder(out: Path) -> None:
+def check_page_folder(out: Path, *, force: bool) -> None:
     """Refuse a folder that a page cannot go to.
 
     Raises:
-        UserError: it is a file, a run's directory, or there is nothing to make it in.
+        UserError: it is a file, a run's directory, there is nothing to make it in, or somebody's page is there.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"out={out}: is a file; give a folder")
@@ -38,3 +40,5 @@ def check_page_folder(out: Path) -> None:
         raise UserError(f"out={out}: there is no folder {out.parent}")
     if Run(out).exists:
         raise UserError(f"out={out}: is a run's directory; give another folder")
+    if out.is_dir():
+        check_out([out / "index.html"], force=force)

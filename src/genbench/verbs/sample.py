@@ -6,13 +6,12 @@ genbench sample run=DIR n=10000 out=samples.npz
 genbench sample run=DIR label=7 out=sevens.png
 """
 
-from pathlib import Path
-
-from genbench.cache import whole_file
 from genbench.config import SampleConfig
 from genbench.errors import UserError
 from genbench.models.hyperparameters import check_values, sample_options
+from genbench.places import near
 from genbench.runs.directory import Run
+from genbench.runs.outputs import check_out, written
 
 
 def run(config: SampleConfig) -> None:
@@ -21,12 +20,11 @@ def run(config: SampleConfig) -> None:
     Raises:
         UserError: the run has no readable weights, its model no such option or class, or the file cannot be written.
     """
-    out = Path(config.out)
+    out = near(config.out)
     if out.suffix not in (".png", ".npz"):
         raise UserError(f"out={out}: must end in .png (one grid) or .npz (an array)")
-    if not out.parent.is_dir():
-        raise UserError(f"out={out}: there is no folder {out.parent}")
-    run = Run.open(config.run)
+    check_out([out], force=config.force)
+    run = Run.open(near(config.run))
     check_trained(run)
 
     import numpy as np
@@ -39,14 +37,11 @@ def run(config: SampleConfig) -> None:
     check_values(config.options, sample_options(str(loaded.about["_target_"]), config.code), "options.")
     labels = loaded.labels(config.label, config.n)
     images = draw(loaded.model, config.n, config.seed, labels=labels, **config.options)
-    try:
-        with whole_file(out) as temporary:
-            if out.suffix == ".npz":
-                np.savez_compressed(temporary, images=images.numpy())
-            else:
-                grid(images, square(config.n)).save(temporary)
-    except OSError as error:
-        raise UserError(f"out={out}: cannot be written ({error.strerror})") from error
+    with written(out) as temporary:
+        if out.suffix == ".npz":
+            np.savez_compressed(temporary, images=images.numpy())
+        else:
+            grid(images, square(config.n)).save(temporary)
     print(f"{config.n} images of {run.path.name}, seed {config.seed}: {out}")
 
 

@@ -170,17 +170,22 @@ def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRe
 
     from genbench.cache import feature_cache
     from genbench.device import best_device, choose_device
+    from genbench.evaluation.evaluator import check_real
     from genbench.evaluation.extractors import load_spaces
-    from genbench.models.weights import build
+    from genbench.models.weights import build, check_batch
 
     # What a user can get wrong fails in these lines, before a directory exists.
     choose_device(config.trainer)
     spaces = None
     if config.evaluation.level != "none":
         console.print("samples will be scored; the first time on a data set its classifier is trained before")
+        check_real(data, "validation")  # while it trains
+        if config.evaluation.level == "full":
+            check_real(data, "test")
         spaces = load_spaces(data, feature_cache(), best_device())
     L.seed_everything(config.seed, workers=True, verbose=False)
     model = build(config.model, data.shape, len(data.classes), config.code)
+    check_batch(model, data.train, config.data.batch_size // (config.trainer.devices * config.trainer.num_nodes))
     if getattr(rank_zero_only, "rank", 0) > 0:
         _help(config, model, data, spaces)
         return

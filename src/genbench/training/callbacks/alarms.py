@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
+import numpy as np
+import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from rich.console import Console
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
@@ -24,6 +27,7 @@ EARLY = 0.2  # of the training, during which nothing is expected of a model
 DEAD_NATS = 0.05  # a latent dimension with less KL than this carries nothing
 LOW_DIVERSITY = 0.5  # mean distance between samples over that between real images
 MISSING_SHARE = 0.01  # a class with fewer of the samples than this is missing
+LARGEST_SIDE, SHRUNK_SIDE = 32, 16  # pixels that the linear classifier of pixels looks at
 CERTAIN = 0.995  # a discriminator with this accuracy teaches the generator nothing
 
 
@@ -87,12 +91,16 @@ class Alarms(L.Callback):
     def _modes(self, trainer: L.Trainer, model: Model) -> list[str]:
         alarms = []
         samples = self.samples
-        diversity = mean_distance(samples[:COMPARED]) / mean_distance(self._real.images[:COMPARED])
-        model.log("validation/diversity", diversity, logger=False)
-        if diversity < LOW_DIVERSITY:
-            alarms.append(f"mode collapse: samples differ from each other {diversity:.0%} as much as real images do")
-        if len(self._classes) > 1 and self._train.labels is not None:
-            self._sorter = self._sorter or class_sorter(self._train)
+        spread = mean_distance(self._real.images[:COMPARED])
+        if spread > 0:  # not of a single image, or of images that are all the same
+            diversity = mean_distance(samples[:COMPARED]) / spread
+            model.log("validation/diversity", diversity, logger=False)
+            if diversity < LOW_DIVERSITY:
+                alarms.append(
+                    f"mode collapse: samples differ from each other {diversity:.0%} as much as real images do"
+                )
+        self._sorter = self._sorter or class_sorter(self._train)
+        if self._sorter is not None:
             shares = class_shares(self._sorter, samples, len(self._classes))
             missing = [
                 name for name, share in zip(self._classes, shares.tolist(), strict=True) if share < MISSING_SHARE
@@ -109,20 +117,38 @@ class Alarms(L.Callback):
 
 
 def mean_distance(images: Tensor) -> float:
-    """The mean Euclidean distance between two different images of (N, C, H, W) uint8, pixels in [0, 1]."""
+    """The mean Euclidean distance between two different images of (N, C, H, W) uint8, pixels in [0, 1]; 0 of one."""
+    if len(images) < 2:
+        return 0.0
     return float(torch.pdist(images.flatten(1).float().div(255.0)).mean())
 
 
-def class_sorter(train: Split) -> LinearDiscriminantAnalysis:
-    """A linear classifier of pixels: crude, but made in a second, and enough to see that a class is missing."""
+def class_sorter(train: Split) -> LinearDiscriminantAnalysis | None:
+    """A linear classifier of pixels: crude, but made in a second, and enough to see that a class is missing.
+
+    None if there is nothing to tell apart, or too little to learn it by.
+    """
     step = max(1, len(train) // 5000)
-    assert train.labels is not None
-    pixels = train.images[::step].flatten(1).float().div(255.0).numpy()
+    if train.labels is None:
+        return None
+    labels = train.labels[::step]
+    classes = len(set(labels.tolist()))
+    if not 1 < classes < len(labels):
+        return None
     sorter = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
-    return sorter.fit(pixels, train.labels[::step].numpy())
+    return sorter.fit(_pixels(train.images[::step]), labels.numpy())
+
+
+def _pixels(images: Tensor) -> npt.NDArray[np.float32]:
+    """(N, D), in [0, 1]: images (N, C, H, W) uint8, large ones averaged down; a covariance has the square of D."""
+    shrunk = images.float().div(255.0)
+    if max(images.shape[2:]) > LARGEST_SIDE:
+        shrunk = F.adaptive_avg_pool2d(shrunk, (min(images.shape[2], SHRUNK_SIDE), min(images.shape[3], SHRUNK_SIDE)))
+    pixels: npt.NDArray[np.float32] = shrunk.flatten(1).numpy()
+    return pixels
 
 
 def class_shares(sorter: LinearDiscriminantAnalysis, images: Tensor, classes: int) -> Tensor:
     """The share of images (N, C, H, W) uint8 that the classifier puts into each class: (classes,)."""
-    predicted = torch.from_numpy(sorter.predict(images.flatten(1).float().div(255.0).numpy()))
+    predicted = torch.from_numpy(sorter.predict(_pixels(images)))
     return predicted.bincount(minlength=classes).double() / len(images)

@@ -63,8 +63,7 @@ class Metrics(L.Callback):
         if self._steps == 0:
             return
         names = list(self._sums)
-        means = (torch.stack([self._sums[name].float() for name in names]) / self._steps).tolist()
-        self.latest = dict(zip(names, means, strict=True))
+        self.latest = self._means()
         known = {
             column.removeprefix("train/") for _, row in self._rows for column in row if column.startswith("train/")
         }
@@ -77,6 +76,16 @@ class Metrics(L.Callback):
             self._writer.add_scalar("speed/images_per_second", speed, images)
         self._window_start = (images, seconds)
         self._sums, self._steps = {}, 0
+
+    def _means(self) -> Scalars:
+        """Of the steps since the last row."""
+        names = list(self._sums)
+        means = (torch.stack([self._sums[name].float() for name in names]) / self._steps).tolist()
+        return dict(zip(names, means, strict=True))
+
+    def last_losses(self) -> Scalars:
+        """Those of the last row, or of all steps of a training too short for one."""
+        return self.latest or (self._means() if self._steps else {})
 
     def write(self) -> None:
         """Write metrics.csv and, as no two trainings have their seconds in common, timing.csv."""
