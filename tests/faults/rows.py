@@ -4,6 +4,7 @@ Every row is a function of a folder to work in and of whether the long form is w
 `python -m tests.faults` runs the long forms and writes docs/reliability.md; test_faults.py runs the short ones.
 """
 
+from tests.faults.directories import directories
 from tests.faults.hostile import hostile
 from tests.faults.kills import kills, sweep
 from tests.faults.processes import Row
@@ -16,6 +17,7 @@ ROWS: dict[str, Row] = {
     "full_disk": full_disk,
     "data_files": data_files,
     "sweep": sweep,
+    "directories": directories,
     "overrides": overrides,
     "hostile": hostile,
     "not_a_number": not_a_number,
