@@ -11,8 +11,9 @@ from genbench.data import optdigits
 from genbench.evaluation import calibrations, extractors
 from genbench.evaluation.calibrations import Calibration, find_calibration, shipped, store
 from genbench.evaluation.catalogue import DRAWS, PROTOCOL, catalogue
-from genbench.evaluation.classifier import RECIPE, weights_hash
+from genbench.evaluation.classifier import RECIPE
 from genbench.evaluation.extractors import key_of, pixels_hash
+from genbench.models.weights import checksum
 from genbench.runs.records import Key, Score
 
 HASHES = {"random": "1" * 16, "pixels": "2" * 16}
@@ -98,7 +99,7 @@ def test_what_is_shipped_belongs_together(ours: Calibration) -> None:
         metadata = file.metadata()
         weights = {name: file.get_tensor(name) for name in file.keys() if name.startswith("network.")}  # noqa: SIM118
     assert ours.hashes["classifier"] == metadata["hash"]
-    assert weights_hash({name.removeprefix("network."): value for name, value in weights.items()}) == metadata["hash"]
+    assert checksum({name.removeprefix("network."): value for name, value in weights.items()}) == metadata["hash"]
     assert ours.hashes["pixels"] == pixels_hash(ours.fingerprint)
     for space in ours.votes:
         names = {name for name, entry in catalogue().items() if entry.of_images}

@@ -30,7 +30,6 @@ from genbench.evaluation.classifier import (
     gate,
     initialised_network,
     train_classifier,
-    weights_hash,
 )
 from genbench.evaluation.extractors import (
     FeatureSpace,
@@ -40,6 +39,7 @@ from genbench.evaluation.extractors import (
     load_spaces,
     pixels_hash,
 )
+from genbench.models.weights import checksum
 
 CPU = torch.device("cpu")
 QUICK = Recipe(epochs=1, min_steps=40, batch_size=100)
@@ -162,7 +162,7 @@ def test_probabilities_come_from_the_classifier_alone(data: ImageData, spaces: F
 
 def test_the_random_network_has_the_same_bits_on_every_machine(data: ImageData) -> None:
     network = initialised_network(ImageShape(1, 28, 28), 10, noise(9, (1, 28, 28)), seed=0)
-    assert weights_hash(network.state_dict()) == "4d6fa9eb2a59d3e2"
+    assert checksum(network.state_dict()) == "4d6fa9eb2a59d3e2"
     before = torch.get_rng_state()
     initialised_network(data.shape, 10, data.train.images, seed=0)
     assert torch.equal(torch.get_rng_state(), before)
@@ -225,22 +225,22 @@ def test_training_repeats_and_leaves_the_global_generator_alone(data: ImageData)
     before = torch.get_rng_state()
     first, second = (train_classifier(data, QUICK, CPU).network.state_dict() for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
-    assert weights_hash(first) == weights_hash(second)
+    assert checksum(first) == checksum(second)
     other = train_classifier(data, replace(QUICK, seed=1), CPU).network.state_dict()
-    assert weights_hash(other) != weights_hash(first)
+    assert checksum(other) != checksum(first)
 
 
 def test_the_hash_sees_every_weight() -> None:
     tensors = {"a": torch.zeros(3), "b": torch.zeros(2, 2)}
-    whole = weights_hash(tensors)
+    whole = checksum(tensors)
     assert len(whole) == 16
-    assert weights_hash(dict(reversed(tensors.items()))) == whole
+    assert checksum(dict(reversed(tensors.items()))) == whole
     changed = [
         {"a": torch.tensor([0, 0, 1e-30]), "b": torch.zeros(2, 2)},
         {"a": torch.zeros(3), "b": torch.zeros(4)},
         {"a": torch.zeros(3), "c": torch.zeros(2, 2)},
     ]
-    assert whole not in {weights_hash(each) for each in changed}
+    assert whole not in {checksum(each) for each in changed}
 
 
 def test_gates(data: ImageData) -> None:
@@ -359,7 +359,7 @@ def test_the_file_says_what_it_is(data: ImageData, cache: Path, spaces: FeatureS
         weights = {name: file.get_tensor(name) for name in file.keys() if name.startswith("network.")}  # noqa: SIM118
     assert spaces.classifier is not None
     assert metadata["hash"] == spaces.classifier.hash
-    assert weights_hash({name.removeprefix("network."): tensor for name, tensor in weights.items()}) == metadata["hash"]
+    assert checksum({name.removeprefix("network."): tensor for name, tensor in weights.items()}) == metadata["hash"]
     assert metadata["data"] == data.name
     assert metadata["shape"] == "[1, 8, 8]"
     assert {"recipe", "validation_accuracy", "test_accuracy", "seconds", "precision", "classes"} <= set(metadata)

@@ -41,6 +41,12 @@ class Calibration(Record):
     votes: dict[str, dict[str, dict[str, bool | None]]]  # by space, score and question; None: does not apply
     device: str
     seconds: float
+    checksum: str = ""  # in the file, of all that stands before; files of before have none
+
+    @property
+    def digest(self) -> str:
+        """What the checksum must be."""
+        return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()[:16]
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -116,7 +122,8 @@ def store(calibration: Calibration, folder: Path | None = None) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary:
-            temporary.write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            kept = calibration.model_copy(update={"checksum": calibration.digest})
+            temporary.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error})") from error
     return path
@@ -124,7 +131,10 @@ def store(calibration: Calibration, folder: Path | None = None) -> Path:
 
 def _read(path: Path) -> Calibration | str:
     try:
-        return Calibration.model_validate_json(regular_file(path, LARGEST).read_bytes())
+        found = Calibration.model_validate_json(regular_file(path, LARGEST).read_bytes())
+        if found.checksum not in ("", found.digest):
+            raise ValueError("its checksum is wrong")
+        return found.model_copy(update={"checksum": ""})
     except (OSError, ValueError) as error:
         return f"{path} cannot be read ({str(error).splitlines()[0]}): delete it and calibrate again"
 

@@ -3,11 +3,10 @@
 One recipe serves every data set; channels, sides and the number of classes are read off the data.
 """
 
-import hashlib
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -238,15 +237,6 @@ def check_gate(data: ImageData, test_accuracy: float) -> None:
             f"{required:.2%}: nothing is scored in its features; check the labels or add images, or give the "
             "images without labels, to be scored in random and pixel features only"
         )
-
-
-def weights_hash(tensors: Mapping[str, Tensor]) -> str:
-    """First 16 hex digits of the sha256 of the tensors' names, shapes and bytes, in the order of the names."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 @contextmanager

@@ -10,8 +10,6 @@ from typing import Literal, TypeVar
 
 import torch
 from filelock import FileLock
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from genbench.data.images import ImageData, Split, evenly_spaced
@@ -19,6 +17,7 @@ from genbench.errors import UserError
 from genbench.evaluation.catalogue import IMAGES, catalogue
 from genbench.evaluation.extractors import FeatureSpace, FeatureSpaces, load_spaces
 from genbench.evaluation.pair import DENSITY_COVERAGE_K, Pair, Reference
+from genbench.evaluation.stored import read_tensors, write_tensors
 from genbench.runs.records import Absent, Key, Score
 
 log = logging.getLogger(__name__)
@@ -169,13 +168,11 @@ def _reference(space: FeatureSpace, real: Tensor, train: Tensor, cache: Path) ->
         with FileLock(path.with_suffix(".lock")):
             if path.is_file():
                 try:
-                    return Reference.from_tensors(load_file(path, device=str(space.mean.device)))
-                except (SafetensorError, TypeError):
+                    return Reference.from_tensors(read_tensors(path, space.mean.device)[0])
+                except (ValueError, TypeError):
                     log.warning("%s is damaged and is made anew", path)
             reference = Reference.of(space.features(real), space.features(train))
-            partial = path.with_suffix(".partial")
-            save_file({name: t.cpu().contiguous() for name, t in reference.to_tensors().items()}, partial)
-            partial.replace(path)
+            write_tensors(path, reference.to_tensors(), {})
             return reference
     except OSError as error:
         raise UserError(

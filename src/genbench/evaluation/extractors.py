@@ -8,7 +8,6 @@ pixels: the first 50 principal components of the pixels.
 import hashlib
 import json
 import logging
-import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,8 +18,6 @@ import scipy.linalg
 import torch
 import torch.nn.functional as F
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from genbench.data.images import ImageData, ImageShape
@@ -33,8 +30,9 @@ from genbench.evaluation.classifier import (
     in_blocks,
     initialised_network,
     train_classifier,
-    weights_hash,
 )
+from genbench.evaluation.stored import read_tensors, write_tensors
+from genbench.models.weights import checksum
 
 log = logging.getLogger(__name__)
 
@@ -224,7 +222,7 @@ def _standardised(network: nn.Module, images: Tensor, device: torch.device, fact
     std, mean = torch.std_mean(raw.double(), dim=0)
     std[std == 0] = 1
     weights = network.state_dict()
-    return _Stored(weights, mean.float(), std.float(), weights_hash(weights), facts)
+    return _Stored(weights, mean.float(), std.float(), checksum(weights), facts)
 
 
 def _make_pixels(data: ImageData) -> _Stored:
@@ -252,6 +250,8 @@ def _cached(path: Path, make: Callable[[], _Stored]) -> _Stored:
         stored = _read(place)
         if stored is not None:
             return stored
+        if place.is_file() and place != path:
+            raise UserError(f"{place} is damaged: install genbench again")
         if place.is_file():
             log.warning("%s is damaged and is made anew", place)
     try:
@@ -269,12 +269,8 @@ def _cached(path: Path, make: Callable[[], _Stored]) -> _Stored:
 
 
 def _write(path: Path, stored: _Stored) -> None:
-    tensors = {f"network.{name}": tensor.contiguous() for name, tensor in stored.network.items()}
-    tensors |= {"mean": stored.mean.contiguous(), "std": stored.std.contiguous()}
-    metadata = stored.facts | {"hash": stored.hash, "checksum": weights_hash(tensors)}
-    partial = path.with_suffix(f".{os.getpid()}")
-    save_file(tensors, partial, metadata)
-    partial.replace(path)
+    tensors = {f"network.{name}": tensor for name, tensor in stored.network.items()}
+    write_tensors(path, tensors | {"mean": stored.mean, "std": stored.std}, stored.facts | {"hash": stored.hash})
 
 
 def _read(path: Path) -> _Stored | None:
@@ -282,13 +278,9 @@ def _read(path: Path) -> _Stored | None:
     if not path.is_file():
         return None
     try:
-        with safe_open(path, framework="pt") as file:
-            facts = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except SafetensorError:
+        tensors, facts = read_tensors(path, _CPU)
+        mean, std, identity = tensors.pop("mean"), tensors.pop("std"), facts.pop("hash")
+    except (ValueError, KeyError):
         return None
-    if facts.pop("checksum", "") != weights_hash(tensors):
-        return None
-    mean, std, identity = tensors.pop("mean"), tensors.pop("std"), facts.pop("hash")
     network = {name.removeprefix("network."): tensor for name, tensor in tensors.items()}
     return _Stored(network, mean, std, identity, facts)

@@ -197,7 +197,7 @@ def checksum(state: Mapping[str, Tensor]) -> str:
     """16 hex digits of all tensors' names, shapes and bytes."""
     digest = hashlib.sha256()
     for name in sorted(state):
-        tensor = state[name].contiguous()
+        tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
