@@ -237,13 +237,15 @@ BOMB = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [{', '.join(['*' + a] * 9)}]\n" fo
         ("seed:", f"deep: {'[' * 30}{']' * 30}\nseed:", "nested too deeply"),
         ("- _self_", "- _self_\n- evil", "defaults: must be left as genbench writes them"),
         ("seed:", "hydra: {launcher: {_target_: os.system}}\nseed:", "hydra: there is no such key"),
-        ("runs: runs", "runs: ${oc.env:HOME}", "runs would be looked up here"),
+        ("title: Digits", "title: ${oc.env:HOME}", "data.title would be looked up here"),
     ],
 )
 def test_a_run_s_config_does_no_more_than_be_read(old: str, new: str, said: str, tmp_path: Path) -> None:
     run = example(tmp_path / "run")
     path = run.path / "config.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(UserError) as caught:
         compose("train", ["--config-dir", str(run.path), "--config-name", "config"])
     assert said in str(caught.value)
