@@ -364,3 +364,12 @@ def test_every_shell_s_line_is_documented(command: Command) -> None:
     assert all(shell in said for shell in SCRIPTS)
     done = command("genbench", "completion", "tcsh")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_a_mistake_is_not_answered_by_itself() -> None:
+    for verb, words in (("sample", ["trainer=cpu"]), ("report", ["model=vae"])):
+        with pytest.raises(UserError) as caught:
+            compose(verb, words)
+        assert f"did you mean {words[0].partition('=')[0]}?" not in str(caught.value)
+    with pytest.raises(UserError, match="seed=1,2: several values; give one, or with genbench train add -m"):
+        compose("train", ["seed=1,2"])  # as search says it of its words

@@ -38,7 +38,7 @@ MISTAKES = [
     ("model.betas=[0.5]", "model.betas=[0.5]: must be two numbers [a, b], each at least 0"),
     ("model.betas=[0.5,1.0]", "must be two numbers"),
     ("model.learning_rate=-1e-3", "model.learning_rate=-0.001: must be a number above 0"),
-    ("model=gan,vae", "model=gan,vae: several values; add -m"),
+    ("model=gan,vae", "model=gan,vae: several values; give one, or with genbench train add -m"),
     ("data=folder", "data.root must be given"),
     ("~seed", "seed must be given"),
     ("epochs", "epochs: cannot be read; write key=value"),

@@ -69,7 +69,7 @@ def nearest(word: str, options: Iterable[str]) -> str:
 
     A key is often right but for its group (batch_size for data.batch_size), so the last parts are compared as well.
     """
-    options = list(options)
+    options = [option for option in options if option != word]
     by_leaf = {option.rpartition(".")[2]: option for option in reversed(options)}
     close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
     close = close or [by_leaf[leaf] for leaf in difflib.get_close_matches(word.rpartition(".")[2], by_leaf, n=1)]

@@ -103,3 +103,13 @@ def test_a_walk_goes_from_one_noise_to_the_other_at_the_length_of_both(shape: tu
     assert torch.allclose(lengths(points), start.norm().expand(7), rtol=1e-4)
     assert torch.allclose(lengths(points.diff(dim=0)), lengths(points.diff(dim=0))[:1].expand(6), rtol=1e-3)
     assert torch.allclose(walk(start, start, 3), start.expand(3, *shape))
+
+
+def test_nobody_s_pictures_are_shown_on_a_stranger_s_word(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    run = synthetic_run(tmp_path / "runs", "vae", 0, f"data.root={photos}", data="folder", weights=True)
+    (run.path / "data.json").unlink(missing_ok=True)
+    found = gallery_of(tmp_path / "runs")
+    assert found.real is None
+    assert any(f"would have the images in {photos} shown" in problem for problem in found.problems)

@@ -49,7 +49,9 @@ def in_one_line(name: str, overrides: Sequence[str], known_keys: Callable[[], li
         unknown = re.search(r"Could not (?:override|delete|find).*?'([^']+)'", text)
         ambiguous = re.search(r"Ambiguous value for argument '([^']+)'", text)
         if ambiguous:
-            raise UserError(f"{ambiguous[1]}: several values; add -m to train one run for each") from error
+            raise UserError(
+                f"{ambiguous[1]}: several values; give one, or with genbench train add -m to train one run for each"
+            ) from error
         if unknown:
             key = unknown[1].lstrip("+~").split("@")[0].split("=")[0]
             raise UserError(f"{key}: there is no such key{nearest(key, known_keys())}") from error

@@ -69,9 +69,16 @@ def _data(run: RunRecord) -> ImageData:
     """The images that a run was trained on.
 
     Raises:
-        UserError: they cannot be had, or others are in their place now.
+        UserError: they cannot be had, others are in their place now, or the run names a place without a fingerprint of
+            what must be there: it may be a stranger's, and the pictures anybody's.
     """
-    assert run.config is not None
+    if run.config is None:
+        raise UserError(f"{run.name} has no config that can be read")
+    if run.data is None and run.config.data.root is not None:
+        raise UserError(
+            f"{run.name} would have the images in {run.config.data.root} shown, and has no data.json by which they are"
+            " known to be its own: they are not read; if the run is yours, train it again"
+        )
     data = load_data(run.config.data)
     if run.data is not None and run.data.fingerprint != data.fingerprint:
         raise UserError(f"the images of {run.config.data.title} are not those that {run.name} was trained on")

@@ -1,0 +1,46 @@
+"""Images that are few, large, or all the same."""
+
+import pytest
+import torch
+
+from genbench.data.images import ImageShape, Split
+from genbench.errors import UserError
+from genbench.models.gan import DCGAN
+from genbench.models.weights import check_batch
+from genbench.training.callbacks.alarms import class_shares, class_sorter, mean_distance
+
+
+def images(n: int, *shape: int) -> torch.Tensor:
+    return torch.randint(256, (n, *shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def test_large_images_are_sorted_without_a_covariance_of_all_their_pixels() -> None:
+    large = images(40, 1, 256, 256)
+    sorter = class_sorter(Split(large, torch.arange(40) % 4))
+    assert sorter is not None
+    assert sorter.covariance_.shape == (256, 256)
+    assert class_shares(sorter, large, 4).sum() == 1
+
+
+def test_what_cannot_be_learned_is_not() -> None:
+    assert class_sorter(Split(images(20, 1, 8, 8), torch.arange(20))) is None  # an image a class
+    assert class_sorter(Split(images(20, 1, 8, 8), torch.zeros(20, dtype=torch.int64))) is None
+    assert class_sorter(Split(images(20, 1, 8, 8), None)) is None
+
+
+def test_one_image_and_equal_images_have_no_spread() -> None:
+    assert mean_distance(images(1, 1, 8, 8)) == 0.0
+    assert mean_distance(images(1, 1, 8, 8).repeat(5, 1, 1, 1)) == 0.0
+
+
+def test_one_image_at_a_time_is_refused_where_it_cannot_be() -> None:
+    shape = ImageShape(1, 28, 28)
+    train = Split(images(3, *shape), None)
+    gan = DCGAN(shape)
+    state = {name: value.clone() for name, value in gan.state_dict().items()}
+    before = torch.get_rng_state()
+    with pytest.raises(UserError, match=r"data\.batch_size: DCGAN cannot be trained on one image at a time"):
+        check_batch(gan, train, 1)
+    check_batch(gan, train, 2)
+    assert torch.equal(torch.get_rng_state(), before)  # nothing of the training has changed
+    assert all(torch.equal(value, state[name]) for name, value in gan.state_dict().items())
