@@ -148,7 +148,7 @@ def _of_run(run: Run) -> Iterator[Target]:
 def _of_cache(folder: Path) -> Iterator[Target]:
     data = load_folder(str(small_digits(folder)[1].partition("=")[2]))
     images = data.train.images[: len(data.test)]
-    quick = Recipe(epochs=1, min_steps=1)
+    quick = Recipe(epochs=1, min_steps=80)
 
     def features() -> Any:
         spaces = load_spaces(data, feature_cache(), CPU, quick).available()
@@ -157,8 +157,8 @@ def _of_cache(folder: Path) -> Iterator[Target]:
     features()
     for path in sorted((feature_cache() / "extractors").rglob("*.safetensors")):
         yield Target(f"extractor {path.stem}", path, features)
-    splits = {name: Split(getattr(data, name).images, None) for name in ("train", "validation", "test")}
-    unlabelled = ImageData("unlabelled", **splits, classes=())
+    train, validation, test = (Split(split.images, None) for split in (data.train, data.validation, data.test))
+    unlabelled = ImageData("unlabelled", train, validation, test, classes=())
 
     def scores() -> Any:
         return make_evaluator(unlabelled, feature_cache(), CPU).measure(images)

@@ -27,7 +27,7 @@ TYPED: dict[str, type[Record]] = {
     "summary.json": Summary,
     "scores.json": Scorecard,
 }
-ON_A_PAGE = 25
+ON_A_PAGE = 250
 NASTY = ("<script>alert(1)</script>", "|a|b|\n", "{{7*7}}", "\u202e", "x" * 5000, "`", "\x1b[2J", "../../x", "数", "")
 
 
