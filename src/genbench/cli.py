@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from genbench import __version__, verbs
 from genbench.command import composition
 from genbench.command.composition import CommandLine, check
-from genbench.command.libraries import check_affinity, not_imported
+from genbench.command.libraries import check_variables, not_imported
 from genbench.console import unread
 from genbench.errors import UserError, refused_by_system
 from genbench.interruption import Interrupted, on_signals
@@ -39,7 +39,6 @@ def main(verb: str | None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # where the locale has no letter for a path's
     with user_errors():
-        check_affinity()
         words = sys.argv[1:]
         if verb is None and (not words or words[0] in ("-h", "--help")):
             print(overview())
@@ -113,7 +112,9 @@ def _do(verb: str, words: Sequence[str]) -> None:
         from genbench.command import helping
 
         helping.answer(verb, schema_of(module), inspect.getdoc(module) or "", line.asks)
-    elif line.sweep:
+        return
+    check_variables()
+    if line.sweep:
         module.sweep(line)
     else:
         module.run(line.configs[0])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genbench.command.libraries import check_affinity, not_imported
+from genbench.command.libraries import check_variables, not_imported
 from genbench.distributed import alone
 from genbench.errors import UserError
 from genbench.runs.directory import Run
@@ -33,14 +33,21 @@ def test_what_tells_of_others_is_hidden_and_comes_back(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("value", ["", "0", "0 3 1-2 4-15:2", "0,1", " 1-3,7 "])
 def test_a_list_of_processors_is_taken(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOMP_CPU_AFFINITY", value)
-    check_affinity()
+    check_variables()
 
 
 @pytest.mark.parametrize("value", ["nonsense", "-1", "/place", "1-", "99999999999"])
 def test_what_openmp_would_read_for_ever_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOMP_CPU_AFFINITY", value)
     with pytest.raises(UserError, match=f"GOMP_CPU_AFFINITY={value}: is no list"):
-        check_affinity()
+        check_variables()
+
+
+@pytest.mark.slow
+def test_what_ends_pytorchs_import_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTORCH_ALLOC_CONF", "nonsense")
+    with pytest.raises(UserError, match="PYTORCH_ALLOC_CONF=nonsense: with this PyTorch cannot be imported"):
+        check_variables()
 
 
 LIBRARY = """

@@ -6,6 +6,8 @@ PyTorch and its kin read hundreds of variables while they are imported, and rais
 import linecache
 import os
 import re
+import subprocess
+import sys
 import sysconfig
 import traceback
 from collections.abc import Sequence
@@ -13,20 +15,24 @@ from pathlib import Path
 
 from genbench.errors import UserError
 
+_ALLOCATOR = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_HIP_ALLOC_CONF")
 _NAMED = 3  # variables at most
 _PACKAGE = Path(__file__).resolve().parents[1]
 _LIBRARIES = [Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib")]
 
 
-def check_affinity() -> None:
-    """Refuse what GNU's OpenMP would read for ever while PyTorch is imported.
+def check_variables() -> None:
+    """Refuse what would end this process while PyTorch is imported, or keep it there for ever, without an exception.
 
     Raises:
-        UserError: GOMP_CPU_AFFINITY is not what its manual says.
+        UserError: a variable of the environment is not what GNU's OpenMP or PyTorch's allocator can read.
     """
     given = os.environ.get("GOMP_CPU_AFFINITY", "")
     if re.fullmatch(r"[\s,]*(\d{1,5}(-\d{1,5}(:\d{1,5})?)?([\s,]+|$))*", given) is None:
         raise UserError(f"GOMP_CPU_AFFINITY={given}: is no list of processors, such as 0 3 1-2; unset it")
+    told = [f"{name}={os.environ[name]}" for name in _ALLOCATOR if os.environ.get(name)]
+    if told and subprocess.run([sys.executable, "-c", "import torch"], capture_output=True, check=False).returncode:
+        raise UserError(f"{' '.join(told)}: with this PyTorch cannot be imported; unset it")
 
 
 def not_imported(error: BaseException) -> str | None:
