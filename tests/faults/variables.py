@@ -151,7 +151,7 @@ def _environment(group: list[str], value: str) -> dict[str, str]:
 
 def _parts(group: list[str], done: Done) -> list[list[str]]:
     """A group in which something is wrong, in two: those that were spoken of and the others, or halves."""
-    said = done.err.rpartition("Traceback")[2]
+    said = done.last if is_one_line(done) else done.err.rpartition("Traceback")[2]
     spoken = [name for name in group if name in said]
     if spoken and len(spoken) < len(group):
         return [[name for name in group if name not in spoken], spoken]
