@@ -67,10 +67,10 @@ def page(figures: Mapping[str, Any]) -> str:
         "| --- | --- | ---: | ---: | --- | ---: | ---: | --- |",
     ]
     for name, row in figures.items():
-        took = [f"{row[key]:,} s" for key in ("processor_seconds", "seconds")]
+        took = [f"{row.get(key, 0):,} s" for key in ("processor_seconds", "seconds")]
         cells = [name, row["fault"], f"{row['tried']:,}", len(row["failed"]), row["note"], *took, row["when"]]
         lines.append("| " + " | ".join(_cell(str(cell)) for cell in cells) + " |")
-    total = [sum(row[key] for row in figures.values()) / 60 for key in ("processor_seconds", "seconds")]
+    total = [sum(row.get(key, 0) for row in figures.values()) / 60 for key in ("processor_seconds", "seconds")]
     lines += ["", f"In all {total[0]:.0f} minutes of a processor, in {total[1]:.0f} minutes.", ""]
     lines += [f"On: {'; '.join(sorted({row['where'] for row in figures.values()}))}.", ""]
     for name, row in figures.items():
