@@ -169,7 +169,7 @@ def _wrong(refused: bool, runs: Path, name: str, other: Path) -> str:
         return "" if _all(left[0]) == _all(other) else "the other run is changed"
     if name == "robbed of its lock":
         return "" if Run(left[0]).status.state != "finished" else "it is finished"
-    return "files appeared" if any(names_in(path) for path in left) else ""
+    return "files appeared" if any(names_in(path) - {".lock"} for path in left) else ""
 
 
 def copied_runs(folder: Path, long: bool) -> Finding:
