@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from genbench.errors import UserError
 from genbench.evaluation.catalogue import catalogue
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Key, Score
+from genbench.searching.journal import Journal
 from genbench.searching.objectives import directions, values
 from genbench.searching.study import Search, distribution
 from genbench.verbs import search as verb
@@ -121,6 +123,80 @@ def test_ranges_and_choices_are_optunas() -> None:
     )
 
 
+def test_a_space_of_ones_own_is_found_and_its_folder_is_given_to_every_training(tmp_path: Path) -> None:
+    for name, text in {"search": "data.batch_size: {choices: [8, 16]}", "trainer": "defaults: [cpu]"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine.yaml").write_text(text)
+    found = config("--config-dir", str(tmp_path), "search=mine", *TRAINING, "trainer=mine")
+    assert found.search == {"data.batch_size": {"choices": [8, 16]}}
+    assert verb.one_training([*found.words, "data.batch_size=16"]).data.batch_size == 16
+
+
+def journal(path: Path, happened: int = 3) -> Journal:
+    this = Journal(path)
+    for number in range(happened):
+        this.append_logs([{"op_code": 8, "number": number}])
+    return this
+
+
+def test_a_half_line_is_taken_off_and_the_next_one_is_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "journal.log"
+    reader = journal(path)
+    whole = path.read_bytes()
+    logs = reader.read_logs(0)
+    assert [log["number"] for log in logs] == [0, 1, 2]
+    last = whole.splitlines(keepends=True)[-1]
+    for kept in range(1, len(last)):
+        path.write_bytes(whole + last[:kept])
+        assert reader.read_logs(0) == logs
+        assert reader.read_logs(3) == []
+        caplog.clear()
+        journal(path, 1)
+        assert "killed while it wrote the last line" in caplog.text
+        assert reader.read_logs(3) == [{"op_code": 8, "number": 0}] == Journal(path).read_logs(3)
+
+
+def test_a_flipped_bit_in_a_journal_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "journal.log"
+    right = journal(path).read_logs(0)
+    whole = path.read_bytes()
+    silent = 0
+    for place in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with suppress(UserError):  # without its end the last line is a half one
+            found = [(log["op_code"], log["number"]) for log in Journal(path).read_logs(0)]
+            silent += len(found) == len(right) and found != [(log["op_code"], log["number"]) for log in right]
+            assert len(found) == 3 or place // 8 == len(whole) - 1
+    assert silent == 0
+    path.write_bytes(whole.replace(b'"number":1', b'"number":7'))
+    with pytest.raises(UserError, match="line 2 is damaged: move this file away and give the same command again"):
+        Journal(path).read_logs(0)
+    path.write_bytes(b"dear diary")  # somebody's own
+    with pytest.raises(UserError, match="its last line is damaged"):
+        Journal(path).append_logs([{"op_code": 8}])
+    assert path.read_bytes() == b"dear diary"
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_search_writes_over_its_own_tables_alone(tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    words = ["search=vae", f"out={out}"]
+    Search(config(*words)).write()
+    this = Search(config(*words))  # its own
+    this.study.tell(this.study.ask(this._space).number, state=TrialState.FAIL)
+    this.write()
+    assert [row["state"] for row in json.loads((out / "search.json").read_text())["trials"]] == ["fail"]
+    for name in ("search.csv", "search.json"):
+        before = (out / name).read_bytes()
+        (out / name).write_text("somebody's")
+        with pytest.raises(UserError, match=f"{name}: is there already, and genbench did not make it"):
+            Search(config(*words))
+        Search(config(*words, "force=true"))
+        (out / name).write_bytes(before)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(tmp_path: Path) -> None:
@@ -145,7 +221,7 @@ def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(tmp_path: P
     assert trials[0].params == left.params
     directories = [Run.open(trial.user_attrs["run"]) for trial in trials]
     assert sorted(run.path for run in directories) == sorted(path for path in runs.iterdir() if path.name[0] != ".")
-    rows = json.loads((out / "search.json").read_text())
+    rows = json.loads((out / "search.json").read_text())["trials"]
     for run, row in zip(directories, rows, strict=True):
         scorecard = run.scorecard()
         assert scorecard.level == "fast"  # the test images were not looked at

@@ -13,22 +13,24 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import optuna
 from filelock import FileLock, Timeout
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 from rich.table import Table
 
-from genbench.cache import whole_file
+from genbench import __version__
 from genbench.command.composition import compose
 from genbench.config import SearchConfig, TrainConfig
 from genbench.errors import UserError
-from genbench.places import near
+from genbench.places import MARK, near
 from genbench.runs.directory import Run
+from genbench.runs.outputs import check_out, written
+from genbench.searching.journal import Journal
 from genbench.searching.objectives import directions, values
 
 POLL = 0.3  # seconds
@@ -41,7 +43,8 @@ class Search:
         """Open the study, or begin it.
 
         Raises:
-            UserError: the folder cannot be written, or holds the study of another space or other objectives.
+            UserError: the folder cannot be written, or holds the study of another space or other objectives, a damaged
+                journal or somebody's files.
         """
         logging.getLogger("optuna").setLevel(logging.ERROR)
         self.config = config
@@ -50,14 +53,13 @@ class Search:
         self._space = {name: distribution(about) for name, about in config.search.items()}
         self._stop = threading.Event()
         about = {"space": config.search, "objectives": config.objectives, "words": config.words}
+        if self.out.is_dir():
+            check_out(self._outputs, force=config.force)
         try:
             (self.out / "locks").mkdir(parents=True, exist_ok=True)
-            journal = str(self.out / "journal.log")
-            # The lock by a file that only one can create works on network file systems as well.
-            backend = JournalFileBackend(journal, lock_obj=JournalFileOpenLock(journal))
             with FileLock(self.out / "locks" / "study.lock"):
                 self.study = optuna.create_study(
-                    storage=JournalStorage(backend),
+                    storage=JournalStorage(Journal(self.out / "journal.log")),
                     study_name="genbench",
                     directions=[directions()[name] for name in config.objectives],
                     # Curves of trainings cross: nothing is stopped before the third validation, nor before there are
@@ -73,6 +75,10 @@ class Search:
         if before is not None and before != about:
             differs = ", ".join(name for name in about if before[name] != about[name])
             raise UserError(f"out={config.out} is another search ({differs} differ): choose another out=DIR")
+
+    @property
+    def _outputs(self) -> tuple[Path, Path]:
+        return self.out / "search.csv", self.out / "search.json"
 
     def run(self) -> None:
         """Take up what was left, then propose, until there are enough trials.
@@ -212,15 +218,13 @@ class Search:
             }
             for trial in trials
         ]
-        with whole_file(self.out / "search.json") as temporary:
-            temporary.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-        with (
-            whole_file(self.out / "search.csv") as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+        table, everything = self._outputs
+        with written(everything) as temporary:
+            temporary.write_text(json.dumps({"trials": rows}, indent=2) + "\n", encoding="utf-8")
+        with written(table) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*dict.fromkeys(name for row in rows for name in row), MARK])
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(row | {MARK: __version__} for row in rows)
         counts = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
         for state in ("complete", "pruned", "fail", "running"):
             number = sum(row["state"] == state for row in rows)
@@ -229,14 +233,14 @@ class Search:
         for row in rows:
             if row["why"]:
                 counts.add_row(f"trial {row['trial']} failed", str(row["why"]))
-        table = Table(box=None, padding=(0, 2, 0, 0))
+        best_ones = Table(box=None, padding=(0, 2, 0, 0))
         for heading in ("trial", *self.config.objectives, "run", "words that train it with a full evaluation"):
-            table.add_column(heading, overflow="fold")
+            best_ones.add_column(heading, overflow="fold")
         for trial in self.best():
             words = shlex.join([*trial.user_attrs["words"][:-1], "evaluation=full"])
             numbers = [f"{value:.4g}" for value in trial.values]
-            table.add_row(str(trial.number), *numbers, trial.user_attrs["run"], words)
-        return [counts, table]
+            best_ones.add_row(str(trial.number), *numbers, trial.user_attrs["run"], words)
+        return [counts, best_ones]
 
 
 def distribution(about: dict[str, Any]) -> BaseDistribution:
