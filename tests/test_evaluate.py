@@ -11,10 +11,12 @@ from PIL import Image
 
 from genbench import cli
 from genbench.errors import UserError
+from genbench.evaluation import of_run
 from genbench.evaluation.catalogue import catalogue
 from genbench.runs.records import Absent, Estimate, Scorecard
 from genbench.verbs import evaluate
 from tests.conftest import Command
+from tests.reporting.synthetic import data_record, synthetic_run
 from tests.runs.example import SCORECARD, example
 
 
@@ -73,6 +75,33 @@ def test_anybodys_images_are_scored_and_twice_the_same(
         results.append(json.loads((tmp_path / name).read_text(encoding="utf-8")))
     assert results[0]["spaces"] == results[1]["spaces"]
     assert results[0]["spaces"]["pixels"]["fcd"]["draws"] == 2  # 600 images make two draws of 257
+
+
+def test_no_folder_is_scored_against_on_a_stranger_s_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    photos, moved = tmp_path / "photos", tmp_path / "moved"
+    run = synthetic_run(tmp_path / "runs", "vae", 0, f"data.root={photos}", data="folder", weights=True)
+    (run.path / "data.json").unlink(missing_ok=True)
+    monkeypatch.setattr(of_run, "make_evaluator", None)  # to which it must not come
+    (run.path / "scores.json").unlink()
+    for where, said in (
+        (f"run={run.path}", f"genbench.evaluate run={run.path} data=folder data.root={photos}"),
+        (f"runs={tmp_path / 'runs'}", "1 of 1 runs are not scored"),
+    ):
+        with pytest.raises(UserError, match=said):
+            evaluate.run(cli.compose("evaluate", [where, "evaluation=fast"]).configs[0])
+    moved.mkdir()
+    for i in range(40):
+        Image.new("L", (8, 8), i).save(moved / f"{i}.png")
+    given = run.config().data.model_copy(update={"root": str(moved)})
+    with pytest.raises(TypeError, match="not callable"):  # the user's own word
+        of_run.score_run(run, run.config().evaluation, images=given)
+    run.write_data(data_record("0" * 64))
+    with pytest.raises(UserError, match="was trained on other images"):
+        of_run.score_run(run, run.config().evaluation, images=given)
+    other = given.model_copy(update={"load": "genbench.data.optdigits.load"})
+    with pytest.raises(UserError, match=r"data=optdigits: .* was trained on folder"):
+        of_run.score_run(run, run.config().evaluation, images=other)
 
 
 @pytest.fixture(scope="module")

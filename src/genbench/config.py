@@ -244,7 +244,10 @@ class EvaluateConfig(Written):
     run: Place | None = Field(description="a run directory: writes scores.json into it")
     runs: Place | None = Field(description="or a folder of runs: scores those that have none yet, and compares all")
     samples: Place | None = Field(description="or images: an .npz, an .npy, or a folder of PNG or JPEG files")
-    data: DataConfig | None = Field(description="with samples: the data set that they imitate")
+    data: DataConfig | None = Field(
+        description="with samples: the data set that they imitate; with run or runs: where their images lie, if not"
+        " where their config says, or if they hold no fingerprint of them"
+    )
     evaluation: EvaluationConfig
     options: dict[str, Any] = Field(description=_OPTIONS)
     out: Place = Field(description="with samples: the .json file for the scores")

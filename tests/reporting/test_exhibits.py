@@ -110,6 +110,17 @@ def test_nobody_s_pictures_are_shown_on_a_stranger_s_word(tmp_path: Path) -> Non
     photos.mkdir()
     run = synthetic_run(tmp_path / "runs", "vae", 0, f"data.root={photos}", data="folder", weights=True)
     (run.path / "data.json").unlink(missing_ok=True)
+    assert run.scorecard().fingerprint == ""
     found = gallery_of(tmp_path / "runs")
     assert found.real is None
-    assert any(f"would have the images in {photos} shown" in problem for problem in found.problems)
+    (said,) = (problem for problem in found.problems if f"would have the images in {photos} read" in problem)
+    assert f"genbench.evaluate run={run.path} data=folder data.root={photos}" in said
+    # Scored by that command it knows them, and these are others.
+    run.write_scorecard(run.scorecard().model_copy(update={"fingerprint": "0" * 64}))
+    for i in range(40):
+        Image.new("L", (8, 8), i).save(photos / f"{i}.png")
+    found = gallery_of(tmp_path / "runs")
+    assert found.real is None
+    assert "are not those that" in found.problems[0]
+    run.write_scorecard(run.scorecard().model_copy(update={"fingerprint": load_data(run.config().data).fingerprint}))
+    assert gallery_of(tmp_path / "runs").real is not None

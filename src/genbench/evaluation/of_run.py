@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genbench.cache import feature_cache
-from genbench.config import EvaluationConfig
+from genbench.config import DataConfig, EvaluationConfig
 from genbench.data.images import ImageData, describe
 from genbench.data.sources import load_data
 from genbench.device import best_device, native_bfloat16
@@ -20,6 +20,7 @@ from genbench.models.model import Conditional, LatentPlane, Likelihood, Model, P
 from genbench.models.sampling import draw, network_evaluations
 from genbench.models.weights import load
 from genbench.runs.directory import Run
+from genbench.runs.images import load_named
 from genbench.runs.records import Absent, Cost, DataRecord, Estimate, Scorecard, Summary
 
 FIRST_SEED = 1_000_000  # of the draws: no picture and no sample that a person asks for by default is among them
@@ -30,7 +31,11 @@ WITHOUT = {"likelihood": "no likelihood: implicit model", "posterior": "no poste
 
 
 def score_run(
-    run: Run, level: EvaluationConfig, code: str | None = None, options: Mapping[str, Any] | None = None
+    run: Run,
+    level: EvaluationConfig,
+    code: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    images: DataConfig | None = None,
 ) -> Scorecard:
     """All scores of a run.
 
@@ -39,6 +44,8 @@ def score_run(
         level: "full": the protocol. "fast": one draw against the validation images, and nothing of the model itself.
         code: a folder of the user's whose modules may be run, where the model's class is in one.
         options: of the model's sampling, instead of those in its YAML.
+        images: where the user says that the run's images lie; None: where its config says, if it is known what they
+            must be.
 
     Raises:
         UserError: the run's files or its data cannot be read, the data are not those that it was trained on, or the
@@ -46,8 +53,7 @@ def score_run(
     """
     started = time.monotonic()
     config = run.config()
-    data = load_data(config.data)
-    run.check_data(DataRecord(**describe(data, config.data.root)))
+    data = _images(run, config.data, images)
     model = load(run.weights, code).model
     model.sample_options |= options or {}
     device = best_device()
@@ -68,6 +74,18 @@ def score_run(
         precision=str(draws.precision).removeprefix("torch."),
         evaluation_seconds=time.monotonic() - started,
     )
+
+
+def _images(run: Run, named: DataConfig, given: DataConfig | None) -> ImageData:
+    if given is None:
+        record = run.data()
+        data = load_named(run.path, named, record.fingerprint if record is not None else "")
+    elif given.load != named.load:
+        raise UserError(f"data={given.name}: {run.path} was trained on {named.name}")
+    else:
+        data = load_data(given)
+    run.check_data(DataRecord(**describe(data, (given or named).root)))
+    return data
 
 
 def estimates(model: Model, data: ImageData, level: EvaluationConfig) -> dict[str, Estimate | Absent]:

@@ -13,7 +13,6 @@ from torchvision.utils import make_grid
 from genbench.cache import cache_folder, regular_file
 from genbench.comparison.ranking import Contender, Ranking
 from genbench.data.images import ImageData
-from genbench.data.sources import load_data
 from genbench.errors import UserError
 from genbench.evaluation.classes import class_histogram
 from genbench.evaluation.extractors import SHIPPED, FeatureSpace, load_spaces
@@ -25,6 +24,7 @@ from genbench.reporting.formats import inline
 from genbench.reporting.gallery import COUNTED, Exhibit, Explorer, Gallery, Picture, file_name
 from genbench.runs.directory import Run
 from genbench.runs.files import read_picture
+from genbench.runs.images import load_named
 from genbench.runs.reading import RunRecord
 
 REACH = 3.0  # the plane runs from -3 to 3 in both dimensions
@@ -74,13 +74,9 @@ def _data(run: RunRecord) -> ImageData:
     """
     if run.config is None:
         raise UserError(f"{run.name} has no config that can be read")
-    if run.data is None and run.config.data.root is not None:
-        raise UserError(
-            f"{run.name} would have the images in {run.config.data.root} shown, and has no data.json by which they are"
-            " known to be its own: they are not read; if the run is yours, train it again"
-        )
-    data = load_data(run.config.data)
-    if run.data is not None and run.data.fingerprint != data.fingerprint:
+    wanted = run.data.fingerprint if run.data is not None else run.scorecard.fingerprint if run.scorecard else ""
+    data = load_named(run.path, run.config.data, wanted)
+    if wanted and data.fingerprint != wanted:
         raise UserError(f"the images of {run.config.data.title} are not those that {run.name} was trained on")
     return data
 

@@ -2,6 +2,7 @@
 
 genbench evaluate run=runs/mnist-gan-1a2b3c4d-s0
 genbench evaluate run=DIR evaluation=fast
+genbench evaluate run=DIR data=folder data.root=photos  (where its images lie now)
 genbench evaluate runs=runs
 genbench evaluate samples=mine.npz data=mnist out=mine.json
 """
@@ -57,7 +58,7 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
     with run.taken() as own:  # so that nobody trains it anew while it is scored
         target = str(own.config().model["_target_"])
         check_values(config.options, sample_options(target, config.code), "options.")
-        scorecard = score_run(own, config.evaluation, config.code, config.options)
+        scorecard = score_run(own, config.evaluation, config.code, config.options, config.data)
         own.write_scorecard(scorecard)
         own.write_card(model_card(read(own.path)))
     stdout().print(scores_table(scorecard, str(run.path)))

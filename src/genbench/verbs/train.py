@@ -271,7 +271,7 @@ def _finish(config: TrainConfig, run: Run, console: "Console") -> None:
         level = config.evaluation.level
         if level != "none" and not run.is_scored(level):  # a run that cannot be scored is finished all the same
             console.print("scoring")
-            scorecard = score_run(run, config.evaluation, config.code)
+            scorecard = score_run(run, config.evaluation, config.code, images=config.data)
             run.write_scorecard(scorecard)
             console.print(scores_table(scorecard, str(run.path)))
     finally:
