@@ -112,6 +112,17 @@ def test_files_and_functions_are_short() -> None:
     assert long == []
 
 
+def test_nothing_is_guarded_by_assert() -> None:
+    """What a person or a file can cause is checked under `python -O` as well."""
+    found = [
+        f"{name}:{node.lineno}"
+        for name, _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assert)
+    ]
+    assert found == []
+
+
 def test_nobody_but_runs_opens_a_runs_files() -> None:
     opened = []
     for name, _, tree in modules():

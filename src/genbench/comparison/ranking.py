@@ -35,9 +35,7 @@ class Contender:
     @property
     def budget(self) -> str:
         """The bounds of its trainings."""
-        config = self.runs[0].config
-        assert config is not None
-        return budget(config)
+        return budget(self.runs[0].told)
 
     def values(self, key: Key) -> list[float]:
         """A score, one value a seed, of the seeds that have it."""
@@ -157,14 +155,16 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
 
 
 def scorecard_of(record: RunRecord) -> Scorecard:
-    """The scorecard of a run that can be ranked."""
-    assert record.scorecard is not None
+    """The scorecard of a run that can be ranked; ValueError for another."""
+    if record.scorecard is None:
+        raise ValueError(f"{record.path} has no scores")
     return record.scorecard
 
 
 def summary_of(record: RunRecord) -> Summary:
-    """The summary of a run that can be ranked."""
-    assert record.summary is not None
+    """The summary of a run that can be ranked; ValueError for another."""
+    if record.summary is None:
+        raise ValueError(f"{record.path} has no summary")
     return record.summary
 
 

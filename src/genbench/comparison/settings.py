@@ -17,9 +17,8 @@ _BOUNDS = ("trainer.max_epochs", "trainer.max_images", "trainer.max_minutes")
 
 def settings(record: RunRecord) -> dict[str, str]:
     """All settings of a training that can change its result, and the options it was sampled with, as text."""
-    assert record.config is not None
-    found: dict[str, Any] = {"budget": budget(record.config)}
-    found |= {key: value for key, value in flat(record.config).items() if not _is_ignored(key)}
+    found: dict[str, Any] = {"budget": budget(record.told)}
+    found |= {key: value for key, value in flat(record.told).items() if not _is_ignored(key)}
     if record.scorecard is not None and hasattr(record.scorecard.cost, "sample_options"):
         found |= {f"sample.{name}": value for name, value in record.scorecard.cost.sample_options.items()}
     return {key: _text(value) for key, value in found.items()}

@@ -174,7 +174,8 @@ def _onnx(function: Function, rows: tuple[Tensor, ...], path: Path, about: dict[
         dynamo=True,
         verbose=False,
     )
-    assert program is not None
+    if program is None:
+        raise RuntimeError("PyTorch's exporter returned no ONNX program")
     program.model.metadata_props.update(_texts(about))
     program.save(path, external_data=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -23,7 +23,8 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(B, out_channels, H', W') of (B, in_channels, H, W); the output's size is the layer's own."""
-        assert output_size is None and isinstance(self.padding, tuple)
+        if output_size is not None or not isinstance(self.padding, tuple):
+            raise ValueError("the output's size is the layer's own, and its padding a number of zeros")
         images = F.conv_transpose2d(
             input, self.weight, None, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )

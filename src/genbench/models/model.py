@@ -78,7 +78,8 @@ class Model(L.LightningModule, ABC):
         self._optimizer_names: tuple[str, ...] = ()
         self._steps_counted = False  # whether `trainer.global_step` knows of the batch in progress
         frame = inspect.currentframe()
-        assert frame is not None
+        if frame is None:
+            raise RuntimeError("this Python tells no function's arguments, which a checkpoint must keep: take CPython")
         self.save_hyperparameters(frame=frame.f_back)  # of the subclass's constructor
         self.save_hyperparameters({"shape": tuple(self.shape)})  # plain numbers: a checkpoint holds no class of ours
 

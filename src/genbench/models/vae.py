@@ -189,5 +189,5 @@ def _initialise(module: nn.Module) -> None:
     # the posterior of this small encoder collapses for some seeds.
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.xavier_uniform_(module.weight)
-        assert module.bias is not None
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

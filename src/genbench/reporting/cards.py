@@ -41,17 +41,16 @@ def _use(record: RunRecord) -> str:
 
 
 def _data(record: RunRecord) -> str:
-    assert record.config is not None
     return (
-        f"The training images of {record.data_title} (`{record.config.data.load}`), without those held out for"
+        f"The training images of {record.data_title} (`{record.told.data.load}`), without those held out for"
         " validation. Test images were seen by no training and by no choice made on the way."
     )
 
 
 def _training(record: RunRecord) -> str:
-    assert record.config is not None
+    config = record.told
     summary, environment = record.summary, record.environment
-    lines = [f"- Budget: {budget(record.config)}; batches of {record.config.data.batch_size}"]
+    lines = [f"- Budget: {budget(config)}; batches of {config.data.batch_size}"]
     if summary is not None:
         lines.append(
             f"- Trained {duration(summary.train_seconds)} on {summary.images_seen:,} images"
@@ -64,7 +63,7 @@ def _training(record: RunRecord) -> str:
         )
         lines += [f"- After an interruption it went on with {change}" for change in environment.changes]
     hidden = ("_target_", "title")
-    settings = ", ".join(f"{key} {value}" for key, value in record.config.model.items() if key not in hidden)
+    settings = ", ".join(f"{key} {value}" for key, value in config.model.items() if key not in hidden)
     return "\n".join([*lines, f"- Settings: {settings}", "- Again: `config.yaml` holds every value"])
 
 

@@ -100,7 +100,8 @@ def _classifier(data: ImageData, ranking: Ranking) -> FeatureSpace | None:
 
 def _histogram(classifier: FeatureSpace, images: Tensor) -> Tensor:
     probabilities = classifier.embed(images).probabilities
-    assert probabilities is not None
+    if probabilities is None:
+        raise ValueError("a classifier gives probabilities")
     return class_histogram(probabilities)
 
 

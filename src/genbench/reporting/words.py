@@ -263,10 +263,9 @@ def calibration_note(ranking: Ranking) -> str:
 def calibrate_command(ranking: Ranking) -> str:
     """The command that calibrates the data set of a ranking."""
     run = ranking.contenders[0].runs[0]
-    assert run.config is not None
-    root = run.data.root if run.data is not None else run.config.data.root
+    root = run.data.root if run.data is not None else run.told.data.root
     where = "" if root is None else f" {word('data.root', root)}"
-    return f"python -m genbench.calibrate {word('data', run.config.data.name)}{where}"
+    return f"python -m genbench.calibrate {word('data', run.told.data.name)}{where}"
 
 
 def reasons(verdict: Verdict) -> list[str]:

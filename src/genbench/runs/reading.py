@@ -43,6 +43,13 @@ class RunRecord:
         return self.path.name
 
     @property
+    def told(self) -> TrainConfig:
+        """The config of a run that has a readable one; ValueError for another, which nobody ranks or describes."""
+        if self.config is None:
+            raise ValueError(f"{self.path} has no readable config")
+        return self.config
+
+    @property
     def seed(self) -> int:
         """The training seed; -1 if unknown."""
         return self.config.seed if self.config else -1

@@ -55,7 +55,8 @@ class MovingAverage(WeightAveraging):
 
     def _find_pairs(self, pl_module: L.LightningModule) -> None:
         if not self._pairs:
-            assert self._average_model is not None
+            if self._average_model is None:
+                raise RuntimeError("there is no average before the training is set up")
             both = [[*part.parameters(), *part.buffers()] for part in (self._average_model.module, pl_module)]
             self._pairs = list(zip(*both, strict=True))
 

@@ -22,7 +22,8 @@ class Pictures(L.Callback):
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw and log."""
-        assert isinstance(pl_module, Model)
+        if not isinstance(pl_module, Model):
+            raise TypeError(f"{type(pl_module).__name__} is no genbench.models.Model")
         labels = class_rows(pl_module)
         noise = pl_module.noise(64 if labels is None else len(labels), torch.Generator().manual_seed(0))
         samples = decode(pl_module, noise, labels=labels)

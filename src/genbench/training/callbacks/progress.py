@@ -40,14 +40,12 @@ class ProgressBar(L.Callback):
             return
         images, seconds = self._warm
         speed = (self._budget.images_seen - images) / max(now - seconds, 1e-9)
-        if self._bar is None:
-            self._begin(speed)
+        bar = self._begin(speed) if self._bar is None else self._bar
         losses = "  ".join(f"{name} {float(value):.4g}" for name, value in outputs.items())
         left = self._seconds_left(speed)
         text = f"{self._budget.images_seen:,} images  {losses}  {speed:,.0f} images/s  {duration(left)} left"
-        assert self._bar is not None
         if self._console.is_terminal:
-            self._bar.update(self._task, completed=self._budget.fraction, status=text)
+            bar.update(self._task, completed=self._budget.fraction, status=text)
             self._next = now + BAR_SECONDS
         else:
             self._console.print(f"{self._name} {self._budget.fraction:4.0%}  {text}", soft_wrap=True)
@@ -61,7 +59,7 @@ class ProgressBar(L.Callback):
         """Give the terminal back."""
         self._stop()
 
-    def _begin(self, speed: float) -> None:
+    def _begin(self, speed: float) -> Progress:
         table = Table(show_header=False, box=None, padding=(0, 2))
         for name, value in self._facts.items():
             table.add_row(name, value)
@@ -69,9 +67,10 @@ class ProgressBar(L.Callback):
         table.add_row("expected time", f"{duration(seconds)} more, at {speed:,.0f} images/s")
         self._console.print(table)
         columns = (BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TextColumn("{task.fields[status]}"))
-        self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._task = self._bar.add_task("", total=1.0, status="")
-        self._bar.start()
+        self._bar = bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._task = bar.add_task("", total=1.0, status="")
+        bar.start()
+        return bar
 
     def _seconds_left(self, speed: float) -> float:
         bounds = []
