@@ -2,7 +2,9 @@
 
 import json
 import os
+import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -71,6 +73,35 @@ def test_every_flipped_bit_of_the_tensors_is_noticed(tmp_path: Path) -> None:
         path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
         with pytest.raises(UserError, match="checksum is wrong"):
             load(path)
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"shape": [1, -8, 8]}, "there are no images of 1x-8x8"),
+        ({"shape": [0, 8, 8]}, "there are no images of 0x8x8"),
+        ({"shape": [1, 8, 9]}, "there are no images of 1x8x9"),
+        ({"shape": [3, 8]}, "cannot be read"),
+        ({"shape": [3, 40_000, 40_000]}, "its weights are not those of"),
+        ({"model": {**VAE, "latent_size": 2**16}}, "its weights are not those of"),
+        ({"shape": [3, 8, 8]}, "its weights are not those of"),
+        ({"shape": [1, 12, 8]}, "its weights are not those of"),
+    ],
+)
+def test_wrong_sizes_are_one_line_and_take_no_memory(about: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    state = {name: value.contiguous() for name, value in build(VAE, ImageShape(1, 8, 8)).state_dict().items()}
+    save_file(state, path, {"genbench": json.dumps({"model": {**VAE}, "shape": [1, 8, 8], **about})})
+    built = max_resident()
+    with pytest.raises(UserError, match=said) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    assert max_resident() - built < 2**27
+
+
+def max_resident() -> int:
+    """Bytes of memory that this process had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def test_a_file_of_before_is_read(tmp_path: Path) -> None:

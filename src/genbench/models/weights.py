@@ -170,11 +170,14 @@ def load(path: Path, code: str | None = None) -> Loaded:
             raise ValueError("its checksum is wrong")
         if about.get("about", "") not in ("", _digest(about)) or not about.keys() <= _ABOUT:
             raise ValueError("what it says of itself is damaged")
+        if min(shape) < 1 or shape.height % 4 or shape.width % 4:
+            raise ValueError(f"there are no images of {'x'.join(map(str, shape))}")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): train the run again") from error
     model["_target_"] = {"genbench.models.gan.GAN": "genbench.models.gan.DCGAN"}.get(target, target)  # its first name
     try:
         with torch.random.fork_rng(devices=[]):
+            _check_sizes(model, shape, len(classes), code, state)
             network = build(model, shape, len(classes), code)
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -185,6 +188,23 @@ def load(path: Path, code: str | None = None) -> Loaded:
         raise UserError(f"{path}: {error}") from error
     network.stage = list(network.stages)[-1]
     return Loaded(network.eval(), shape, classes, model)
+
+
+def _check_sizes(
+    model: Mapping[str, Any], shape: ImageShape, classes: int, code: str | None, state: Mapping[str, Tensor]
+) -> None:
+    """Refuse, before memory is asked for, to build a model of other sizes than its weights have.
+
+    Raises:
+        RuntimeError: they differ.
+    """
+    try:
+        with torch.device("meta"):  # tensors that have a size and take no memory
+            wanted = {name: value.shape for name, value in build(model, shape, classes, code).state_dict().items()}
+    except (RuntimeError, NotImplementedError):  # a class that looks at its values: it is built as it is
+        return
+    if wanted != {name: value.shape for name, value in state.items()}:
+        raise RuntimeError("the weights have other names or sizes")
 
 
 def _digest(about: Mapping[str, Any]) -> str:
