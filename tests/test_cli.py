@@ -251,6 +251,34 @@ def test_a_run_s_config_does_no_more_than_be_read(old: str, new: str, said: str,
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (BOMB, "with its aliases written out it has more than 100,000 values"),
+        (f"deep: {'[' * 30}{']' * 30}", "nested too deeply"),
+        ("a: &a [*a]", "is within itself"),
+        ("#" * 2**21, "larger than 1 MiB"),
+    ],
+)
+def test_a_yaml_of_ones_own_that_grows_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "trainer").mkdir()
+    path = tmp_path / "trainer" / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        compose("train", ["--config-dir", str(tmp_path), "trainer=mine"])
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_yaml_of_ones_own_may_repeat_itself(tmp_path: Path) -> None:
+    (tmp_path / "trainer").mkdir()
+    text = "defaults: [cpu]\nvalidations: &few 3\nmax_images: *few\n"
+    (tmp_path / "trainer" / "mine.yaml").write_text(text, encoding="utf-8")
+    (config,) = compose("train", ["--config-dir", str(tmp_path), "trainer=mine"]).configs
+    assert isinstance(config, TrainConfig)
+    assert (config.trainer.validations, config.trainer.max_images) == (3, 3)
+
+
 @pytest.mark.slow
 def test_the_line_for_all_trainings(runs: Path) -> None:
     from genbench.runs.directory import Run

@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
 
 from genbench.command.mistakes import first_line, in_one_line
+from genbench.command.sources import use_limits
 from genbench.config import CONF, TrainConfig, flat
 from genbench.errors import UserError
 from genbench.models.hyperparameters import check_hyperparameters, config_folders, hyperparameters
@@ -162,6 +163,7 @@ def quoted_home(word: str) -> str:
 def search_path(config_dir: str | None) -> Iterator[Hydra]:
     """Hydra as its main function sets it up, which its compose API cannot: with a folder before the program's own."""
     setbase("1.3")
+    use_limits()
     path = create_config_search_path(str(CONF))
     # Where several have a file of one name, the user's own comes before genbench's, and that before a package's.
     if config_dir is not None:
