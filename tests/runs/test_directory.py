@@ -192,6 +192,7 @@ def test_other_data_than_the_run_s_are_refused(tmp_path: Path) -> None:
         ({"shape": (3, 28, 28)}, "3x28x28, not 1x28x28"),
         ({"images": {**DATA.images, "train": 1284}}, "1284 train images, not 1283"),
         ({"classes": ("a", "b")}, "of 2 classes, not of these 10"),
+        ({"fingerprint": DATA.fingerprint, "classes": (*"01234567", "eight", "9")}, "of class eight, not 8"),
     ):
         with pytest.raises(UserError) as caught:
             run.check_data(DATA.model_copy(update=other | changes))

@@ -214,7 +214,7 @@ class Run:
             UserError: they are others, or data.json cannot be read.
         """
         trained = self.data()
-        if trained is None or trained.fingerprint == data.fingerprint:
+        if trained is None or (trained.fingerprint, trained.classes) == (data.fingerprint, data.classes):
             return
         place = "" if trained.root is None else f" (from {trained.root})"
         raise UserError(

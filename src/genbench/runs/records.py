@@ -45,8 +45,12 @@ class DataRecord(Record):
             there, here = (str(images.get(split, 0)) for images in (other.images, self.images))
             if there != here:
                 found.append(f"{there} {split} images, not {here}")
-        if other.classes != self.classes:
+        if len(other.classes) != len(self.classes):
             found.append(f"of {len(other.classes)} classes, not of these {len(self.classes)}")
+        elif other.classes != self.classes:
+            pairs = zip(other.classes, self.classes, strict=True)
+            there, here = next((there, here) for there, here in pairs if there != here)
+            found.append(f"of class {there}, not {here}")
         return "; ".join(found) or "as many and as large, but other images or labels"
 
 
