@@ -1,14 +1,17 @@
 """The known images are what they say, and the votes follow from the table."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from genbench.data.images import ImageData, Split
 from genbench.data.optdigits import load
+from genbench.errors import UserError
 from genbench.evaluation import calibration
 from genbench.evaluation.calibration import ROWS, votes
-from genbench.evaluation.catalogue import COPIES, GAUSSIAN, MISSING, REAL, REPEATED, UNIFORM, catalogue
+from genbench.evaluation.catalogue import COPIES, DRAWS, GAUSSIAN, MISSING, REAL, REPEATED, UNIFORM, catalogue
 from genbench.runs.records import Key, Score
 
 DATA = load(None)
@@ -36,6 +39,29 @@ def test_copies_are_training_images_and_draws_share_none() -> None:
 
 def test_one_image_per_class_is_repeated() -> None:
     assert len({image.numpy().tobytes() for image in ROWS[REPEATED](DATA, 0, N)}) == 10
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 1, 3, 3, 3], [0] * 6, None])
+@pytest.mark.parametrize("name", list(ROWS))
+def test_classes_of_few_images_or_none_make_rows_as_well(name: str, labels: list[int] | None) -> None:
+    images = torch.randint(0, 256, (6, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    few = Split(images, None if labels is None else torch.tensor(labels))
+    classes = () if labels is None else ("a", "b", "c", "d")
+    if name == MISSING and labels is None:
+        return  # `calibrate` leaves it out
+    for draw in range(DRAWS):
+        assert ROWS[name](ImageData("few", few, few, few, classes), draw, 20).shape == (20, 1, 8, 8)
+
+
+@pytest.mark.parametrize(("train", "validation", "message"), [(30, 20, "26 test images"), (60, 3, "has 3 validation")])
+def test_too_few_images_to_calibrate_by_are_refused(
+    train: int, validation: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    images = torch.randint(0, 256, (60, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    parts = Split(images[:train], None), Split(images[:validation], None), Split(images[:26], None)
+    with pytest.raises(UserError, match=message):
+        calibration.calibrate(ImageData("few", *parts, ()), torch.device("cpu"))
 
 
 def test_the_missing_class_is_the_last() -> None:

@@ -1,7 +1,9 @@
 """Images depend on the seed and their place alone."""
 
+import pytest
 import torch
 
+from genbench.models import sampling
 from genbench.models.sampling import BLOCK, draw
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
@@ -34,3 +36,17 @@ def test_bfloat16_moves_pixels_by_few_levels_and_float32_is_the_default() -> Non
         levels = (exact.int() - rounded.int()).abs()
         assert 0 < levels.max() <= 8
         assert levels.float().mean() < 1
+
+
+def test_large_images_are_drawn_a_few_at_a_time_from_the_same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gan()
+    whole, one = draw(model, BLOCK + 5, seed=3), draw(model, 1, seed=3)
+    at_once: list[int] = []
+    model.generator.register_forward_pre_hook(lambda _, given: at_once.append(len(given[0])))
+    monkeypatch.setattr(sampling, "LARGE", 28 * 28 // 25)
+    few = draw(model, BLOCK + 5, seed=3)
+    assert max(at_once) == 9
+    assert sum(at_once) < BLOCK + 2 * 9  # and no more of the last ones than must be
+    assert (few.int() - whole.int()).abs().max() <= 1  # but for rounding
+    assert torch.equal(draw(model, 1, seed=3), few[:1])
+    assert torch.equal(one, whole[:1])

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from genbench.data.images import ImageShape, Split
+from genbench.data.images import ImageData, ImageShape, Split
 from genbench.errors import UserError
 from genbench.models.gan import DCGAN
 from genbench.models.weights import check_batch
+from genbench.training.callbacks import alarms
 from genbench.training.callbacks.alarms import class_shares, class_sorter, mean_distance
 
 
@@ -44,3 +45,19 @@ def test_one_image_at_a_time_is_refused_where_it_cannot_be() -> None:
     check_batch(gan, train, 2)
     assert torch.equal(torch.get_rng_state(), before)  # nothing of the training has changed
     assert all(torch.equal(value, state[name]) for name, value in gan.state_dict().items())
+
+
+def test_no_more_samples_are_watched_than_there_are_images_to_learn_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def stop(model: object, n: int, **_: object) -> torch.Tensor:
+        drawn.append(n)
+        raise InterruptedError
+
+    monkeypatch.setattr(alarms, "draw", stop)
+    for n in (40, 400, 4000):
+        split = Split(images(n, 1, 4, 4), None)
+        watch = alarms.Alarms(ImageData("some", split, split, split, ()), None, None, torch.float32)  # type: ignore[arg-type]
+        with pytest.raises(InterruptedError):
+            watch.on_validation_epoch_end(None, DCGAN(ImageShape(1, 8, 8)))  # type: ignore[arg-type]
+    assert drawn == [100, 400, 1000]

@@ -16,6 +16,7 @@ from torchvision.transforms.functional import gaussian_blur
 from genbench.cache import feature_cache
 from genbench.data.images import ImageData, evenly_spaced
 from genbench.device import processor_name
+from genbench.errors import UserError
 from genbench.evaluation.calibrations import VOTES, Calibration
 from genbench.evaluation.catalogue import (
     BLURRED,
@@ -31,7 +32,7 @@ from genbench.evaluation.catalogue import (
     Entry,
     catalogue,
 )
-from genbench.evaluation.evaluator import Evaluator, by_space, make_evaluator, summarised
+from genbench.evaluation.evaluator import FEWEST_REAL, Evaluator, by_space, check_real, make_evaluator, summarised
 from genbench.evaluation.moments import moments
 from genbench.evaluation.neighbours import nearest_others
 from genbench.runs.records import Key, Score
@@ -46,12 +47,18 @@ def calibrate(data: ImageData, device: torch.device) -> Calibration:
     """All rows, doses and verdicts for one data set; `calibrations.store` keeps them.
 
     Raises:
-        UserError: the classifier is below its gate, or the cache cannot be written.
+        UserError: there are too few images, the classifier is below its gate, or the cache cannot be written.
     """
     started = time.monotonic()
     cache = feature_cache()
+    check_real(data, "validation")
     evaluator = make_evaluator(data, cache, device)
     n = evaluator.n
+    if len(data.train) < n + FEWEST_REAL:  # a draw of them is compared with the others
+        raise UserError(
+            f"{data.name} has {len(data.train)} training images, and a calibration needs {FEWEST_REAL} more than the"
+            f" {n} test images: add training images"
+        )
     held_out = []
     for draw in range(DRAWS):
         # A real image is no copy of itself: each draw is judged by the training images that are not in it.
@@ -61,7 +68,7 @@ def calibrate(data: ImageData, device: torch.device) -> Calibration:
     validation = small.measure(evenly_spaced(data.validation, small.n).images)
     rows = {REAL: summarised(held_out, n), "real validation vs test": summarised([validation], small.n)}
     for name, make in ROWS.items():
-        if name != MISSING or data.train.labels is not None:
+        if name != MISSING or len(data.classes) > 1:
             rows[name] = summarised([evaluator.measure(make(data, draw, n)) for draw in range(DRAWS)], n)
             log.info("calibration of %s: %s", data.name, name)
     doses = {
@@ -191,7 +198,8 @@ def _one_per_class(data: ImageData, draw: int, n: int) -> Tensor:
     if labels is None:
         chosen = torch.arange(10) * len(data.train) // 10
     else:
-        chosen = torch.stack([(labels == label).nonzero()[draw, 0] for label in range(len(data.classes))])
+        places = [(labels == label).nonzero()[:, 0] for label in range(len(data.classes))]
+        chosen = torch.stack([found[draw % len(found)] for found in places if len(found)])
     return data.train.images[chosen[torch.arange(n) % len(chosen)]]
 
 

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from genbench.models.model import Model, Posterior, Reconstruction
 
-# Every forward pass has this many rows, the last one filled up: image i depends on the seed and i alone, not on how
-# many were asked for (libraries choose their algorithms, and so their rounding, by the number of rows).
+# Noise is drawn, and goes through the networks, in so many rows, the last ones filled up: image i depends on the seed
+# and i alone, not on how many were asked for (libraries choose their algorithms, and so their rounding, by the number).
 BLOCK = 250
+LARGE = 64 * 64  # pixels; of larger images a pass has as many fewer, so that it takes no more memory and time
 ENCODED = 500  # images that are encoded at once
 
 
@@ -43,8 +44,15 @@ def draw(
     for start in range(0, n, BLOCK):
         noise = torch.randn(BLOCK, *model.noise_shape, generator=generator)
         wanted = None if labels is None else _filled(labels[start : start + BLOCK])
-        images.append(decode(model, noise, precision, wanted, **options))
+        rows = _rows(model)
+        for first in range(0, min(BLOCK, n - start), rows):
+            part = slice(first, first + rows)
+            images.append(decode(model, noise[part], precision, None if wanted is None else wanted[part], **options))
     return torch.cat(images)[:n]
+
+
+def _rows(model: Model) -> int:
+    return max(1, BLOCK * LARGE // max(LARGE, model.shape.height * model.shape.width))
 
 
 def _filled(labels: Tensor) -> Tensor:

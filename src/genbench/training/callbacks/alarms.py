@@ -21,7 +21,8 @@ from genbench.training.budget import Budget
 
 log = logging.getLogger(__name__)
 
-SAMPLES = 1000
+SAMPLES = 1000  # or as many as there are training images, if these are fewer
+FEWEST_SAMPLES = 100
 COMPARED = 500  # of them, all with all
 EARLY = 0.2  # of the training, during which nothing is expected of a model
 DEAD_NATS = 0.05  # a latent dimension with less KL than this carries nothing
@@ -36,7 +37,7 @@ class Alarms(L.Callback):
 
     Attributes:
         alarms: what is wrong as of the last validation, in words; empty if nothing is.
-        samples: the last validation's, (SAMPLES, C, H, W) uint8, from the same noise every time.
+        samples: the last validation's, (N, C, H, W) uint8, from the same noise every time.
     """
 
     def __init__(self, data: ImageData, budget: Budget, console: Console, precision: torch.dtype) -> None:
@@ -54,7 +55,8 @@ class Alarms(L.Callback):
         """Measure, and say what is newly wrong."""
         if not isinstance(pl_module, Model):
             raise TypeError(f"{type(pl_module).__name__} is no genbench.models.model.Model")
-        self.samples = draw(pl_module, SAMPLES, seed=0, precision=self._precision)
+        n = min(SAMPLES, max(FEWEST_SAMPLES, len(self._train)))
+        self.samples = draw(pl_module, n, seed=0, precision=self._precision)
         alarms = self._posterior(pl_module) if isinstance(pl_module, Posterior) else self._modes(trainer, pl_module)
         if self._budget.fraction < EARLY:
             return
