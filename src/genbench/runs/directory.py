@@ -55,7 +55,7 @@ class Run:
         """
         run = cls(Path(path))
         if not run.exists:
-            raise UserError(f"{path} is not a run directory: give one that genbench.train made (it holds status.json)")
+            raise UserError(files.no_run(run.path))
         return run
 
     @property

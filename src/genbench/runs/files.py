@@ -81,6 +81,22 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def closed(folder: Path) -> str:
+    """Why one may not look into a folder, such as another user's; empty if one may, or there is none."""
+    try:
+        (folder / "status.json").exists()
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
+
+
+def no_run(folder: Path) -> str:
+    """What to say of a folder in which no run is seen."""
+    if why := closed(folder):
+        return f"{folder} cannot be looked into ({why}): have its owner open it, or give another run"
+    return f"{folder} is not a run directory: give one that genbench.train made (it holds status.json)"
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file's mapping, as plain data: nothing in it is interpolated.
 

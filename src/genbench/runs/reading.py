@@ -11,7 +11,7 @@ from typing import TypeVar
 from genbench.config import TrainConfig
 from genbench.errors import UserError
 from genbench.runs.directory import Run
-from genbench.runs.files import file_digests, read_checksum, reason
+from genbench.runs.files import closed, file_digests, read_checksum, reason
 from genbench.runs.records import DataRecord, Environment, Metrics, Scorecard, Summary
 
 Part = TypeVar("Part")
@@ -169,6 +169,8 @@ def _is_of(name: str, config: TrainConfig, environment: Environment | None) -> b
 
 
 def _no_run(path: Path) -> str:
+    if why := closed(path):
+        return f"it cannot be looked into ({why}): have its owner open it"
     if any(path.glob("*/status.json")):
         return f"a folder of runs of its own: report on it with runs={quote(str(path))}"
     return "no status.json: it is not a run, or its file is lost"

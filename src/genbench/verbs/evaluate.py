@@ -16,7 +16,7 @@ from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.places import near
 from genbench.runs.directory import Run
-from genbench.runs.files import reason
+from genbench.runs.files import closed, reason
 from genbench.runs.folder import read_folder
 from genbench.runs.outputs import check_out, written
 from genbench.runs.reading import read
@@ -73,12 +73,13 @@ def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
         UserError: no run is finished, one could not be scored, or they cannot be compared.
     """
     runs = [Run(record.path) for record in read_folder(folder) if record.state in ("finished", "unreadable")]
-    runs = [run for run in runs if run.exists]
+    runs = [run for run in runs if run.exists or closed(run.path)]
     if not runs:
         raise UserError(f"runs={folder}: there is no finished run in this folder")
     scored = []
     for run in runs:
         try:
+            Run.open(run.path)
             if not (run.is_finished and run.is_scored(config.evaluation.level)):
                 evaluate_run(run, config)
             scored.append(run)
