@@ -80,6 +80,8 @@ def test_a_comparison_has_a_column_a_run_and_refuses_what_was_scored_otherwise(t
 def test_a_sweep_has_a_line_a_run_with_its_end(tmp_path: Path) -> None:
     good, bad = synthetic_run(tmp_path, "gan", 0), synthetic_run(tmp_path, "vae", 0)
     bad.set_status("failed", "ValueError: [bold]no[/]")
+    assert "train.log" not in printed(sweep_table([read(bad.path)]))  # there is none
+    bad.log_path.touch()
     text = printed(sweep_table([read(good.path), read(bad.path)]))
     assert "60,000" in text and "loss 1" in text
     assert "failed" in text and "ValueError: [bold]no[/]" in text and "train.log" in text

@@ -1,7 +1,10 @@
 """Images that are few, large, or all the same."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from PIL import Image
 
 from genbench.data.images import ImageData, ImageShape, Split
 from genbench.errors import UserError
@@ -9,6 +12,8 @@ from genbench.models.gan import DCGAN
 from genbench.models.weights import check_batch
 from genbench.training.callbacks import alarms
 from genbench.training.callbacks.alarms import class_shares, class_sorter, mean_distance
+from tests.conftest import Command
+from tests.runs.example import runs_in
 
 
 def images(n: int, *shape: int) -> torch.Tensor:
@@ -61,3 +66,38 @@ def test_no_more_samples_are_watched_than_there_are_images_to_learn_from(monkeyp
         with pytest.raises(InterruptedError):
             watch.on_validation_epoch_end(None, DCGAN(ImageShape(1, 8, 8)))  # type: ignore[arg-type]
     assert drawn == [100, 400, 1000]
+
+
+@pytest.mark.slow
+def test_fewer_images_than_a_batch_are_one_step_whose_losses_are_kept(command: Command, tmp_path: Path) -> None:
+    words = ("trainer=cpu", "trainer.max_images=10", "trainer.validations=3", "logger=none")
+    done = command("genbench.train", "model=vae", "data=optdigits", "data.batch_size=32", *words, f"runs={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    (run,) = runs_in(tmp_path)
+    summary = run.summary()
+    assert summary.images_seen == 32
+    assert summary.train["loss"] > 0  # of a training that is shorter than a row of metrics.csv
+    assert set(summary.train) <= set(summary.test)
+
+
+@pytest.mark.slow
+def test_too_few_images_to_be_scored_leave_no_directory_and_in_a_sweep_none_that_waits(
+    command: Command, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for i, image in enumerate(images(60, 8, 8)):
+        Image.fromarray(image.numpy()).save(photos / f"{i}.png")
+    words = ("data=folder", f"data.root={photos}", "evaluation=full", "trainer=cpu", "trainer.max_images=64")
+    said = "photos has 4 validation images, and scores need at least 6: add images"
+    for more in ((), ("model=gan", "data.batch_size=1")):
+        done = command("genbench.train", *words, *more, f"runs={tmp_path / 'one'}")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert said in done.stderr
+    assert not (tmp_path / "one").exists()
+    done = command("genbench.train", "-m", "seed=0,1", *words, f"runs={tmp_path / 'several'}")
+    assert done.returncode == 1
+    assert [(run.status.state, said in run.status.why) for run in runs_in(tmp_path / "several")] == [
+        ("failed", True)
+    ] * 2
+    assert "train.log" not in done.stdout  # there is none

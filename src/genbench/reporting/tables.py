@@ -121,9 +121,7 @@ def sweep_table(records: Sequence[RunRecord]) -> Table:
         summary = record.summary
         if record.state != "finished" or summary is None:
             why = record.problems[0].removeprefix(record.state).removeprefix(": ") if record.problems else ""
-            table.add_row(
-                record.name, record.state, "", "", "", escape(f"{why}  (see {Run(record.path).log_path})".strip())
-            )
+            table.add_row(record.name, record.state, "", "", "", escape(f"{why}{_log(record)}".strip()))
             continue
         losses = ("test " if summary.test else "") + _losses(summary.test or summary.train)
         seconds, speed = duration(summary.train_seconds), f"{summary.images_per_second:,.0f}"
@@ -141,3 +139,9 @@ def _losses(values: Mapping[str, float]) -> str:
         f"{name.replace('_', ' ')} {' '.join(numbers[:4])}{' ...' if len(numbers) > 4 else ''}"
         for name, numbers in groups.items()
     )
+
+
+def _log(record: RunRecord) -> str:
+    """Where more is said; a run that was refused before it began has said nothing."""
+    path = Run(record.path).log_path
+    return f"  (see {path})" if path.exists() else ""
