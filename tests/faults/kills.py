@@ -75,7 +75,8 @@ class _Kills:
             self.runs += 1
             where = self.folder / f"{model}-{self.runs}"
             for _ in range(min(self.moments.randint(1, MOST_KILLS), until - self.killed)):
-                self._kill(where, words, lasts, touched)
+                if not self._kill(where, words, lasts, touched):
+                    break  # it came to its end
             done = run(*words, f"runs={where}")
             self.resumed += "goes on" in done.out
             wrong = _differs(done, where, whole)
@@ -96,7 +97,8 @@ class _Kills:
         shutil.rmtree(where.with_name("again"))
         return time.monotonic() - began, touched
 
-    def _kill(self, where: Path, words: tuple[str, ...], lasts: float, touched: int) -> None:
+    def _kill(self, where: Path, words: tuple[str, ...], lasts: float, touched: int) -> bool:
+        """Start it, and kill it unless it is over before."""
         planted = self.moments.random() < 0.5
         act = AT_A_FILE.format(number=self.moments.randint(1, touched), runs=str(where)) if planted else ""
         process = start(*words, f"runs={where}", act=act)
@@ -109,6 +111,7 @@ class _Kills:
         was = process.wait() == -signal.SIGKILL
         self.killed += was
         self.planted += was and planted
+        return was
 
 
 def _differs(done: Done, where: Path, whole: Path) -> str:
