@@ -38,6 +38,7 @@ def recorded(run: Run) -> Iterator[None]:
         UserError: the disk is full.
         BaseException: whatever else the training raised.
     """
+    run.check_place()
     handler = _LogFile(run.log_path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):  # their news go to the file, not to the screen
