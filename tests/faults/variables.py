@@ -4,6 +4,7 @@ import ast
 import inspect
 import mmap
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -99,19 +100,21 @@ def _read_by(path: Path) -> Iterator[str]:
                 yield value
 
 
-VALUES = ("1", "nonsense-{}", "", "0", "-1", "/nonexistent/place")
+VALUES = ("nonsense-{}", "1", "-1", "")
 LISTS = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LD_PRELOAD")  # which something else is added to
 
 
 def variables(folder: Path, long: bool) -> Finding:
     """Every environment variable that Python or a library reads, set to what it should not be."""
     known = sorted(names())
+    if not long:
+        known = sorted(random.Random(0).sample(known, 40))
     words = ("model=vae", *TINY, *small_digits(folder))
     assert fresh(*words, f"runs={folder / 'alone'}").code == 0
     whole = content(one_run(folder / "alone"))
     tried, failed, started = 0, [], 0
     refused: list[str] = []
-    for value in VALUES if long else VALUES[1:2]:
+    for value in VALUES if long else VALUES[:1]:
         without = [name for name in known if not _starts(name, value)]
         refused += [f"{name}={value}" for name in without]
         pythons = [name for name in known if name.startswith("PYTHON") and name not in without]  # some make it talk

@@ -50,25 +50,32 @@ def test_what_ends_pytorchs_import_is_refused(monkeypatch: pytest.MonkeyPatch) -
         check_variables()
 
 
-LIBRARY = """
+AT_ONCE = """
 import os
-def count():
-    return int(
-        os.environ.get("LIBRARY_COUNT", "1")
-    )
-COUNT = count()
+COUNT = int(
+    os.environ.get("LIBRARY_COUNT", "1")
+)
+"""
+LATER = """
+import os
+told = os.environ.get("LIBRARY_COUNT", "1")
+COUNT = int(told)
 """
 
 
-def test_a_library_that_stumbles_over_a_variable_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "library.py").write_text(LIBRARY, encoding="utf-8")
+@pytest.mark.parametrize("name", ["at_once", "later"])
+def test_a_library_that_stumbles_over_a_variable_names_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{name}.py").write_text({"at_once": AT_ONCE, "later": LATER}[name], encoding="utf-8")
     monkeypatch.setattr("genbench.command.libraries._LIBRARIES", [tmp_path])
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("LIBRARY_COUNT", "many")
+    monkeypatch.setenv("ANOTHER_COUNT", "many")
     with pytest.raises(ValueError) as caught:
-        import_module("library")
+        import_module(name)
     assert not_imported(caught.value) == (
-        "library cannot be imported (ValueError: invalid literal for int() with base 10: 'many'): the environment has"
+        f"{name} cannot be imported (ValueError: invalid literal for int() with base 10: 'many'): the environment has"
         " LIBRARY_COUNT=many; unset it"
     )
     with pytest.raises(ValueError) as caught:

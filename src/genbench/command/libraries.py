@@ -61,13 +61,17 @@ def _library(file: str) -> str:
 
 
 def _variables(frames: Sequence[traceback.FrameSummary], said: str) -> list[str]:
-    """Variables that the lines where it happened name, or whose value the error repeats."""
+    """Variables that the lines where it happened name, or whose value the error repeats, those of these files first."""
     lines = [
         linecache.getline(frame.filename, number)
         for frame in frames
         for number in range(frame.lineno or 0, (frame.end_lineno or frame.lineno or 0) + 1)
     ]
-    words = set(re.findall(r"[A-Za-z]\w+", " ".join([*lines, said])))
-    named = [name for name in os.environ if name in words]
-    quoted = [name for name, value in os.environ.items() if value and repr(value) in said]
-    return sorted({*named} & {*quoted}) or sorted({*named} | {*quoted})
+    named = {*os.environ} & _words([*lines, said])
+    quoted = {name for name, value in os.environ.items() if value and repr(value) in said}
+    near = quoted & _words([line for frame in frames for line in linecache.getlines(frame.filename)])
+    return sorted(named & quoted or named or near or quoted)
+
+
+def _words(lines: Sequence[str]) -> set[str]:
+    return {word for line in lines for word in re.findall(r"[A-Za-z]\w+", line)}
