@@ -87,10 +87,17 @@ def ended(process: Started) -> Done:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def fresh(*words: str, verb: str = "train", prefix: Sequence[str] = (), env: Mapping[str, str] | None = None) -> Done:
+def fresh(
+    *words: str,
+    verb: str = "train",
+    cwd: Path | None = None,
+    prefix: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Done:
     """Run a verb to its end in a Python of its own, which reads all of its environment."""
     done = subprocess.run(
         [*prefix, sys.executable, "-m", f"genbench.{verb}", *words],
+        cwd=cwd,
         env={**os.environ, "OMP_NUM_THREADS": "1", **(env or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -110,6 +110,8 @@ def variables(folder: Path, long: bool) -> Finding:
     if not long:
         known = sorted(random.Random(0).sample(known, 40))
     words = ("model=vae", *TINY, *small_digits(folder))
+    here = folder / "here"  # some have logs written to where one is
+    here.mkdir()
     assert fresh(*words, f"runs={folder / 'alone'}").code == 0
     whole = content(one_run(folder / "alone"))
     tried, failed, started = 0, [], 0
@@ -122,7 +124,7 @@ def variables(folder: Path, long: bool) -> Finding:
         while groups:
             group = groups.pop()
             runs = folder / "beside"
-            done = fresh(*words, f"runs={runs}", env=_environment(group, value))
+            done = fresh(*words, f"runs={runs}", cwd=here, env=_environment(group, value))
             started += 1
             same = done.code == 0 and content(one_run(runs)) == whole
             if same or len(group) == 1:
