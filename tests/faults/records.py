@@ -120,27 +120,41 @@ def _make(path: Path, sound: Path, files: list[tuple[str, str]]) -> None:
 
 def _page(runs: Path, out: Path) -> dict[str, str]:
     """What went wrong with a page, and of which run."""
-    try:
-        for record in (found := read_folder(runs)):
+    wrong = {}
+    found = read_folder(runs)
+    for record in found:
+        try:
             looked_at(record)
-        write_report(runs, out)
-    except Exception as error:  # noqa: BLE001  (whatever it is, the row must name it)
-        return {_culprit(runs, out): f"{type(error).__name__}: {str(error).splitlines()[:1]}"}
+        except Exception as error:  # noqa: BLE001  (whatever it is, the row must name it)
+            wrong[record.name] = f"{type(error).__name__}: {record.problems + record.notes}"
+    why = _made(runs, out)
+    if why:
+        return wrong | {_culprit(runs, out): why}
     page = (out / "report.md").read_text(encoding="utf-8")
-    return {record.name: "is not named" for record in found if record.problems and record.name not in page}
+    return wrong | {record.name: "is not named" for record in found if record.problems and record.name not in page}
+
+
+def _made(runs: Path, out: Path) -> str:
+    """Why there is no page; empty if there is one."""
+    try:
+        write_report(runs, out)
+    except Exception as error:  # noqa: BLE001
+        return f"{type(error).__name__}: {str(error).splitlines()[:1]}"
+    return ""
 
 
 def _culprit(runs: Path, out: Path) -> str:
-    """The run by which alone, beside the sound ones, there is no page; with what it holds."""
-    kept = out.with_name("one by one")
-    for path in sorted(runs.glob("hostile-*")):
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(
-            runs, kept, ignore=lambda _, names, path=path: {n for n in names if "hostile" in n} - {path.name}
-        )
-        try:
-            write_report(kept, out)
-        except Exception:  # noqa: BLE001
-            texts = {file.name: file.read_bytes()[:400] for file in path.iterdir() if file.is_file()}
-            return f"{path.name} {texts}"
-    return "several together"
+    """A run beside which there is no page, with what it holds; the others are taken away, half by half."""
+    suspects = sorted(runs.glob("hostile-*"))
+    while len(suspects) > 1:
+        half = out.with_name("half")
+        shutil.rmtree(half, ignore_errors=True)
+        others = {path.name for path in suspects[len(suspects) // 2 :]}
+        shutil.copytree(runs, half, ignore=lambda _, names, others=others: others & set(names))
+        kept = slice(0, len(suspects) // 2) if _made(half, out) else slice(len(suspects) // 2, None)
+        gone = [path for path in suspects if path not in suspects[kept]]
+        suspects = suspects[kept]
+        for path in gone:
+            shutil.rmtree(path)
+    texts = {file.name: file.read_bytes()[:400] for file in suspects[0].iterdir() if file.is_file()}
+    return f"{suspects[0].name} {texts}"

@@ -41,7 +41,7 @@ def full_disk(folder: Path, long: bool) -> Finding:
     words = ("model=vae", *(word for word in SMOKE if word != "logger=none"), *small_digits(folder))
     assert run(*words, f"runs={folder / 'whole'}").code == 0
     whole = content(one_run(folder / "whole"))
-    sizes = [4, 40, 400, 1700, 2500, 4600, 6600, 8000] if long else [40, 1700]
+    sizes = [4, 40, 400, 1000, 1700, 2100, 2500, 3300] if long else [40, 1700]
     late = [128, 256, 640, 640, 640] if long else [640]  # images after whose checkpoint something else takes the rest
     failed, reasons = [], []
     for number, (size, images) in enumerate([*((size, 0) for size in sizes), *((16_000, images) for images in late)]):

@@ -198,6 +198,15 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return example(tmp_path_factory.mktemp("sound") / "run").path
 
 
+def test_what_a_record_says_is_one_line(tmp_path: Path) -> None:
+    run = example(tmp_path / "run")
+    run.set_status("failed", "two\nlines\x1b[2J")
+    run.write_environment(ENVIRONMENT.model_copy(update={"changes": ("a\nb",)}))
+    record = read(run.path)
+    assert record.problems == ("failed: two lines [2J",)
+    assert record.notes == ("after an interruption it went on with a b",)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(hostile=st.lists(hostile_files(), min_size=1, max_size=2))
 def test_no_content_of_any_file_raises(hostile: list[tuple[str, str]], sound: Path, tmp_path: Path) -> None:

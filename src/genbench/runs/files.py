@@ -193,7 +193,12 @@ def reason(error: Exception) -> str:
         text = error.strerror
     else:
         text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:300]
+    return one_line(text)[:300]
+
+
+def one_line(text: str) -> str:
+    """A text from anywhere, without line ends and what else cannot be printed."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from genbench.config import TrainConfig
 from genbench.errors import UserError
 from genbench.runs.directory import Run
-from genbench.runs.files import closed, file_digests, read_checksum, reason
+from genbench.runs.files import closed, file_digests, one_line, read_checksum, reason
 from genbench.runs.records import DataRecord, Environment, Metrics, Scorecard, Summary
 
 Part = TypeVar("Part")
@@ -127,7 +127,7 @@ def read(path: Path) -> RunRecord:
         notes += _changed(run, record.summary)
     if record.scorecard is not None:
         problems += _of_scores(record.scorecard, path)
-    return replace(record, problems=tuple(problems), notes=tuple(notes))
+    return replace(record, problems=tuple(map(one_line, problems)), notes=tuple(map(one_line, notes)))
 
 
 def _changed(run: Run, summary: Summary) -> list[str]:
