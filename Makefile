@@ -46,7 +46,7 @@ paper: setup
 
 # How often the report's verdict rule errs: docs/verdicts.md.
 verdicts: setup
-	$(BIN)/python -m genbench.reporting.verdict_rates docs/verdicts
+	$(BIN)/python -m genbench.reporting.verdict_rates docs/verdicts.md
 
 # What can go wrong, made to go wrong: docs/reliability.md. Half an hour; ROWS=kills runs that row alone.
 reliability: setup

@@ -124,7 +124,7 @@ def test_samples_are_those_of_the_command(vae: Trained, tmp_path: Path, capsys: 
 
 def test_a_run_tells_what_it_knows(vae: Trained, tmp_path: Path) -> None:
     assert vae.scores == SCORECARD
-    assert vae.summary == SUMMARY
+    assert vae.summary.model_copy(update={"files": {}}) == SUMMARY  # what is kept of other files is their checksums
     assert vae.config == config()
     assert vae.shape == SHAPE
     assert vae.classes == NAMES

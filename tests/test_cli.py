@@ -10,20 +10,39 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from genbench import __version__
-from genbench.cli import compose, verb_names
+from genbench.cli import compose, main, verb_names
 from genbench.command.completion import SCRIPTS, candidates
 from genbench.command.launching import launch
 from genbench.config import CONF, CompareConfig, SearchConfig, TrainConfig
 from genbench.errors import UserError
 from genbench.verbs.compare import progress_line, trainings
-from tests.conftest import Command
 from tests.runs.example import example, runs_in
+
+Say = Callable[..., tuple[object, str, str]]
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Does what `genbench WORDS` does, in this process: its exit code, and what it printed on both streams."""
+    monkeypatch.setenv("MPLBACKEND", "agg")  # the command sets it
+
+    def run(*words: str) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["genbench", *words])
+        code: object = 0
+        try:
+            main(None)
+        except SystemExit as exit:
+            code = exit.code
+        return code, *capsys.readouterr()
+
+    return run
 
 
 def write_down(config: TrainConfig) -> None:
@@ -141,51 +160,51 @@ def test_a_broken_yaml_of_one_s_own_is_named(tmp_path: Path) -> None:
         compose("train", ["--config-dir", str(tmp_path), "--config-name", "config"])
 
 
-def test_the_verbs_are_listed_and_a_mistyped_one_is_named(command: Command) -> None:
+def test_the_verbs_are_listed_and_a_mistyped_one_is_named(say: Say) -> None:
     assert set(verb_names()) == {
         *("train", "sample", "evaluate", "calibrate", "compare", "report", "search", "export", "data"),
     }
     for words in ((), ("--help",)):
-        done = command("genbench", *words)
-        assert done.returncode == 0
+        code, out, _ = say(*words)
+        assert code == 0
         for verb in verb_names():
-            assert f"\n  {verb} " in done.stdout
-    assert command("genbench", "--version").stdout == f"genbench {__version__}\n"
-    done = command("genbench", "evalute", "run=x")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "did you mean evaluate?" in done.stderr
-    assert done.stderr.count("\n") == 1
+            assert f"\n  {verb} " in out
+    assert say("--version") == (0, f"genbench {__version__}\n", "")
+    code, out, err = say("evalute", "run=x")
+    assert (code, out) == (2, "")
+    assert "did you mean evaluate?" in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("verb", verb_names())
-def test_help_says_of_every_value_what_it_means_and_its_range(verb: str, command: Command) -> None:
-    done = command("genbench", verb, "--help")
-    assert done.returncode == 0, done.stderr
-    assert f"\n  genbench {verb} " in done.stdout
+def test_help_says_of_every_value_what_it_means_and_its_range(verb: str, say: Say) -> None:
+    code, out, err = say(verb, "--help")
+    assert code == 0, err
+    assert f"\n  genbench {verb} " in out
     for key, words in {
         "train": ("learning_rate=0.002", "of Adam; a number above 0 and at most 1000"),
         "sample": ("n=64", "how many images; a whole number at least 1 and at most 10000000"),
         "compare": ("seeds=4", "trainings of each model on each data set"),
     }.items():
         if key == verb:
-            assert all(word in " ".join(done.stdout.split()) for word in words)
+            assert all(word in " ".join(out.split()) for word in words)
 
 
-def test_help_stands_with_what_was_given(command: Command) -> None:
-    said = command("genbench", "train", "--help", "model=gan", "data=fashion", "trainer.max_minutes=3").stdout
+def test_help_stands_with_what_was_given(say: Say) -> None:
+    _, said, _ = say("train", "--help", "model=gan", "data=fashion", "trainer.max_minutes=3")
     assert "model.discriminator_learning_rate=0.0002" in said
     assert "data.title=Fashion-MNIST" in said
     assert "trainer.max_minutes=3" in said
     # A choice, with the line that says what it is.
     assert "cores A sweep's runs side by side, one for each CPU core" in " ".join(said.split())
-    done = command("genbench", "train", "--help", "model=gna")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    code, _, err = say("train", "--help", "model=gna")
+    assert (code, err.count("\n")) == (2, 1)
 
 
-def test_the_values_alone_are_shown_as_yaml(command: Command) -> None:
-    done = command("genbench", "train", "--cfg", "job", "seed=3")
-    assert "seed: 3\n" in done.stdout
-    assert "hydra" not in done.stdout
+def test_the_values_alone_are_shown_as_yaml(say: Say) -> None:
+    _, said, _ = say("train", "--cfg", "job", "seed=3")
+    assert "seed: 3\n" in said
+    assert "hydra" not in said
 
 
 def test_compare_s_trainings_are_a_sweep_of_train_s(tmp_path: Path) -> None:
@@ -387,11 +406,11 @@ def test_completion_in_zsh(tmp_path: Path) -> None:
         os.close(terminal)
 
 
-def test_every_shell_s_line_is_documented(command: Command) -> None:
-    said = command("genbench").stdout
+def test_every_shell_s_line_is_documented(say: Say) -> None:
+    _, said, _ = say()
     assert all(shell in said for shell in SCRIPTS)
-    done = command("genbench", "completion", "tcsh")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    code, _, err = say("completion", "tcsh")
+    assert (code, err.count("\n")) == (2, 1)
 
 
 def test_a_mistake_is_not_answered_by_itself() -> None:

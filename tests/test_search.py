@@ -71,7 +71,7 @@ def test_what_samples_alone_are_scored_by_can_be_searched_for() -> None:
     assert directions()["seconds"] == "minimize"
     for entry in catalogue().values():
         way = {"lower": "minimize", "higher": "maximize", None: None}[entry.better]
-        assert directions().get(entry.name) == (way if entry.needs in ("features", "classes") else None)
+        assert directions().get(entry.name) == (way if entry.of_images else None)
 
 
 def test_objectives_are_scores_of_the_validation_images_in_the_most_trusted_space(tmp_path: Path) -> None:

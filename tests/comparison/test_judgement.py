@@ -7,11 +7,13 @@ import pytest
 
 from genbench.comparison.judgement import MOST, Judgement, Standing, copying, judge
 from genbench.comparison.ranking import rankings
-from genbench.comparison.verdicts import Question, Verdict, fewest_seeds, verdicts
+from genbench.comparison.verdicts import Question, Reason, Verdict, fewest_seeds, verdicts
 from genbench.evaluation.catalogue import catalogue
 from genbench.runs.folder import read_folder
 from genbench.runs.records import Key, Score
 from tests.reporting.synthetic import VOTES, calibrate_in, synthetic_run, three_models
+
+COPYING = {"auth_pct", "near_duplicates"}
 
 
 def judged(folder: Path) -> Judgement:
@@ -71,29 +73,46 @@ def test_three_models_with_several_settings_each(tmp_path: Path, monkeypatch: py
         "VAE, latent size 8, learning rate 0.002",
     )
     assert len(found.pairs) == 21
-    assert len(found.verdicts) == 21 * len(VOTES)
-    assert found.fewest == fewest_seeds(21)
+    # Nobody copies, and a score that nobody can win has no vote.
+    assert {key.score for key in found.votes} == set(VOTES) - COPYING
+    assert len(found.verdicts) == 21 * len(found.votes)
+    assert found.fewest == fewest_seeds(7)
     assert found.on("diversity").tiers[0] == ("Flow matching, width 64",)
     assert set(found.on("diversity").tiers[-1]) == {label for label in found.labels if label.startswith("VAE")}
     assert found.best(Key("classifier", "coverage")) == {"Flow matching, width 64"}
     assert set(found.topics()) == {"realism", "diversity", "classes"}  # that scores vote on, and that can be won
 
 
-def test_every_verdict_of_a_pair_is_corrected_for_all_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_verdict_is_corrected_for_all_pairs_and_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calibrate_in(tmp_path, monkeypatch)
     for seed in range(5):
         synthetic_run(tmp_path / "runs", "gan", seed, better=0.3)
         synthetic_run(tmp_path / "runs", "vae", seed)
     alone = {verdict.score.name: verdict for verdict in judged(tmp_path / "runs").verdicts}
+    first = min(alone.values(), key=lambda verdict: verdict.p)
+    assert first.p_holm == pytest.approx(first.p * len(alone))
     synthetic_run(tmp_path / "runs", "vae", 0, "model.latent_size=8")
     both = judged(tmp_path / "runs")
     among = {verdict.score.name: verdict for verdict in both.between("GAN", "VAE, latent size 2")}
-    assert set(among) == set(alone) == set(VOTES)
-    for score, verdict in among.items():
-        assert verdict.welch_p == alone[score].welch_p
-        assert verdict.welch_p_holm == pytest.approx(min(1.0, 3 * alone[score].welch_p_holm))
-        assert verdict.permutation_p == pytest.approx(min(1.0, 3 * alone[score].permutation_p))
+    assert among[first.score.name].p == first.p
+    assert among[first.score.name].p_holm == pytest.approx(first.p * len(both.verdicts))
     assert {verdict.better for verdict in both.between("GAN", "VAE, latent size 8")} == {None}
+
+
+def test_nothing_is_decided_by_trainings_of_one_setting_that_saw_unequally_many_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrate_in(tmp_path, monkeypatch)
+    for seed in range(5):
+        run = synthetic_run(tmp_path / "runs", "gan", seed, better=0.7)
+        synthetic_run(tmp_path / "runs", "vae", seed)
+    assert any(verdict.better == "GAN" for verdict in judged(tmp_path / "runs").verdicts)
+    for seen, decided in ((58_000, True), (56_000, False)):
+        run.write_summary(run.summary().model_copy(update={"images_seen": seen}))
+        found = judged(tmp_path / "runs")
+        assert found.contenders[0].images_seen == (seen, 60_000)
+        assert any(verdict.better is not None for verdict in found.verdicts) == decided
+        assert all((Reason.UNEVEN in verdict.why) != decided for verdict in found.verdicts)
 
 
 def test_of_too_many_contenders_those_with_the_most_seeds_of_every_model_are_judged(tmp_path: Path) -> None:
@@ -132,7 +151,9 @@ def test_a_score_that_is_no_number_for_a_seed_is_not_judged(tmp_path: Path, monk
     infinite = Score(mean=float("inf"), sd=None, n=257, draws=1)
     without = {name: score for name, score in space.items() if name != "recall"} | {"class_kl": infinite}
     run.write_scorecard(scores.model_copy(update={"spaces": {**scores.spaces, "classifier": without}}))
-    assert {verdict.score.name for verdict in judged(tmp_path / "runs").verdicts} == set(VOTES) - {"recall", "class_kl"}
+    assert {verdict.score.name for verdict in judged(tmp_path / "runs").verdicts} == set(VOTES) - COPYING - {
+        *("recall", "class_kl"),
+    }
 
 
 def test_who_copies_has_fewer_authentic_samples_than_real_images(
@@ -144,5 +165,6 @@ def test_who_copies_has_fewer_authentic_samples_than_real_images(
     found = copying(judged(tmp_path / "runs"))
     assert found is not None
     assert found.copying == ("VAE",)
+    assert "auth_pct" in {key.score for key in judged(tmp_path / "runs").votes}
     assert found.authentic["VAE"] == pytest.approx(0.5)
     assert found.real == 0.65

@@ -11,7 +11,8 @@ from genbench.data.optdigits import load
 from genbench.errors import UserError
 from genbench.evaluation import calibration
 from genbench.evaluation.calibration import ROWS, votes
-from genbench.evaluation.catalogue import COPIES, DRAWS, GAUSSIAN, MISSING, REAL, REPEATED, UNIFORM, catalogue
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.protocol import COPIES, DRAWS, GAUSSIAN, MISSING, REAL, REPEATED, UNIFORM
 from genbench.runs.records import Key, Score
 
 DATA = load(None)

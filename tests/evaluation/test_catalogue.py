@@ -13,14 +13,16 @@ from genbench.data.optdigits import load
 from genbench.errors import UserError
 from genbench.evaluation import calibrations
 from genbench.evaluation.calibration import ROWS, calibrate
-from genbench.evaluation.catalogue import DOSES, REAL, TOPICS, catalogue
+from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.of_samples import score_images
+from genbench.evaluation.protocol import DOSES, REAL, TOPICS
 from genbench.reporting.calibration import calibration_page
 from genbench.runs.records import Key
 
 ENERGY = '''
 import torch
-from genbench.evaluation.catalogue import GAUSSIAN, Entry
+from genbench.evaluation.catalogue import Entry
+from genbench.evaluation.protocol import GAUSSIAN
 from genbench.evaluation.pair import Pair
 
 
@@ -71,7 +73,7 @@ def test_every_entry_is_whole() -> None:
         assert entry.label
         assert entry.meaning
         assert entry.worse == {"lower": 1, "higher": -1, None: 0}[entry.better]
-        assert set(entry.doses) <= set(DOSES)
+        assert set(entry.answers_to) <= set(DOSES)
         if entry.of_images:
             assert entry.topic in TOPICS
             assert entry.flagged_by in ROWS
@@ -108,6 +110,7 @@ def few() -> ImageData:
     )
 
 
+@pytest.mark.slow
 def test_a_packages_score_gets_what_ours_get(few: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     ours = list(catalogue())

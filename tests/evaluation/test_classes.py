@@ -5,14 +5,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genbench.evaluation.classes import ambiguous_share, class_histogram, class_kl, classes_hit, histogram_divergence
-from genbench.evaluation.pair import Pair, Reference
+from genbench.evaluation.classes import (
+    ambiguous_share,
+    class_histogram,
+    class_kl,
+    classes_hit,
+    histogram_divergence,
+    within_class_variety,
+)
+from genbench.evaluation.pair import Classes, Pair, Reference
 
 
 def pair(generated: Tensor, test: Tensor | None = None) -> Pair:
     test = generated if test is None else test
     features = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
-    return Pair(Reference.of(features, features), features, generated, test)
+    classes = Classes(test.shape[1], test.argmax(1), torch.zeros(8, dtype=torch.int64))
+    return Pair(Reference.of(features, features), features, generated, test, classes)
 
 
 def sure_of(classes: list[int], number: int = 10) -> Tensor:
@@ -42,7 +50,7 @@ def test_a_class_without_test_images_is_infinitely_far() -> None:
 
 def test_the_histogram_counts_the_most_probable_class() -> None:
     probabilities = torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.9, 0.05, 0.05], [0.4, 0.35, 0.25]])
-    assert class_histogram(probabilities).tolist() == [0.75, 0.25, 0]
+    assert class_histogram(pair(probabilities).assigned[0], 3).tolist() == [0.75, 0.25, 0]
 
 
 def test_ambiguous_means_below_nine_tenths() -> None:
@@ -50,7 +58,33 @@ def test_ambiguous_means_below_nine_tenths() -> None:
     assert ambiguous_share(pair(probabilities)) == 0.5
 
 
-def test_a_space_without_probabilities_has_no_class_scores() -> None:
+def test_a_space_without_probabilities_has_no_ambiguous_images_and_images_without_labels_no_classes() -> None:
     features = torch.randn(8, 2, generator=torch.Generator().manual_seed(0))
+    bare = Pair(Reference.of(features, features), features)
     with pytest.raises(ValueError, match="no class probabilities"):
-        class_kl(Pair(Reference.of(features, features), features))
+        ambiguous_share(bare)
+    with pytest.raises(ValueError, match="no labels"):
+        class_kl(bare)
+
+
+def of_two_classes(spread: float, missing: bool = False) -> Pair:
+    """Features in a space without probabilities: two far clouds, whose labels the training images have."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 2
+    train, test = (20.0 * labels[:, None] + torch.randn(400, 3, generator=generator) for _ in range(2))
+    kept = labels[labels == 0] if missing else labels
+    samples = 20.0 * kept[:, None] + spread * torch.randn(len(kept), 3, generator=generator)
+    return Pair(Reference.of(test, train), samples, classes=Classes(2, labels, labels))
+
+
+def test_elsewhere_the_class_is_the_nearest_training_image_s_label() -> None:
+    assert class_kl(of_two_classes(1.0)) == 0.0
+    assert class_kl(of_two_classes(1.0, missing=True)) == pytest.approx(math.log(2))
+    assert classes_hit(of_two_classes(1.0, missing=True)) == 1
+
+
+def test_variety_within_classes_is_the_ratio_of_variances_and_nothing_for_a_missing_class() -> None:
+    assert within_class_variety(of_two_classes(1.0)) == pytest.approx(1.0, abs=0.1)
+    assert within_class_variety(of_two_classes(0.5)) == pytest.approx(0.25, abs=0.03)
+    assert within_class_variety(of_two_classes(1.0, missing=True)) == pytest.approx(0.5, abs=0.05)
+    assert within_class_variety(of_two_classes(0.0)) == 0.0

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 import genbench.evaluation.likelihood as likelihood
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
-from genbench.evaluation.likelihood import binarise, count_active, importance_sampled_nll
-from genbench.models.model import Likelihood, Update
+from genbench.evaluation.likelihood import binarise, count_active, importance_sampled_nll, integrated_nll
+from genbench.models.model import Integrable, Update
 from genbench.models.vae import VAE
 
 NOISE = 0.5
@@ -22,7 +22,7 @@ LOADINGS = torch.tensor([[1.0, 0.3], [-0.4, 0.8], [0.2, 0.2]]).double()  # (pixe
 Encode = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
-class Linear(Likelihood):
+class Linear(Integrable):
     """p(z) = N(shift, scale^2), p(x|z) = N(W z, noise^2) on 3 pixels, so that p(x) is a Gaussian too."""
 
     def __init__(self, encode: Encode, loadings: Tensor = LOADINGS, shift: float = 0.0, scale: float = 1.0) -> None:
@@ -35,6 +35,9 @@ class Linear(Likelihood):
     def log_likelihood(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
         residual = (images.flatten(1) - z @ self._loadings.T) / NOISE
         return -(residual.square() / 2 + math.log(NOISE) + math.log(2 * math.pi) / 2).sum(1)
+
+    def log_likelihoods(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return torch.stack([self.log_likelihood(image.expand(len(z), -1, -1, -1), z) for image in images])
 
     def log_prior(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         standard = (z - self._shift) / self._scale
@@ -105,6 +108,27 @@ def test_the_prior_is_the_models_own() -> None:
     assert abs((found - Linear(posterior).exact_nll(x)).mean()) > 0.5
 
 
+def test_the_integral_is_exact_wherever_the_encoder_looks() -> None:
+    def astray(x: Tensor) -> tuple[Tensor, Tensor]:
+        return x @ LOADINGS + 3.0, torch.full((len(x), 2), -4.0, dtype=x.dtype)
+
+    x = images(10)
+    for model in (Linear(wide), Linear(astray), Linear(wide, shift=2.0, scale=0.8)):
+        found = integrated_nll(model, x, likelihood._axes(model, x, None))
+        torch.testing.assert_close(found, model.exact_nll(x), rtol=0, atol=1e-6)
+    # Where importance sampling is far off.
+    assert (importance_sampled_nll(Linear(astray), x, 500, seed=0) - Linear(astray).exact_nll(x)).mean() > 0.5
+
+
+def test_a_vae_s_likelihood_of_every_image_under_every_latent_is_that_of_the_pairs() -> None:
+    torch.manual_seed(0)
+    vae, x, z = VAE(ImageShape(1, 8, 8)), (torch.rand(3, 1, 8, 8) < 0.5).float(), torch.randn(5, 2)
+    with torch.no_grad():
+        found = vae.log_likelihoods(x, z)
+        for i in range(3):
+            torch.testing.assert_close(found[i], vae.log_likelihood(x[i].expand(5, -1, -1, -1), z), rtol=1e-6, atol=0)
+
+
 class Told(Linear):
     """The same, with a prior of its own for each class: N(3 class, 1)."""
 
@@ -120,10 +144,12 @@ def test_each_image_is_judged_in_its_class() -> None:
     x, labels = images(12), torch.arange(12) % 2
     for samples in (20_000, 10):  # one image at a time, and several
         found = importance_sampled_nll(Told(broad), x, samples, seed=1, labels=labels)
+        integrated = integrated_nll(Told(broad), x, likelihood._axes(Told(broad), x, labels), labels)
         for label in (0, 1):
             exact = Linear(broad, shift=3.0 * label).exact_nll(x)
             other = Linear(broad, shift=3.0 * (1 - label)).exact_nll(x)
             own = labels == label
+            torch.testing.assert_close(integrated[own], exact[own], rtol=0, atol=1e-6)
             if samples > 1000:
                 torch.testing.assert_close(found[own], exact[own], rtol=0, atol=0.2)
             assert (found - exact)[own].abs().mean() < (found - other)[own].abs().mean()

@@ -14,7 +14,7 @@ from genbench.data.batches import Batch
 from genbench.data.images import ImageData, ImageShape, Split, evenly_spaced
 from genbench.data.optdigits import load
 from genbench.errors import UserError
-from genbench.evaluation import of_run
+from genbench.evaluation import likelihood, of_run, reconstruction, usefulness
 from genbench.evaluation.catalogue import Entry, catalogue
 from genbench.evaluation.conditions import labels_of, labels_to_draw
 from genbench.evaluation.of_run import estimates
@@ -59,15 +59,25 @@ class Bands(Conditional, Reconstruction):
 def test_a_vae_has_what_it_declares(data: ImageData) -> None:
     model = VAE(data.shape, latent_size=2).eval()
     found = estimates(model, data, FULL)
-    assert list(found) == ["nll", "active_units", "mse"]
-    nll, units, mse = (found[name] for name in found)
+    assert list(found) == ["nll", "usefulness", "active_units", "mse"]
+    nll, without, units, mse = (found[name] for name in found)
+    assert without == Absent(absent="the model is not told classes")
     assert isinstance(nll, Estimate)
-    assert nll.n == 4
+    assert (nll.n, nll.method) == (4, "importance sampling, 8 samples an image")
     assert nll.mean > 0
     assert isinstance(units, Estimate)
     assert units.mean in (0, 1, 2)
     assert isinstance(mse, Estimate)
     assert (mse.n, mse.method) == (64, "encoder")
+
+
+def test_a_likelihood_of_two_latents_is_integrated_where_that_is_no_more_work(
+    data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(likelihood, "_LARGEST_STEP", 6.5)
+    found = likelihood.nll(VAE(data.shape, latent_size=2).eval(), data, FULL)
+    assert found.method == "integrated over 9 points"
+    assert likelihood.nll(VAE(data.shape, latent_size=3).eval(), data, FULL).method.startswith("importance sampling")
 
 
 def test_a_gan_says_why_it_has_no_likelihood(data: ImageData) -> None:
@@ -87,13 +97,42 @@ def test_the_fast_level_asks_nothing_of_the_model(data: ImageData) -> None:
 
 def test_a_reconstruction_is_the_models_own_and_in_its_class(data: ImageData) -> None:
     model = Bands(data.shape, classes=10)
-    found = estimates(model, data, FULL)["mse"]
+    found = reconstruction.mse(model, data, FULL)
     assert isinstance(found, Estimate)
     pixels = data.test.images.float().div(255)
     assert found.mean == pytest.approx(float((pixels / 2).square().mean()), rel=0.1)
     (told,) = model.told
     assert told is not None
     assert told.tolist() == evenly_spaced(data.test, 64).labels.tolist()  # type: ignore[union-attr]
+
+
+class Known(Bands):
+    """Its samples of a class are training images of that class, or all of one."""
+
+    def __init__(self, data: ImageData, right: bool = True) -> None:
+        super().__init__(data.shape, classes=10)
+        assert data.train.labels is not None
+        firsts = [data.train.images[data.train.labels == (label if right else 0)][:20] for label in range(10)]
+        self.images = torch.stack(firsts).float().div(255)
+
+    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        which = noise.flatten(1).sum(1).mul(1000).long().remainder(20)
+        return self.images[labels, which]
+
+
+@pytest.mark.slow
+def test_samples_are_useful_if_a_classifier_learns_the_classes_from_them(
+    data: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usefulness, "_RECIPE", replace(usefulness._RECIPE, min_steps=30))
+    found = [usefulness.usefulness(model, data, FULL) for model in (Known(data), Known(data, right=False))]
+    useful, useless = (each for each in found if isinstance(each, Estimate))
+    assert useful.mean > 0.8
+    assert useless.mean < 0.3
+    assert useful.n == len(data.test)
+    assert useful.method.startswith("a classifier trained on 1,283 samples; on as many real images 9")
+    assert isinstance(usefulness.usefulness(Bands(data.shape), data, FULL), Absent)
 
 
 def test_labels_are_drawn_in_the_shares_of_the_training_images(data: ImageData) -> None:
@@ -130,10 +169,16 @@ def test_a_score_may_need_any_capability_but_no_other_word(data: ImageData, monk
         return estimates(model, data, FULL)["twice"]
 
     assert ask(Bands(data.shape, classes=3), "conditional") == Estimate(mean=3, n=1)
-    assert ask(VAE(data.shape), "conditional") == Absent(absent="the model declares no conditional")
+    assert ask(VAE(data.shape), "conditional") == Absent(absent="the model is not told classes")
     with pytest.raises(UserError, match="needs 'telepathy'"):
         ask(VAE(data.shape), "telepathy")
 
 
 def test_our_entries_need_what_there_is() -> None:
-    assert {entry.needs for entry in catalogue().values()} <= {"features", "classes", "model", *of_run.CAPABILITIES}
+    assert {entry.needs for entry in catalogue().values()} <= {
+        "features",
+        "classes",
+        "probabilities",
+        "model",
+        *of_run.CAPABILITIES,
+    }

@@ -19,6 +19,7 @@ from genbench.evaluation.moments import frechet_distance_of_moments, moments
 from genbench.evaluation.neighbours import nearest, nearest_others
 from genbench.evaluation.pair import Pair, Reference
 from genbench.evaluation.two_sample import held_out_accuracy, leave_one_out_accuracy
+from genbench.evaluation.variety import effective_number
 
 DIMENSIONS = 12
 
@@ -57,6 +58,7 @@ def test_every_score_is_that_of_its_definition(reference: Reference) -> None:
         "recall": share_in_balls(TEST, generated, squared_radii(generated, 3)),
         "density": density_in_balls(generated, TEST, squared_radii(TEST, 5), 5),
         "coverage": share_covered(nearest(TEST, generated).squared_distances[:, 0], squared_radii(TEST, 5)),
+        "vendi": effective_number(generated) / effective_number(TEST),
         "auth_pct": (distances > scales).double().mean().item(),
         "near_duplicates": (distances <= scales / 4).double().mean().item(),
         "fcd_train_gap": to_train - to_test,

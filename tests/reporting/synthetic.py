@@ -11,19 +11,21 @@ from genbench.cache import feature_cache
 from genbench.cli import compose
 from genbench.config import TrainConfig
 from genbench.evaluation.calibrations import Calibration, store
-from genbench.evaluation.catalogue import PROTOCOL, REAL, SPACES, catalogue
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.protocol import PROTOCOL, REAL, SPACES
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Cost, DataRecord, Environment, Estimate, Row, Score, Scorecard, Summary
 
 EXTRACTORS = {space: f"{i}" * 16 for i, space in enumerate(SPACES)}
-CLASS_SCORES = tuple(name for name, entry in catalogue().items() if entry.needs == "classes")
-SPACE_SCORES = tuple(name for name, entry in catalogue().items() if entry.needs == "features")
+CLASSIFIER_SCORES = tuple(name for name, entry in catalogue().items() if entry.needs == "probabilities")
+SPACE_SCORES = tuple(name for name, entry in catalogue().items() if entry.needs in ("features", "classes"))
 VOTES = ("fcd", "kcd", "recall", "coverage", "auth_pct", "near_duplicates", "c2st_linear", "class_kl")
 # How a model of middling quality scores, and how much a seed moves it.
 TYPICAL = {
     **{"fcd": 8.0, "kcd": 0.15, "precision": 0.5, "recall": 0.6, "density": 0.3, "coverage": 0.3, "auth_pct": 0.9},
     **{"near_duplicates": 0.0, "fcd_train_gap": -0.1, "c2st_linear": 0.8, "c2st_1nn": 0.9},
     **{"class_kl": 0.02, "classes_hit": 10.0, "ambiguous_share": 0.4},
+    **{"within_class_variety": 0.7, "vendi": 0.8},
 }
 SHAPE = (1, 28, 28)
 CODE = Path(__file__).parent / "code"  # of a model that is not genbench's
@@ -171,7 +173,7 @@ def synthetic_scorecard(
     spaces: dict[str, dict[str, Score] | Absent] = {
         space: {name: score(name) for name in SPACE_SCORES} for space in SPACES
     }
-    spaces["classifier"] |= {name: score(name) for name in CLASS_SCORES}  # type: ignore[operator]
+    spaces["classifier"] |= {name: score(name) for name in CLASSIFIER_SCORES}  # type: ignore[operator]
     return Scorecard(
         protocol=PROTOCOL,
         level="full",
@@ -219,8 +221,8 @@ def synthetic_calibration(
     data: str = "optdigits", extractors: dict[str, str] = EXTRACTORS, protocol: int = PROTOCOL
 ) -> Calibration:
     """A calibration in which the usual scores vote."""
-    of_space = {space: (*SPACE_SCORES, *(CLASS_SCORES if space == "classifier" else ())) for space in SPACES}
-    real = {name: 0.0 if catalogue()[name].better == "lower" else 1.0 for name in (*SPACE_SCORES, *CLASS_SCORES)}
+    of_space = {space: (*SPACE_SCORES, *(CLASSIFIER_SCORES if space == "classifier" else ())) for space in SPACES}
+    real = {name: 0.0 if catalogue()[name].better == "lower" else 1.0 for name in (*SPACE_SCORES, *CLASSIFIER_SCORES)}
     real["auth_pct"] = 0.65
     row = {
         space: {name: Score(mean=real[name], sd=0.001, n=257, draws=5) for name in names}

@@ -54,6 +54,7 @@ def test_real_images_are_shown_only_if_they_are_the_run_s(tmp_path: Path) -> Non
     assert [picture.kind for picture in refused.exhibits[0].pictures] == ["samples"]
 
 
+@pytest.mark.slow
 def test_code_of_others_is_run_only_where_it_is_allowed(tmp_path: Path) -> None:
     three_models(tmp_path / "runs", seeds=1)
     flows = [e for e in gallery_of(tmp_path / "runs").exhibits if e.run.model == "flow"]

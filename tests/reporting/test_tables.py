@@ -49,7 +49,8 @@ def test_scores_have_a_row_each_and_reasons_where_there_is_none(tmp_path: Path) 
     scores = synthetic_run(tmp_path, "vae", 0).scorecard()
     lines = {line.split()[0]: line for line in printed(scores_table(scores, "here")).splitlines() if line.split()}
     assert lines["fcd"].count("±") == 3
-    assert lines["class_kl"].count("±") == 1  # in the one space that gives classes
+    assert lines["class_kl"].count("±") == 3
+    assert lines["ambiguous_share"].count("±") == 1  # in the one space that gives probabilities
     assert "no likelihood: implicit model" in lines["nll"]
     assert "0.01 ± 0.001" in lines["mse"]
     assert lines["seconds_for_10000_samples"].split()[1] == "2"

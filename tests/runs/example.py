@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from genbench.config import TrainConfig, parse_train
+from genbench.evaluation.protocol import PROTOCOL
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Cost, DataRecord, Environment, Estimate, Row, Score, Scorecard, Summary
 
@@ -50,7 +51,7 @@ SUMMARY = Summary(
     alarms=("mode collapse",),
 )
 SCORECARD = Scorecard(
-    protocol=1,
+    protocol=PROTOCOL,
     level="full",
     data="optdigits",
     fingerprint="ab" * 32,

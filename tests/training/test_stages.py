@@ -105,8 +105,14 @@ def test_each_stage_has_its_share_and_all_training_images(tmp_path: Path) -> Non
     save(model, {"_target_": "x.Y"}, model.shape, (), tmp_path / "weights.safetensors")
 
 
-@pytest.mark.parametrize("ema", ["0", "0.9"])
-@pytest.mark.parametrize("step", [3, 6, 7, 12])
+@pytest.mark.parametrize(
+    ("step", "ema"),
+    [
+        (6, "0.9"),  # where a stage ends
+        *(pytest.param(step, ema, marks=pytest.mark.slow) for step in (3, 7, 12) for ema in ("0", "0.9")),
+        pytest.param(6, "0", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interruption_changes_nothing(step: int, ema: str, tmp_path: Path) -> None:
     whole, _ = trained(tmp_path / "whole", f"trainer.ema_decay={ema}")
     with pytest.raises(Interrupted):

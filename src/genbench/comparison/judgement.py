@@ -8,7 +8,8 @@ from itertools import combinations
 
 from genbench.comparison.ranking import Contender, Ranking
 from genbench.comparison.verdicts import Question, Verdict, fewest_seeds, verdicts
-from genbench.evaluation.catalogue import TOPICS, catalogue
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.protocol import TOPICS
 from genbench.runs.records import Key
 
 MOST = 8  # contenders that are judged: with each one more all pairs take more seeds, and a page can show no more apart
@@ -104,7 +105,7 @@ class Judgement:
     @property
     def fewest(self) -> int:
         """Trainings of each contender below which nothing can be decided."""
-        return fewest_seeds(max(1, len(self.pairs)))
+        return fewest_seeds(len(self.contenders))
 
     @property
     def seeds(self) -> dict[str, int]:
@@ -148,12 +149,11 @@ class Judgement:
 def judge(ranking: Ranking) -> Judgement:
     """Judge all pairs of at most 8 contenders; of more, those with the most seeds of every model in turn."""
     chosen = _chosen(ranking.contenders)
-    pairs = list(combinations(chosen, 2))
-    votes = voting_scores(ranking)
-    found = [v for one, other in pairs for v in verdicts(_questions(ranking, one, other, votes), len(pairs))]
+    votes = voting_scores(ranking, chosen)
+    questions = [q for one, other in combinations(chosen, 2) for q in _questions(ranking, one, other, votes)]
     labels = {contender.label for contender in chosen}
     left_out = tuple(contender for contender in ranking.contenders if contender.label not in labels)
-    return Judgement(ranking, tuple(chosen), left_out, tuple(votes), tuple(found))
+    return Judgement(ranking, tuple(chosen), left_out, tuple(votes), tuple(verdicts(questions)))
 
 
 def _chosen(contenders: Sequence[Contender]) -> list[Contender]:
@@ -166,13 +166,27 @@ def _chosen(contenders: Sequence[Contender]) -> list[Contender]:
     return [contender for contender in contenders if contender.label in first]
 
 
-def voting_scores(ranking: Ranking) -> list[Key]:
-    """The scores that vote, in the most trusted space that there is."""
-    calibration = ranking.calibration
-    if calibration is None:
-        return []
+def voting_scores(ranking: Ranking, contenders: Sequence[Contender]) -> list[Key]:
+    """The scores that vote, in the most trusted space that there is.
+
+    A score that is no better beyond real images' value can be won by nobody but against one who is short of that: it
+    votes if there is such a one.
+    """
     keys = [ranking.key(score.name) for score in catalogue().values() if score.better is not None]
-    return [key for key in keys if calibration.may_vote(key)]
+    return [key for key in keys if _may_vote(ranking, key) and not _is_pointless(ranking, contenders, key)]
+
+
+def _may_vote(ranking: Ranking, key: Key) -> bool:
+    return ranking.calibration is not None and ranking.calibration.may_vote(key)
+
+
+def _is_pointless(ranking: Ranking, contenders: Sequence[Contender], key: Key) -> bool:
+    score, real = catalogue()[key.score], ranking.real(key)
+    if not score.capped or real is None:
+        return False
+    means = [sample.mean for contender in contenders if (sample := contender.sample(key)) is not None]
+    allowed = 2 * (real.sd or 0.0)
+    return all((mean - real.mean) * score.worse <= allowed for mean in means)
 
 
 def _questions(ranking: Ranking, one: Contender, other: Contender, votes: Sequence[Key]) -> list[Question]:
@@ -183,12 +197,18 @@ def _questions(ranking: Ranking, one: Contender, other: Contender, votes: Sequen
             space: {contender.label: contender.values(Key(space, key.score)) for contender in (one, other)}
             for space in ranking.spaces
         }
-        values = {space: of for space, of in values.items() if _is_whole(of, one) and _is_whole(of, other)}
+        # A space has a say in the sign only where the score has earned its vote in it.
+        values = {
+            space: of
+            for space, of in values.items()
+            if _may_vote(ranking, Key(space, key.score)) and _is_whole(of, one) and _is_whole(of, other)
+        }
         if key.space in values:
             real = ranking.real(key)
             sd = real.sd if real is not None and real.sd is not None else 0.0
             score = catalogue()[key.score]
-            questions.append(Question(score, values, math.nan if real is None else real.mean, sd))
+            mean = math.nan if real is None else real.mean
+            questions.append(Question(score, values, mean, sd, one.is_even and other.is_even))
     return questions
 
 

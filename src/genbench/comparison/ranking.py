@@ -10,9 +10,11 @@ from functools import cached_property
 from genbench.comparison.sample import Sample
 from genbench.comparison.settings import budget, differing, settings
 from genbench.evaluation.calibrations import Calibration, find_calibration
-from genbench.evaluation.catalogue import SPACES
+from genbench.evaluation.protocol import SPACES
 from genbench.runs.reading import RunRecord
 from genbench.runs.records import Cost, Key, Score, Scorecard, Summary
+
+EVEN = 0.05  # on a loaded machine equal times are not equal trainings, and the scores follow the images seen
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,18 @@ class Contender:
     def budget(self) -> str:
         """The bounds of its trainings."""
         return budget(self.runs[0].told)
+
+    @property
+    def images_seen(self) -> tuple[int, int]:
+        """The fewest and the most images that one of its trainings saw."""
+        seen = [summary_of(run).images_seen for run in self.runs]
+        return min(seen), max(seen)
+
+    @property
+    def is_even(self) -> bool:
+        """Its trainings saw equally many images, give or take 5 %: else the machine was not quiet."""
+        fewest, most = self.images_seen
+        return fewest >= (1 - EVEN) * most
 
     def values(self, key: Key) -> list[float]:
         """A score, one value a seed, of the seeds that have it."""

@@ -18,7 +18,11 @@ from genbench.data.images import ImageData, evenly_spaced
 from genbench.device import processor_name
 from genbench.errors import UserError
 from genbench.evaluation.calibrations import VOTES, Calibration
-from genbench.evaluation.catalogue import (
+from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.evaluation.evaluator import FEWEST_REAL, Evaluator, by_space, check_real, make_evaluator, summarised
+from genbench.evaluation.moments import moments
+from genbench.evaluation.neighbours import nearest_others
+from genbench.evaluation.protocol import (
     BLURRED,
     COPIES,
     DOSES,
@@ -29,12 +33,7 @@ from genbench.evaluation.catalogue import (
     REAL,
     REPEATED,
     UNIFORM,
-    Entry,
-    catalogue,
 )
-from genbench.evaluation.evaluator import FEWEST_REAL, Evaluator, by_space, check_real, make_evaluator, summarised
-from genbench.evaluation.moments import moments
-from genbench.evaluation.neighbours import nearest_others
 from genbench.runs.records import Key, Score
 
 log = logging.getLogger(__name__)
@@ -59,11 +58,8 @@ def calibrate(data: ImageData, device: torch.device) -> Calibration:
             f"{data.name} has {len(data.train)} training images, and a calibration needs {FEWEST_REAL} more than the"
             f" {n} test images: add training images"
         )
-    held_out = []
-    for draw in range(DRAWS):
-        # A real image is no copy of itself: each draw is judged by the training images that are not in it.
-        indices = _train_indices(data, draw, n)
-        held_out.append(_without(evaluator, indices).measure(data.train.images[indices]))
+    # A real image is no copy of itself: each draw is judged by the training images that are not in it.
+    held_out = [_of_training_images(evaluator, draw, 0.0) for draw in range(DRAWS)]
     small = make_evaluator(data, cache, device, len(data.validation))
     validation = small.measure(evenly_spaced(data.validation, small.n).images)
     rows = {REAL: summarised(held_out, n), "real validation vs test": summarised([validation], small.n)}
@@ -71,11 +67,7 @@ def calibrate(data: ImageData, device: torch.device) -> Calibration:
         if name != MISSING or len(data.classes) > 1:
             rows[name] = summarised([evaluator.measure(make(data, draw, n)) for draw in range(DRAWS)], n)
             log.info("calibration of %s: %s", data.name, name)
-    doses = {
-        kind: {f"{dose:g}": evaluator.measure(_dose(kind, dose, data, n)) for dose in steps}
-        for kind, steps in DOSES.items()
-        if kind != "dropped classes" or len(data.classes) > max(steps)
-    }
+    doses = _doses(evaluator, held_out[0])
     dimensions = {name: reference.test.shape[1] for name, reference in evaluator.references.items()}
     return Calibration(
         protocol=PROTOCOL,
@@ -104,15 +96,15 @@ def votes(
     A score is monotone in a dose if no step of it looks better than a smaller one by more than twice the sd of real
     against real images; at its floor if real images score as its entry says; and flags its failure if that row is
     worse than real images by more than twice that sd. It votes if no answer is no and it has a failure to flag; None
-    means that the question does not apply: memorisation is not a matter of doses, and precision and recall have no
-    absolute floor.
+    means that the question does not apply: a score answers to the doses that its topic is about, and precision and
+    recall have no absolute floor.
     """
     found = {}
     for key, real in rows[REAL].items():
         entry = entries[key.score]
         tolerance = 2.0 * (real.sd or 0.0) + 1e-9
         answers: dict[str, bool | None] = {
-            f"monotone in {kind}": _monotone(entry, key, steps, tolerance) if kind in entry.doses else None
+            f"monotone in {kind}": _monotone(entry, key, steps, tolerance) if kind in entry.answers_to else None
             for kind, steps in doses.items()
         }
         bounds = entry.range_of_real(dimensions[key.space], n)
@@ -135,7 +127,7 @@ def _flags(entry: Entry, key: Key, rows: Mapping[str, Mapping[Key, Score]], tole
 
 def _without(evaluator: Evaluator, indices: Tensor) -> Evaluator:
     """The evaluator as if some of the training images were not among them."""
-    references = {}
+    references, classes = {}, {}
     for name, reference in evaluator.references.items():
         kept = torch.ones(len(reference.train), dtype=torch.bool, device=reference.train.device)
         kept[indices.to(kept.device)] = False
@@ -148,7 +140,17 @@ def _without(evaluator: Evaluator, indices: Tensor) -> Evaluator:
             train_covariance=of_train.covariance,
             train_squared_distances=nearest_others(train).squared_distances.squeeze(1),
         )
-    return replace(evaluator, references=references)
+        of_all = evaluator.classes[name]
+        classes[name] = None if of_all is None else replace(of_all, of_train=of_all.of_train[kept])
+    return replace(evaluator, references=references, classes=classes)
+
+
+def _of_training_images(evaluator: Evaluator, draw: int, copies: float) -> dict[Key, float]:
+    """Scores of a draw of training images, of which such a share is among those that it is compared with."""
+    indices = _train_indices(evaluator.data, draw, evaluator.n)
+    unseen = indices[round(copies * evaluator.n) :]
+    against = _without(evaluator, unseen) if len(unseen) else evaluator
+    return against.measure(evaluator.data.train.images[indices])
 
 
 def _train_indices(data: ImageData, draw: int, n: int) -> Tensor:
@@ -221,12 +223,32 @@ def _bytes(images: Tensor) -> Tensor:
     return images.clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8)
 
 
-def _dose(kind: str, dose: float, data: ImageData, n: int) -> Tensor:
+def _doses(evaluator: Evaluator, unseen: dict[Key, float]) -> dict[str, dict[str, dict[Key, float]]]:
+    """Scores by kind and dose; `unseen` are those of a draw none of which is a copy."""
+    data, n = evaluator.data, evaluator.n
     images = _copies(data, 0, n)
+    none = evaluator.measure(images)
+    found: dict[str, dict[str, dict[Key, float]]] = {}
+    for kind, steps in DOSES.items():
+        if kind == "dropped classes" and len(data.classes) <= max(steps):
+            continue
+        of_kind = found[kind] = {"0": unseen if kind == "copies" else none}
+        for dose in steps[1:]:
+            of_kind[f"{dose:g}"] = (
+                _of_training_images(evaluator, 0, dose)
+                if kind == "copies"
+                else evaluator.measure(_dosed(kind, dose, images, data))
+            )
+        log.info("calibration of %s: %s", data.name, kind)
+    return found
+
+
+def _dosed(kind: str, dose: float, images: Tensor, data: ImageData) -> Tensor:
+    n = len(images)
     if kind == "dropped classes":
         return _without_classes(data, 0, n, int(dose))
-    if dose == 0:
-        return images
+    if kind == "repeated images":
+        return images[torch.arange(n) % max(1, round((1 - dose) * n))]
     return _noisy(images, dose, seed=0) if kind == "noise" else _blurred(images, dose)
 
 

@@ -14,7 +14,8 @@ from pydantic import ConfigDict
 
 from genbench.cache import cache_folder, feature_cache, regular_file, whole_file
 from genbench.errors import UserError
-from genbench.evaluation.catalogue import REAL, catalogue
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.protocol import MISSING, REAL
 from genbench.runs.records import Key, Record, Score
 
 # To make these anew: remove shipped/, calibrate with an empty cache, and copy from it calibrations/*.json and
@@ -54,13 +55,18 @@ class Calibration(Record):
         return {space: facts["hash"] for space, facts in self.extractors.items()}
 
     @property
+    def has_labels(self) -> bool:
+        """Whether its images have labels."""
+        return MISSING in self.rows
+
+    @property
     def is_complete(self) -> bool:
         """Whether it knows every score that there is now: a package may have come since that brings one."""
         known = {score for scores in self.votes.values() for score in scores}
         return all(
             entry.name in known
             for entry in catalogue().values()
-            if entry.of_images and (entry.needs == "features" or "classifier" in self.extractors)
+            if entry.is_measured(labels=self.has_labels, classifier="classifier" in self.extractors)
         )
 
     def row(self, name: str, key: Key) -> Score | None:

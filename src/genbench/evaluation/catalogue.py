@@ -17,37 +17,9 @@ from pkgutil import resolve_name
 from typing import Any, Literal
 
 from genbench.errors import UserError
-
-PROTOCOL = 1  # scores of different protocols are never compared
-DRAWS = 5
-IMAGES = 10_000  # in a draw, and of the test images
-SPACES = ("classifier", "random", "pixels")  # in the order of trust; the first that there is, is judged
-
-# Rows of the calibration: images that a bad or cheating model could make.
-REAL = "real train vs test"  # by which the others are judged
-COPIES = "training images copied"
-REPEATED = "one real image per class repeated"
-GAUSSIAN = "independent Gaussian pixels"
-MISSING = "real images without one class"
-BLURRED = "real images blurred (sigma 1)"
-UNIFORM = "uniform noise"
-# Real images made worse step by step.
-DOSES: Mapping[str, tuple[float, ...]] = {
-    "noise": (0.0, 0.05, 0.1, 0.2, 0.4),  # standard deviation, pixels in [0, 1]
-    "blur": (0.0, 0.5, 1.0, 2.0),  # standard deviation in pixels
-    "dropped classes": (0, 1, 3, 5),
-}
-
-# The questions that somebody who needs images asks.
-TOPICS: Mapping[str, str] = {
-    "realism": "More like real images?",
-    "fidelity": "Better single images?",
-    "diversity": "More varied images?",
-    "classes": "All classes, in the right shares?",
-    "memorisation": "Copies its training images less?",
-}
-
-Range = tuple[float, float]
+from genbench.evaluation import floors
+from genbench.evaluation.floors import Range
+from genbench.evaluation.protocol import ASKED, BLURRED, COPIES, GAUSSIAN, MISSING, REPEATED, UNIFORM
 
 
 @dataclass(frozen=True)
@@ -60,17 +32,19 @@ class Entry:
         meaning: in one sentence, for somebody who has never heard of it.
         unit: of the number; empty for a bare number.
         better: which way is better; None if neither is.
-        measure: the number of a `Pair` of real and generated features (needs "features" or "classes"); the `Estimate`
-            of a model, its data and an evaluation's level (everything else).
-        needs: "features": measured in every feature space. "classes": in the one that gives class probabilities.
-            "model": the model itself; or a capability that the model must declare, by its class's name in lower case
-            ("likelihood", "posterior", "reconstruction", "conditional").
+        measure: the number of a `Pair` of real and generated features (needs "features", "classes" or
+            "probabilities"); the `Estimate` of a model, its data and an evaluation's level (everything else).
+        needs: "features": measured in every feature space. "classes": in every one too, of data with labels: the class
+            of an image is the classifier's answer, and in the other spaces the label of the nearest training image.
+            "probabilities": in the space that gives class probabilities. "model": the model itself; or a capability
+            that the model must declare, by its class's name in lower case ("likelihood", "posterior",
+            "reconstruction", "conditional").
         perfect: the value of a perfect model; None if there is no absolute scale.
         topic: the question of TOPICS to which it speaks; None: to none.
         flagged_by: the calibration's row that it is there to notice; a score of features without one never votes.
         real: where real images must lie when they are scored against real ones, in order that the score may vote: a
             range, or a function of the number of features and that of images that gives one. None: no absolute scale.
-        doses: in which it must never look better at a larger dose, in order that it may vote.
+        doses: in which it must never look better at a larger dose, in order that it may vote; None: those of ASKED.
         capped: a model is no better than another for exceeding what real images have.
     """
 
@@ -85,13 +59,26 @@ class Entry:
     topic: str | None = None
     flagged_by: str | None = None
     real: Range | Callable[[int, int], Range] | None = None
-    doses: tuple[str, ...] = tuple(DOSES)
+    doses: tuple[str, ...] | None = None
     capped: bool = False
 
     @property
     def of_images(self) -> bool:
         """Whether images are all that it needs; else it needs the model."""
-        return self.needs in ("features", "classes")
+        return self.needs in ("features", "classes", "probabilities")
+
+    def is_measured(self, labels: bool, classifier: bool) -> bool:
+        """Whether it is a score of images that a space can give: the data have labels, it is the classifier's."""
+        return (
+            self.needs == "features"
+            or (labels and self.needs == "classes")
+            or (classifier and self.needs == "probabilities")
+        )
+
+    @property
+    def answers_to(self) -> tuple[str, ...]:
+        """The doses in which it must never look better at a larger one."""
+        return ASKED.get(self.topic or "", ()) if self.doses is None else self.doses
 
     @property
     def worse(self) -> int:
@@ -133,11 +120,6 @@ def _later(function: str) -> Callable[..., Any]:
     return measure
 
 
-def _floor_of_fcd(features: int, images: int) -> Range:
-    """Twice the expected distance of two finite samples of one Gaussian of unit variances."""
-    return 0.0, 2.0 * features**2 / 4 * 2 / images
-
-
 _OURS = (
     Entry(
         name="fcd",
@@ -148,7 +130,7 @@ _OURS = (
         perfect=0.0,
         topic="realism",
         flagged_by=GAUSSIAN,
-        real=_floor_of_fcd,
+        real=floors.fcd,
         measure=_later("likeness:fcd"),
     ),
     Entry(
@@ -159,7 +141,7 @@ _OURS = (
         perfect=0.0,
         topic="realism",
         flagged_by=GAUSSIAN,
-        real=(-0.01, 0.01),
+        real=floors.kcd,
         measure=_later("likeness:kcd"),
     ),
     Entry(
@@ -206,6 +188,31 @@ _OURS = (
         measure=_later("manifold:coverage"),
     ),
     Entry(
+        name="within_class_variety",
+        label="variety within classes",
+        meaning="how much images of one class differ from each other, compared with real ones; 1 is as much",
+        better="higher",
+        needs="classes",
+        perfect=1.0,
+        topic="diversity",
+        flagged_by=REPEATED,
+        real=(0.95, 1.05),
+        capped=True,
+        measure=_later("classes:within_class_variety"),
+    ),
+    Entry(
+        name="vendi",
+        label="Vendi score",
+        meaning="how many images that are nothing like each other are as varied, compared with real ones; 1 is as many",
+        better="higher",
+        perfect=1.0,
+        topic="diversity",
+        flagged_by=REPEATED,
+        real=(0.97, 1.03),
+        capped=True,
+        measure=_later("variety:vendi"),
+    ),
+    Entry(
         name="auth_pct",
         label="authentic share",
         meaning="share of samples that are no closer to a training image than training images are to each other",
@@ -214,7 +221,6 @@ _OURS = (
         topic="memorisation",
         flagged_by=COPIES,
         real=(0.4, 0.8),
-        doses=(),
         capped=True,
         measure=_later("memorisation:auth_pct"),
     ),
@@ -228,7 +234,6 @@ _OURS = (
         topic="memorisation",
         flagged_by=COPIES,
         real=(0.0, 0.01),
-        doses=(),
         capped=True,
         measure=_later("memorisation:near_duplicates"),
     ),
@@ -240,7 +245,6 @@ _OURS = (
         better="higher",
         topic="memorisation",
         flagged_by=COPIES,
-        doses=(),
         capped=True,
         measure=_later("memorisation:fcd_train_gap"),
     ),
@@ -253,7 +257,7 @@ _OURS = (
         perfect=0.5,
         topic="realism",
         flagged_by=GAUSSIAN,
-        real=(0.47, 0.53),
+        real=floors.c2st,
         measure=_later("two_sample:c2st_linear"),
     ),
     Entry(
@@ -265,7 +269,7 @@ _OURS = (
         perfect=0.5,
         topic="realism",
         flagged_by=GAUSSIAN,
-        real=(0.47, 0.53),
+        real=floors.c2st,
         measure=_later("two_sample:c2st_1nn"),
     ),
     Entry(
@@ -278,7 +282,7 @@ _OURS = (
         perfect=0.0,
         topic="classes",
         flagged_by=MISSING,
-        real=(0.0, 0.005),
+        real=floors.class_kl,
         measure=_later("classes:class_kl"),
     ),
     Entry(
@@ -298,7 +302,7 @@ _OURS = (
         meaning="share of samples that the classifier is not sure of",
         unit="share",
         better="lower",
-        needs="classes",
+        needs="probabilities",
         topic="fidelity",
         flagged_by=BLURRED,
         measure=_later("classes:ambiguous_share"),
@@ -311,6 +315,16 @@ _OURS = (
         better="lower",
         needs="likelihood",
         measure=_later("likelihood:nll"),
+    ),
+    Entry(
+        name="usefulness",
+        label="usefulness",
+        meaning="how often a small classifier is right on real images that has seen samples alone",
+        unit="share",
+        better="higher",
+        needs="conditional",
+        perfect=1.0,
+        measure=_later("usefulness:usefulness"),
     ),
     Entry(
         name="active_units",

@@ -1,5 +1,6 @@
-"""Scores that need a classifier's probabilities rather than its features."""
+"""Scores that need the class of each image, or a classifier's probabilities."""
 
+import torch
 from torch import Tensor
 
 from genbench.evaluation.pair import Pair
@@ -9,13 +10,12 @@ AMBIGUOUS_BELOW = 0.9
 
 def class_kl(pair: Pair) -> float:
     """KL divergence of the samples' class histogram from that of the test images, in nats."""
-    generated, test = pair.class_probabilities
-    return histogram_divergence(class_histogram(generated), class_histogram(test))
+    return histogram_divergence(*_histograms(pair))
 
 
 def classes_hit(pair: Pair) -> int:
-    """How many classes are the most probable one of some sample."""
-    return int((class_histogram(pair.class_probabilities[0]) > 0).sum())
+    """How many classes are that of some sample."""
+    return int((_histograms(pair)[0] > 0).sum())
 
 
 def ambiguous_share(pair: Pair) -> float:
@@ -23,10 +23,25 @@ def ambiguous_share(pair: Pair) -> float:
     return (pair.class_probabilities[0].amax(1) < AMBIGUOUS_BELOW).double().mean().item()
 
 
-def class_histogram(probabilities: Tensor) -> Tensor:
-    """Share of images (N, C) whose most probable class is c, for each c: (C,) float64, sum 1."""
-    classes = probabilities.argmax(1).bincount(minlength=probabilities.shape[1])
-    return classes.double() / len(probabilities)
+def within_class_variety(pair: Pair) -> float:
+    """Variance of the features within a class over that of real images, in the mean over the classes.
+
+    A class of fewer than two samples has no variety. Unlike recall and coverage it does not punish blur for
+    looking unlike real images.
+    """
+    generated, test = pair.assigned
+    ratios = []
+    for label in range(_number(pair)):
+        real = pair.real.test[test == label]
+        if len(real) > 1:
+            samples = pair.generated[generated == label]
+            ratios.append(_variance(samples) / _variance(real) if len(samples) > 1 else 0.0)
+    return sum(ratios) / len(ratios)
+
+
+def class_histogram(classes: Tensor, number: int) -> Tensor:
+    """Share of images with each class, of classes (N,) int64: (number,) float64, sum 1."""
+    return classes.bincount(minlength=number).double() / len(classes)
 
 
 def histogram_divergence(generated: Tensor, test: Tensor) -> float:
@@ -37,3 +52,19 @@ def histogram_divergence(generated: Tensor, test: Tensor) -> float:
     """
     hit = generated > 0
     return (generated[hit] * (generated[hit] / test[hit]).log()).sum().item()
+
+
+def _histograms(pair: Pair) -> tuple[Tensor, Tensor]:
+    generated, test = pair.assigned
+    return class_histogram(generated, _number(pair)), class_histogram(test, _number(pair))
+
+
+def _number(pair: Pair) -> int:
+    if pair.classes is None:
+        raise ValueError("the images have no labels")
+    return pair.classes.number
+
+
+def _variance(features: Tensor) -> float:
+    """Trace of the covariance of features (N, d)."""
+    return float(torch.var(features.double(), dim=0).sum())

@@ -3,7 +3,6 @@
 One recipe serves every data set; channels, sides and the number of classes are read off the data.
 """
 
-import logging
 import math
 import time
 from collections.abc import Iterator
@@ -17,8 +16,6 @@ from torch import Tensor, nn
 from genbench.data.images import ImageData, ImageShape, Split
 from genbench.device import native_bfloat16
 from genbench.errors import UserError
-
-log = logging.getLogger(__name__)
 
 FEATURES = 64  # few, because the finite-N floor of the Fréchet distance grows with their square
 BLOCK = 250  # images that go through a network at once, always: features must not depend on a batch size
@@ -153,7 +150,6 @@ def train_classifier(data: ImageData, recipe: Recipe, device: torch.device) -> C
         optimizer, recipe.learning_rate, total_steps=epochs * steps, pct_start=0.2
     )
     fast = device.type == "cpu" and native_bfloat16(device)  # a GPU is fast enough in float32
-    log.info("training the classifier of %s for %d epochs; this is done once", data.name, epochs)
     with full_precision():
         for _ in range(epochs):
             order = torch.randperm(len(data.train), generator=generator)

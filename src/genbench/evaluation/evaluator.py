@@ -4,7 +4,7 @@ import hashlib
 import logging
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from genbench.data.images import ImageData, Split, evenly_spaced
 from genbench.errors import UserError
-from genbench.evaluation.catalogue import IMAGES, catalogue
+from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.extractors import FeatureSpace, FeatureSpaces, load_spaces
-from genbench.evaluation.pair import DENSITY_COVERAGE_K, Pair, Reference
+from genbench.evaluation.pair import DENSITY_COVERAGE_K, Classes, Pair, Reference
+from genbench.evaluation.protocol import IMAGES
 from genbench.evaluation.stored import read_tensors, write_tensors
 from genbench.runs.records import Absent, Key, Score
 
@@ -37,6 +38,7 @@ class Evaluator:
     spaces: FeatureSpaces
     references: Mapping[str, Reference]  # by space
     real_probabilities: Mapping[str, Tensor | None]  # by space: (M, classes) of the real images, where it gives any
+    classes: Mapping[str, Classes | None]  # by space, where the images have labels
 
     @property
     def n(self) -> int:
@@ -56,9 +58,10 @@ class Evaluator:
         for space in self.spaces.available():
             embedding = space.embed(images)
             real, probabilities = self.references[space.name], self.real_probabilities[space.name]
-            pair = Pair(real, embedding.features, embedding.probabilities, probabilities)
+            classes = self.classes[space.name]
+            pair = Pair(real, embedding.features, embedding.probabilities, probabilities, classes)
             for entry in catalogue().values():
-                if entry.needs == "features" or (entry.needs == "classes" and probabilities is not None):
+                if entry.is_measured(labels=classes is not None, classifier=probabilities is not None):
                     scores[Key(space.name, entry.name)] = entry.measure(pair)
         return scores
 
@@ -89,11 +92,20 @@ def make_evaluator(
     split = data.test if against == "test" else data.validation
     real = evenly_spaced(split, IMAGES if n is None else n)
     spaces = load_spaces(data, cache, device)
-    references, probabilities = {}, {}
+    references: dict[str, Reference] = {}
+    probabilities: dict[str, Tensor | None] = {}
+    classes: dict[str, Classes | None] = {}
     for space in spaces.available():
-        references[space.name] = _reference(space, real.images, data.train.images, cache)
-        probabilities[space.name] = space.embed(real.images).probabilities if space is spaces.classifier else None
-    return Evaluator(data, real, spaces, references, probabilities)
+        reference = _reference(space, real.images, data.train.images, cache)
+        references[space.name] = reference
+        found = space.embed(real.images).probabilities if space is spaces.classifier else None
+        probabilities[space.name] = found
+        classes[space.name] = None
+        if data.train.labels is not None:
+            labels = data.train.labels.to(reference.train.device)
+            of_test = labels[reference.test_nearest] if found is None else found.argmax(1)
+            classes[space.name] = Classes(len(data.classes), of_test, labels)
+    return Evaluator(data, real, spaces, references, probabilities, classes)
 
 
 def summarised(draws: Sequence[Mapping[Key, float]], n: int) -> dict[Key, Score]:
@@ -161,7 +173,8 @@ def fingerprint(images: Tensor) -> str:
 
 def _reference(space: FeatureSpace, real: Tensor, train: Tensor, cache: Path) -> Reference:
     """The space's features of the real images and all that follows from them, kept on disk: it takes a while."""
-    key = f"{space.name}-{space.hash}-{fingerprint(real)}-{fingerprint(train)}"
+    kept = hashlib.sha256(" ".join(field.name for field in fields(Reference)).encode()).hexdigest()[:6]
+    key = f"{space.name}-{space.hash}-{fingerprint(real)}-{fingerprint(train)}-{kept}"
     path = cache / "references" / f"{key}.safetensors"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,10 @@ from genbench.data.images import ImageData, describe
 from genbench.data.sources import load_data
 from genbench.device import best_device, native_bfloat16
 from genbench.errors import UserError
-from genbench.evaluation.catalogue import DRAWS, PROTOCOL, Entry, catalogue
+from genbench.evaluation.catalogue import Entry, catalogue
 from genbench.evaluation.conditions import labels_to_draw
 from genbench.evaluation.evaluator import make_evaluator
+from genbench.evaluation.protocol import DRAWS, PROTOCOL
 from genbench.models.model import Conditional, LatentPlane, Likelihood, Model, Posterior, Reconstruction
 from genbench.models.sampling import draw, network_evaluations
 from genbench.models.weights import load
@@ -27,7 +28,11 @@ FIRST_SEED = 1_000_000  # of the draws: no picture and no sample that a person a
 CAPABILITIES = {
     kind.__name__.lower(): kind for kind in (Posterior, Likelihood, Reconstruction, LatentPlane, Conditional)
 }
-WITHOUT = {"likelihood": "no likelihood: implicit model", "posterior": "no posterior: the model has no encoder"}
+WITHOUT = {
+    "likelihood": "no likelihood: implicit model",
+    "posterior": "no posterior: the model has no encoder",
+    "conditional": "the model is not told classes",
+}
 
 
 def score_run(

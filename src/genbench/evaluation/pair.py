@@ -27,6 +27,7 @@ class Reference:
     test_squared_distances: Tensor  # (M, 5) float64, of each test image to its 5 nearest others
     train_squared_distances: Tensor  # (T,) float64, of each training image to its nearest other
     test_mean_kernel: Tensor  # () float64, over pairs of different test images
+    test_nearest: Tensor  # (M,) int64, of each test image its nearest training image
 
     @classmethod
     def of(cls, test: Tensor, train: Tensor) -> "Reference":
@@ -45,6 +46,7 @@ class Reference:
             test_squared_distances=nearest_others(test, DENSITY_COVERAGE_K).squared_distances,
             train_squared_distances=nearest_others(train).squared_distances.squeeze(1),
             test_mean_kernel=test_moments.mean.new_tensor(mean_kernel_within(test)),
+            test_nearest=nearest(test, train).indices.squeeze(1),
         )
 
     def to_tensors(self) -> dict[str, Tensor]:
@@ -67,6 +69,15 @@ class Reference:
         return Moments(self.train_mean, self.train_covariance)
 
 
+@dataclass(frozen=True)
+class Classes:
+    """The classes of real images."""
+
+    number: int
+    of_test: Tensor  # (M,) int64: by the same rule by which a generated image gets its own
+    of_train: Tensor  # (T,) int64: the labels
+
+
 class Pair:
     """Generated images beside real ones in one feature space; distances are squared and Euclidean.
 
@@ -75,6 +86,7 @@ class Pair:
         generated: (N, d), on the device of the real ones.
         probabilities: (N, classes), of the generated images; None in a space that gives none.
         real_probabilities: (M, classes), of the test images; None in a space that gives none.
+        classes: of the real images; None if they have no labels.
     """
 
     def __init__(
@@ -83,6 +95,7 @@ class Pair:
         generated: Tensor,
         probabilities: Tensor | None = None,
         real_probabilities: Tensor | None = None,
+        classes: Classes | None = None,
     ) -> None:
         if generated.ndim != 2 or generated.shape[1] != real.test.shape[1]:
             raise ValueError(f"generated features must be (N, {real.test.shape[1]}), got {tuple(generated.shape)}")
@@ -90,6 +103,7 @@ class Pair:
         self.generated = generated.detach().to(real.test.device)
         self.probabilities = probabilities
         self.real_probabilities = real_probabilities
+        self.classes = classes
 
     @property
     def class_probabilities(self) -> tuple[Tensor, Tensor]:
@@ -97,6 +111,18 @@ class Pair:
         if self.probabilities is None or self.real_probabilities is None:
             raise ValueError("this feature space gives no class probabilities")
         return self.probabilities, self.real_probabilities
+
+    @cached_property
+    def assigned(self) -> tuple[Tensor, Tensor]:
+        """The class of each generated (N,) and of each test image (M,), int64; ValueError for data without labels.
+
+        The most probable one where there are probabilities, else the label of the nearest training image.
+        """
+        if self.classes is None:
+            raise ValueError("the images have no labels")
+        if self.probabilities is None:
+            return self.classes.of_train[self.to_train.indices[:, 0]], self.classes.of_test
+        return self.probabilities.argmax(1), self.classes.of_test
 
     @cached_property
     def moments(self) -> Moments:

@@ -300,6 +300,15 @@ class Likelihood(Posterior):
         raise NotImplementedError
 
 
+class Integrable(Likelihood):
+    """A model that decodes a latent once for all images: with one or two latent dimensions p(x) can be integrated."""
+
+    @abstractmethod
+    def log_likelihoods(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """log p(x|z) in nats, (N, K), of every image (N, C, H, W) in [0, 1] under every latent (K, d)."""
+        raise NotImplementedError
+
+
 class Reconstruction(Model):
     """A model that renders given images by itself, without a search of its latent space."""
 

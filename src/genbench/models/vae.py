@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.models.layers import Conv2d, ConvTranspose2d
-from genbench.models.model import LatentPlane, Likelihood, Reconstruction, Update
+from genbench.models.model import Integrable, LatentPlane, Reconstruction, Update
 
 
 class Encoder(nn.Module):
@@ -92,7 +92,7 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance)
 
 
-class VAE(Likelihood, Reconstruction, LatentPlane):
+class VAE(Integrable, Reconstruction, LatentPlane):
     """Encoder and decoder, trained on the evidence lower bound by one Adam; prior N(0, I), Bernoulli pixels."""
 
     def __init__(
@@ -170,6 +170,11 @@ class VAE(Likelihood, Reconstruction, LatentPlane):
         """log p(x|z) of Bernoulli pixels in nats, (B,) float64."""
         pixels = F.binary_cross_entropy_with_logits(self.decode(z), images, reduction="none")
         return -pixels.flatten(1).double().sum(1)
+
+    def log_likelihoods(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """log p(x|z) of Bernoulli pixels in nats, (N, K) float64, of every image (N, ...) under every latent (K, d)."""
+        logits = self.decode(z).flatten(1).double()  # x log p + (1 - x) log(1 - p) = x logit(p) + log(1 - p)
+        return images.flatten(1).double() @ logits.T - F.softplus(logits).sum(1)
 
     def log_prior(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """log N(z; 0, I) in nats, (B,) float64."""

@@ -20,9 +20,9 @@ against them: mean ± sd over the draws. The first row is how real images score 
 images that it is compared with); the second has one draw of as many images as the validation set has, and its floors
 are higher where those are fewer.
 
-A score votes on a model if in this table it is monotone in every dose (it never looks better at a larger dose by more
-than twice the sd of the first row), lies at its floor for real images where it has one, and flags its own failure.
-Memorisation scores are not a matter of doses.
+A score votes on a model if in this table it is monotone in the doses that its question is about (it never looks better
+at a larger dose by more than twice the sd of the first row), lies at its floor for real images where it has one, and
+flags its own failure. "Repeated images" and "copies" are doses by share.
 """
 
 

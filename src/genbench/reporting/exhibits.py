@@ -102,7 +102,7 @@ def _histogram(classifier: FeatureSpace, images: Tensor) -> Tensor:
     probabilities = classifier.embed(images).probabilities
     if probabilities is None:
         raise ValueError("a classifier gives probabilities")
-    return class_histogram(probabilities)
+    return class_histogram(probabilities.argmax(1), probabilities.shape[1])
 
 
 def _exhibit(

@@ -67,9 +67,8 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "difference": _finite(verdict.difference),  # the first contender's mean minus the second's
         "low": _finite(verdict.low),
         "high": _finite(verdict.high),
-        "welch_p": _finite(verdict.welch_p),
-        "welch_p_holm": _finite(verdict.welch_p_holm),
-        "permutation_p_step_down": _finite(verdict.permutation_p),
+        "welch_p": _finite(verdict.p),
+        "welch_p_holm": _finite(verdict.p_holm),
         "threshold": _finite(verdict.threshold),
         "leads": dict(verdict.leaders),
         "seeds_that_would_decide": verdict.seeds,

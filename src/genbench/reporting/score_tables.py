@@ -121,7 +121,7 @@ def verdict_tables(judgement: Judgement) -> list[VerdictTable]:
 def _verdict_table(pair: tuple[str, str], verdicts: Sequence[Verdict]) -> VerdictTable:
     headings = (
         *("score", "better", *map(inline, pair), "difference", "95 % interval", "must exceed", "p (Welch, Holm)"),
-        *("p (permutation, step-down)", "same sign in", "seeds that would decide", "why it is undecided"),
+        *("same sign in", "seeds that would decide", "why it is undecided"),
     )
     rows = tuple(_verdict_row(verdict) for verdict in verdicts)
     return VerdictTable(pair, sum(verdict.better is not None for verdict in verdicts), headings, rows)
@@ -131,7 +131,7 @@ def _verdict_row(verdict: Verdict) -> VerdictRow:
     agreeing = ", ".join(space for space, leader in verdict.leaders.items() if leader == verdict.leader)
     cells = [_cell(verdict.samples[label].mean) for label in verdict.pair]
     cells += [_cell(verdict.difference), Cell(f"{number(verdict.low)} to {number(verdict.high)}", verdict.low)]
-    cells += [_cell(value) for value in (verdict.threshold, verdict.welch_p_holm, verdict.permutation_p)]
+    cells += [_cell(value) for value in (verdict.threshold, verdict.p_holm)]
     cells += [Cell(agreeing, math.nan)]
     cells += [Cell(str(verdict.seeds), verdict.seeds) if verdict.seeds is not None else _NONE]
     cells += [Cell("; ".join(reasons(verdict)), math.nan)]

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from genbench.console import duration
 from genbench.errors import UserError
-from genbench.evaluation.catalogue import SPACES
+from genbench.evaluation.protocol import SPACES
 from genbench.runs.directory import Run
 from genbench.runs.reading import RunRecord
 from genbench.runs.records import Absent, Cost, Estimate, Key, Score, Scorecard
@@ -62,6 +62,9 @@ def scores_table(scores: Scorecard, where: str) -> Table:
     else:
         for name, value in _cost(scores.cost).items():
             table.add_row(name, f"{value:.4g}")
+    if scores.notes:
+        table.caption = "\n".join(f"note: {escape(note)}" for note in scores.notes)
+        table.caption_justify = "left"
     return table
 
 

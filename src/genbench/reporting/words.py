@@ -10,14 +10,15 @@ from genbench.comparison.judgement import Judgement, Standing, copying
 from genbench.comparison.ranking import Contender, Ranking
 from genbench.comparison.verdicts import Reason, Verdict
 from genbench.console import duration
-from genbench.evaluation.catalogue import TOPICS
+from genbench.evaluation.protocol import TOPICS
 from genbench.reporting.formats import inline, listed, number, word
 
 REASONS = {
-    Reason.NEITHER_COPIES: "neither copies more than real images resemble each other",
+    Reason.BOTH_REAL: "neither falls short of real images in this",
     Reason.SMALL: "the difference is as small as between two sets of real images",
     Reason.ONE_SPACE: "seen by one kind of features only, and a verdict takes two",
     Reason.SPACES_DISAGREE: "the kinds of features disagree about who is better",
+    Reason.UNEVEN: "the trainings of one saw more images than others of it: the machine was not quiet",
     Reason.FEW_TRAININGS: "fewer than {fewest} trainings of each can decide nothing",
     Reason.LUCK: "the trainings differ too much among themselves to tell",
 }
@@ -60,7 +61,7 @@ def _of_two(judgement: Judgement) -> str:
     for label, loser in ((one, other), (other, one)):
         if won[label] and not won[loser]:
             n = len(won[label])
-            rest = f"; {total - n} are undecided" if total > n else ""
+            rest = f"; {total - n} {'is' if total - n == 1 else 'are'} undecided" if total > n else ""
             return (
                 f"Take the {inline(label)}. It is better on {n} of {total} scores, the {inline(loser)} on none{rest}."
             )

@@ -48,11 +48,7 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
-        """An existing run directory.
-
-        Raises:
-            UserError: there is none at the path.
-        """
+        """An existing run directory; UserError if there is none at the path."""
         run = cls(Path(path))
         if not run.exists:
             raise UserError(files.no_run(run.path))
@@ -235,9 +231,10 @@ class Run:
         """True if the run was scored."""
         return self.has("scores.json")
 
-    def is_scored(self, level: str) -> bool:
-        """True if the run was scored, by the whole protocol if the level is full; raises UserError as `scorecard`."""
-        return self.has_scorecard and (level != "full" or self.scorecard().level == "full")
+    def is_scored(self, level: str, protocol: int) -> bool:
+        """True if it was scored by a protocol, as a whole if the level is full; UserError as `scorecard`."""
+        found = self.scorecard() if self.has_scorecard else None
+        return found is not None and found.protocol == protocol and level in (found.level, "fast")
 
     def scorecard(self) -> Scorecard:
         """The run's scores; raises UserError if scores.json cannot be read."""

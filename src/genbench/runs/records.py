@@ -156,6 +156,7 @@ class Scorecard(Record):
     cost: Cost | Absent
     precision: str = ""
     samples: str | None = None  # where the images came from, if not from a run
+    notes: tuple[str, ...] = ()  # what the reader of the scores has to know
     evaluation_seconds: float = 0.0
 
     def score(self, key: Key) -> Score | Absent:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from genbench.errors import UserError
-from genbench.evaluation.catalogue import SPACES, catalogue
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.protocol import SPACES
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Key, Scorecard
 
@@ -36,7 +37,7 @@ def values(run: Run, objectives: Sequence[str]) -> list[float]:
 
 def _score(run: Run, scorecard: Scorecard, name: str) -> float:
     spaces = (space for space in SPACES if not isinstance(scorecard.spaces.get(space, Absent(absent="")), Absent))
-    space = "classifier" if catalogue()[name].needs == "classes" else next(spaces, SPACES[0])
+    space = "classifier" if catalogue()[name].needs == "probabilities" else next(spaces, SPACES[0])
     score = scorecard.score(Key(space, name))
     if isinstance(score, Absent):
         raise UserError(f"{run.path} has no {name}: {score.absent}")

@@ -21,6 +21,7 @@ from genbench.command.composition import CommandLine, compose
 from genbench.config import CompareConfig, TrainConfig
 from genbench.console import stdout
 from genbench.errors import UserError
+from genbench.evaluation.protocol import PROTOCOL
 from genbench.interruption import Interrupted
 from genbench.places import near
 from genbench.runs.directory import Run
@@ -192,6 +193,6 @@ def progress_line(runs: Sequence[Run], at_first: int, seconds: float, minutes: f
 def _is_done(run: Run) -> bool:
     """Trained and scored, or given up."""
     try:
-        return run.is_scored("full") or run.status.state == "failed"
+        return run.is_scored("full", PROTOCOL) or run.status.state == "failed"
     except UserError:  # not queued yet, or unreadable
         return False

@@ -14,6 +14,7 @@ from pathlib import Path
 from genbench.config import EvaluateConfig
 from genbench.console import stdout
 from genbench.errors import UserError
+from genbench.evaluation.protocol import PROTOCOL
 from genbench.places import near
 from genbench.runs.directory import Run
 from genbench.runs.files import closed, reason
@@ -65,7 +66,7 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
 
 
 def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
-    """Score the finished runs of a folder that have no such scores yet, and print all scores side by side.
+    """Score the finished runs of a folder that have no such scores of this protocol yet, and print all side by side.
 
     Each by itself: what stands in the way of one is said, and the others are scored.
 
@@ -80,7 +81,7 @@ def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
     for run in runs:
         try:
             Run.open(run.path)
-            if not (run.is_finished and run.is_scored(config.evaluation.level)):
+            if not (run.is_finished and run.is_scored(config.evaluation.level, PROTOCOL)):
                 evaluate_run(run, config)
             scored.append(run)
         except Exception as error:  # noqa: BLE001  (whatever one run holds, the others are scored)
@@ -105,7 +106,7 @@ def _evaluate_samples(source: str, config: EvaluateConfig) -> None:
     from genbench.evaluation.of_samples import score_samples
     from genbench.reporting.tables import scores_table
 
-    scorecard = score_samples(source, config.data)
+    scorecard = score_samples(source, config.data, "full" if config.evaluation.level == "full" else "fast")
     with written(out) as temporary:
         temporary.write_text(scorecard.model_dump_json(indent=2) + "\n", encoding="utf-8")
     stdout().print(scores_table(scorecard, str(out)))

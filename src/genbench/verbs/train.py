@@ -19,6 +19,7 @@ from genbench.command.composition import CommandLine
 from genbench.command.launching import launch
 from genbench.config import TrainConfig
 from genbench.errors import UserError
+from genbench.evaluation.protocol import PROTOCOL
 from genbench.interruption import Interrupted, end_with_starter, on_signals
 from genbench.runs.directory import Run
 from genbench.runs.reading import read
@@ -150,7 +151,7 @@ def train(config: TrainConfig, console: "Console") -> None:
     record = DataRecord(**describe(data, config.data.absolute_root))
     if not config.overwrite:
         run.check_data(record)
-    if done and run.has_card and (not to_score or run.is_scored(config.evaluation.level)):
+    if done and run.has_card and (not to_score or run.is_scored(config.evaluation.level, PROTOCOL)):
         console.print(f"{run.path} is finished. To train it again: overwrite=true", soft_wrap=True)
         return
 
@@ -269,7 +270,9 @@ def _finish(config: TrainConfig, run: Run, console: "Console") -> None:
 
     try:
         level = config.evaluation.level
-        if level != "none" and not run.is_scored(level):  # a run that cannot be scored is finished all the same
+        if level != "none" and not run.is_scored(
+            level, PROTOCOL
+        ):  # a run that cannot be scored is finished all the same
             console.print("scoring")
             scorecard = score_run(run, config.evaluation, config.code, images=config.data)
             run.write_scorecard(scorecard)
