@@ -130,9 +130,13 @@ def test_a_run_killed_between_training_and_pictures_takes_no_further_step(
         once.setattr("genbench.models.weights.save", lambda *_: os.kill(os.getpid(), signal.SIGINT))
         with pytest.raises(Interrupted, match="SIGINT"):
             train(told)
+    run = run_of(told)
+    kept = [path.name for path in run.checkpoints]
+    shutil.copy(run.checkpoints[-1], run.path / "checkpoints" / "000000000384.ckpt")  # killed before it deleted that
     at_step(monkeypatch, "vae", 1, lambda: pytest.fail("a step was taken"))
     train(told)
-    assert_same(run_of(told), whole("vae"))
+    assert_same(run, whole("vae"))
+    assert [path.name for path in run.checkpoints] == kept
 
 
 def test_a_second_signal_does_not_wait_for_the_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

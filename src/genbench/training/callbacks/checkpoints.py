@@ -47,6 +47,10 @@ class Checkpoints(L.Callback):
         self._saved = 0.0  # seconds of training
         self._random: Mapping[str, Any] = random_states()
 
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Delete what a process that was killed between saving and deleting has left."""
+        self._delete_old()
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """The random states of the checkpoint, or of before the Trainer was made: DDP's start seeds anew.
 
@@ -99,11 +103,14 @@ class Checkpoints(L.Callback):
             return
         with self._run.whole(f"checkpoints/{self._budget.images_seen:012}.ckpt") as temporary:
             trainer.save_checkpoint(temporary, weights_only=False)
+        self._delete_old()
+        self._saved = self._budget.seconds
+
+    def _delete_old(self) -> None:
         # Those of more images than were seen yet cannot be read, and are in nobody's place.
         ours = [path for path in self._run.checkpoints if int(path.stem) <= self._budget.images_seen]
         for old in ours[KEPT:]:
             old.unlink()
-        self._saved = self._budget.seconds
 
     def _check_finite(self, values: Mapping[str, Tensor]) -> None:
         for name, value in values.items():
