@@ -131,7 +131,7 @@ def test_samples_are_useful_if_a_classifier_learns_the_classes_from_them(
     assert useful.mean > 0.8
     assert useless.mean < 0.3
     assert useful.n == len(data.test)
-    assert useful.method.startswith("a classifier trained on 1,283 samples; on as many real images 9")
+    assert useful.method.startswith("a classifier trained on 1,412 samples; on as many real images 9")
     assert isinstance(usefulness.usefulness(Bands(data.shape), data, FULL), Absent)
 
 
