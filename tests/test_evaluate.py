@@ -13,7 +13,8 @@ from genbench import cli
 from genbench.errors import UserError
 from genbench.evaluation import of_run
 from genbench.evaluation.catalogue import catalogue
-from genbench.runs.records import Absent, Estimate, Scorecard
+from genbench.runs.directory import Run
+from genbench.runs.records import Absent, Estimate
 from genbench.verbs import evaluate
 from tests.conftest import Command
 from tests.reporting.synthetic import data_record, synthetic_run
@@ -33,13 +34,13 @@ def test_a_run_is_scored_by_the_protocol(runs: Path, command: Command, cached: d
         (run,) = (tmp_path / "runs").glob(f"optdigits-{model}-*")
         done = command("genbench.evaluate", f"run={run}", "evaluation.nll_images=4", env=cached)
         assert done.returncode == 0, done.stderr
-        scores = Scorecard.model_validate_json((run / "scores.json").read_bytes())
+        scores = Run(run).scorecard()
         assert (scores.level, scores.data) == ("full", "optdigits")
         assert set(scores.spaces) == set(scores.extractors) == {"classifier", "random", "pixels"}
         for name, space in scores.spaces.items():
             assert not isinstance(space, Absent)
-            needs = {"features", "classes"} if name == "classifier" else {"features"}
-            assert set(space) == {entry.name for entry in catalogue().values() if entry.needs in needs}
+            expected = [e for e in catalogue().values() if e.is_measured(labels=True, classifier=name == "classifier")]
+            assert set(space) == {entry.name for entry in expected}
             assert (space["fcd"].draws, space["fcd"].n) == (5, 257)
         assert isinstance(scores.model["mse"], Estimate)
         assert scores.model["mse"].mean > 0
@@ -224,10 +225,10 @@ def test_scores_of_another_extractor_are_never_put_beside_these(
     assert done.returncode == 0, done.stderr
     assert "GAN s0" in done.stdout
     assert "VAE s0" in done.stdout
-    (path,) = (tmp_path / "runs").glob("optdigits-gan-*/scores.json")
-    scores = json.loads(path.read_text(encoding="utf-8"))
-    scores["extractors"]["classifier"] = "0" * 16
-    path.write_text(json.dumps(scores), encoding="utf-8")
+    (path,) = (tmp_path / "runs").glob("optdigits-gan-*")
+    scores = Run(path).scorecard()
+    others = scores.extractors | {"classifier": "0" * 16}
+    Run(path).write_scorecard(scores.model_copy(update={"extractors": others}))
     done = command("genbench.evaluate", f"runs={tmp_path / 'runs'}", "evaluation=fast", env=cached)
     assert done.returncode == 2
     assert "different extractors and cannot be compared" in done.stderr
