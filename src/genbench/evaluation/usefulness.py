@@ -10,7 +10,7 @@ from genbench.models.model import Conditional
 from genbench.models.sampling import draw
 from genbench.runs.records import Absent, Estimate
 
-_RECIPE = Recipe(epochs=1, min_steps=400)  # seconds, not minutes: it is the comparison that counts
+_RECIPE = Recipe(epochs=1, min_steps=200)  # seconds, not minutes: it is the comparison that counts
 _IMAGES = 10_000
 _SEED = 2_000_000  # of the samples: those that are scored are others
 
