@@ -54,7 +54,10 @@ def test_a_place_that_cannot_be_is_refused() -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (PermissionError(13, "Permission denied", "/root/run"), "/root/run: Permission denied: change its permissions"),
+        (
+            PermissionError(13, "Permission denied", "/home/somebody/run"),
+            "/home/somebody/run: Permission denied: change its permissions",
+        ),
         (OSError(30, "Read-only file system", "/x"), "/x: Read-only file system: give another place"),
         (OSError(36, "File name too long", "/x"), "/x: File name too long: give a shorter one"),
         (MemoryError(), "there is not enough memory"),
