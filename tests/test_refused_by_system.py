@@ -53,7 +53,7 @@ def roots() -> Iterator[Path]:
     [
         ("sample", ["run={run}", "out=grid.png"]),
         ("evaluate", ["run={run}"]),
-        ("export", ["run={run}"]),
+        ("export", ["run={run}", "format=safetensors"]),
         ("train", [*TRAINING, "runs={cache}"]),
         ("train", [*TRAINING, "evaluation=fast"]),
     ],
