@@ -126,7 +126,7 @@ def test_no_answer_is_broken_within_a_word(page: Any) -> None:
     tags = page.locator("#answer .answers .tag").all()
     assert tags
     line = page.locator("header .tag").first.bounding_box()["height"]
-    assert all(tag.bounding_box()["height"] < 1.5 * line for tag in tags)
+    assert [tag.inner_text() for tag in tags if tag.bounding_box()["height"] >= 1.5 * line] == []
 
 
 def test_a_heading_sorts_by_click_and_by_keyboard(page: Any) -> None:
@@ -197,7 +197,7 @@ def test_charts_change_with_the_colours_of_the_page(page: Any) -> None:
 def test_a_page_of_many_settings_fits_and_its_verdicts_open(many: Any) -> None:
     fits = "document.documentElement.scrollWidth <= window.innerWidth"
     assert many.evaluate(fits)
-    assert "Take the Flow matching (width 64)" in many.locator("#answer li").first.inner_text()
+    assert "More varied images? Best: Flow matching (width 64)" in many.locator("#answer li").first.inner_text()
     many.evaluate("document.querySelectorAll('#answer details').forEach((element) => { element.open = true; })")
     assert many.locator("#answer details.pair").count() == 21
     assert "Flow matching (width 64)" in many.locator("#answer details.pair").first.inner_text()
