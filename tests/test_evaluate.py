@@ -164,7 +164,7 @@ def test_one_bad_run_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new = SCORECARD.model_copy(update={"evaluation_seconds": 9.0})
-    monkeypatch.setattr("genbench.evaluation.of_run.score_run", lambda *_: new)
+    monkeypatch.setattr("genbench.evaluation.of_run.score_run", lambda *_, **__: new)
     runs = {name: example(tmp_path / name) for name in ("a-status", "b-config", "c-weights", "d-good", "e-fast")}
     runs["f-scored"] = example(tmp_path / "f-scored")
     runs["g-training"] = example(tmp_path / "g-training")

@@ -214,7 +214,7 @@ def test_a_finished_run_is_scored_as_far_as_it_is_wanted(
         run.write_scorecard(SCORECARD.model_copy(update={"level": before}))
     new = SCORECARD.model_copy(update={"level": wanted, "evaluation_seconds": 9.0})
     monkeypatch.setattr("genbench.evaluation.extractors.load_spaces", lambda *_: None)
-    monkeypatch.setattr("genbench.evaluation.of_run.score_run", lambda *_: new)
+    monkeypatch.setattr("genbench.evaluation.of_run.score_run", lambda *_, **__: new)
     train(told)
     assert (run.scorecard() == new) == scored
 
