@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from genbench.data.datamodule import Stream
+from genbench.runs.directory import Run
 from tests.conftest import Command
 from tests.data.test_datamodule import numbered, seen
 
@@ -53,8 +54,7 @@ def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Pa
     (run / "checkpoints" / "000000000640.ckpt").unlink()
     for name in ("weights.safetensors", "summary.json", "metrics.csv"):
         (run / name).unlink()
-    status = (run / "status.json").read_text().replace("finished", "interrupted")
-    (run / "status.json").write_text(status)
+    Run.open(run).set_status("interrupted")
     done = command(
         "genbench.train", "model=vae", "trainer=ddp", *WORDS, f"runs={tmp_path / 'two'}", env=env, fresh=True
     )
