@@ -88,3 +88,18 @@ def test_variety_within_classes_is_the_ratio_of_variances_and_nothing_for_a_miss
     assert within_class_variety(of_two_classes(0.5)) == pytest.approx(0.25, abs=0.03)
     assert within_class_variety(of_two_classes(1.0, missing=True)) == pytest.approx(0.5, abs=0.05)
     assert within_class_variety(of_two_classes(0.0)) == 0.0
+
+
+def test_the_few_that_a_classifier_misplaces_into_a_class_do_not_make_up_for_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(400) % 2
+    test = 20.0 * labels[:, None] + torch.randn(400, 3, generator=generator)
+    samples = torch.randn(400, 3, generator=generator)
+    samples[:4] += torch.tensor([12.0, 20.0, 28.0, 12.0])[:, None]  # of the class that is not drawn, and far apart
+    few = Pair(Reference.of(test, test), samples, classes=Classes(2, labels, labels))
+    assert classes_by_label(few) == [396, 4]
+    assert within_class_variety(few) < 1.5
+
+
+def classes_by_label(pair: Pair) -> list[int]:
+    return [int(number) for number in pair.assigned[0].bincount(minlength=2)]
