@@ -14,9 +14,17 @@ from tests.runs.example import ROWS, SCORECARD, SUMMARY, example
 
 THEIRS = (
     *(".1password.kdbx", ".2024-plan.md", "notes/.2024-plan.md", "notes/.7.status.json", "letter.txt", ".env"),
-    *("checkpoints/.3.mine", "checkpoints/best.ckpt", ".git/config", "figures/samples.png", ".12.letter.txt"),
+    *(
+        "checkpoints/.3.mine",
+        "checkpoints/best.ckpt",
+        "frames/best.png",
+        "frames/000000000064.ckpt",
+        ".git/config",
+        "figures/samples.png",
+        ".12.letter.txt",
+    ),
 )
-OURS = (".7.status.json", ".7.weights.safetensors", "checkpoints/.7.000000000064.ckpt")
+OURS = (".7.status.json", ".7.weights.safetensors", "checkpoints/.7.000000000064.ckpt", "frames/.7.000000000064.png")
 
 
 def put(folder: Path, *names: str) -> None:

@@ -1,4 +1,4 @@
-"""What TensorBoard is shown at a validation."""
+"""What is drawn at a validation, for TensorBoard and to be seen side by side later."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
@@ -14,8 +15,10 @@ from genbench.cli import compose
 from genbench.data.images import ImageShape
 from genbench.data.optdigits import load
 from genbench.models.model import Conditional, Model
+from genbench.runs.directory import Run
+from genbench.runs.frames import frames
 from genbench.training.budget import Budget
-from genbench.training.callbacks.pictures import Pictures
+from genbench.training.callbacks.pictures import WIDEST_FRAME, Pictures, frame
 from tests.models.test_export import Bare
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
@@ -43,7 +46,7 @@ def drawn(tmp_path: Path) -> Callable[[Model], Any]:
     def draw(model: Model) -> Any:
         budget = Budget(config.trainer, 1000, 10)
         with SummaryWriter(str(tmp_path)) as writer:
-            callback = Pictures(load(None), budget, writer)
+            callback = Pictures(load(None), budget, Run(tmp_path), writer)
             for images in (0, 50):
                 budget.images_seen = images
                 callback.on_validation_epoch_end(None, model)  # type: ignore[arg-type]
@@ -71,3 +74,27 @@ def test_a_conditional_model_shows_a_row_a_class(drawn: Callable[[Model], Any]) 
     torch.manual_seed(0)
     drawn(model)
     assert model.asked[0] == [label for label in range(4) for _ in range(8)]
+
+
+def test_every_validation_leaves_a_frame_without_a_dashboard_too(tmp_path: Path) -> None:
+    (config,) = compose("train", ["trainer.max_images=1000"]).configs
+    budget = Budget(config.trainer, 1000, 10)
+    callback = Pictures(load(None), budget, Run(tmp_path), None)
+    for images in (50, 0, 1000):
+        budget.images_seen = images
+        callback.on_validation_epoch_end(None, vae())  # type: ignore[arg-type]
+    assert list(frames(tmp_path)) == [0, 50, 1000]
+    with Image.open(frames(tmp_path)[50]) as picture:
+        assert (picture.mode, picture.size) == ("L", (8 * 28, 8 * 28))
+    budget.images_seen = 50  # an earlier state is gone on with
+    callback.on_train_start(None, vae())  # type: ignore[arg-type]
+    assert list(frames(tmp_path)) == [0, 50]
+
+
+def test_a_frame_holds_the_pixels_row_by_row_unless_it_is_very_wide() -> None:
+    images = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1).expand(10, 3, 4, 6)
+    picture = frame(images)
+    assert (picture.mode, picture.size) == ("RGB", (48, 8))
+    assert [picture.getpixel((6 * i, 0)) for i in (0, 7)] == [(0, 0, 0), (7, 7, 7)]
+    assert picture.getpixel((6, 4)) == (9, 9, 9)
+    assert frame(torch.zeros(8, 1, 128, 256, dtype=torch.uint8)).size == (WIDEST_FRAME, WIDEST_FRAME // 16)

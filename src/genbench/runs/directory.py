@@ -11,6 +11,7 @@
         train.log            what was said
         events.out.*         TensorBoard
         checkpoints/         the last two states of the training, named by the images seen
+        frames/              samples from the same noise at every validation, named likewise
         weights.safetensors  the networks, and in its metadata how to build them
         README.md            the model card
         scores.json          what the evaluation measured

@@ -21,7 +21,7 @@ _FILES = (
     *("samples.png", "reconstructions.png", "latent_grid.png", "latent_scatter.png"),
 )
 _EVENTS = "events.out.tfevents."  # TensorBoard's
-_CHECKPOINT = re.compile(r"\d{12,}\.ckpt")
+_NUMBERED = {"checkpoints": re.compile(r"\d{12,}\.ckpt"), "frames": re.compile(r"\d{12,}\.png")}  # by folder
 _HALF_WRITTEN = re.compile(r"\.\d+\.(.+)")  # as genbench.cache.whole_file names it: process, file
 
 
@@ -96,8 +96,8 @@ def obstacle(folder: Path) -> Path | None:
     for path in (folder / name for name in _FILES):
         if os.path.lexists(path) and (path == log or not path.is_symlink()) and not stat.S_ISREG(path.lstat().st_mode):
             return path
-    checkpoints = folder / "checkpoints"
-    return checkpoints if os.path.lexists(checkpoints) and not checkpoints.is_dir() else None
+    below = (folder / name for name in _NUMBERED)
+    return next((path for path in below if os.path.lexists(path) and not path.is_dir()), None)
 
 
 def remove_half_written(folder: Path) -> None:
@@ -112,24 +112,33 @@ def empty(folder: Path) -> None:
     for path in _own(folder):
         if path.name not in ("status.json", LOCK):
             path.unlink()
-    checkpoints = folder / "checkpoints"
-    if checkpoints.is_dir() and not checkpoints.is_symlink() and not any(checkpoints.iterdir()):
-        checkpoints.rmdir()
+    for name in _NUMBERED:
+        if _is_folder(folder / name) and not any((folder / name).iterdir()):
+            (folder / name).rmdir()
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a run directory, that of the most images first."""
-    found = folder / "checkpoints"
-    own = [path for path in found.iterdir() if _CHECKPOINT.fullmatch(path.name)] if found.is_dir() else []
-    return sorted(own, key=lambda path: int(path.stem), reverse=True)
+    return _numbered(folder / "checkpoints")[::-1]
+
+
+def frames(folder: Path) -> list[Path]:
+    """The samples of a run directory at every validation, that of the fewest images first."""
+    return _numbered(folder / "frames")
+
+
+def _numbered(folder: Path) -> list[Path]:
+    names = _NUMBERED[folder.name]
+    own = [path for path in folder.iterdir() if names.fullmatch(path.name)] if folder.is_dir() else []
+    return sorted(own, key=lambda path: int(path.stem))
 
 
 def _own(folder: Path) -> list[Path]:
     """Everything in a run directory that a run has put there; nothing is looked for beyond a link."""
     found = [path for path in folder.iterdir() if _is_file(path) and _is_own(path.name)]
-    checkpoints = folder / "checkpoints"
-    if checkpoints.is_dir() and not checkpoints.is_symlink():
-        found += [path for path in checkpoints.iterdir() if _is_file(path) and _is_checkpoint(path.name)]
+    for below in (folder / name for name in _NUMBERED):
+        if _is_folder(below):
+            found += [path for path in below.iterdir() if _is_file(path) and _is_numbered(path)]
     return found
 
 
@@ -137,12 +146,13 @@ def _is_own(name: str) -> bool:
     return _whole(name) in _FILES or name.startswith(_EVENTS)
 
 
-def _is_checkpoint(name: str) -> bool:
-    return _CHECKPOINT.fullmatch(_whole(name)) is not None
+def _is_numbered(path: Path) -> bool:
+    names = _NUMBERED.get(path.parent.name)
+    return names is not None and names.fullmatch(_whole(path.name)) is not None
 
 
 def _is_half_written(path: Path) -> bool:
-    return _whole(path.name) != path.name and (_is_own(path.name) or _is_checkpoint(path.name)) and _is_file(path)
+    return _whole(path.name) != path.name and (_is_own(path.name) or _is_numbered(path)) and _is_file(path)
 
 
 def _whole(name: str) -> str:
@@ -153,3 +163,7 @@ def _whole(name: str) -> str:
 
 def _is_file(path: Path) -> bool:
     return path.is_symlink() or not path.is_dir()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

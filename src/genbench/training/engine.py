@@ -66,7 +66,7 @@ def fit(
         metrics,
         alarms,
         *([OnlineScores(data.data, spaces, alarms)] if spaces is not None else []),
-        *([Pictures(data.data, budget, writer)] if writer is not None else []),
+        Pictures(data.data, budget, run, writer),
         ProgressBar(console, budget, run.path.name, facts),
         *([average] if average is not None else []),  # after the pictures: they are drawn by the averaged weights
         Stages(data.data.train, budget, metrics, average),

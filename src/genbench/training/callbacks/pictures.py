@@ -1,24 +1,36 @@
-"""Pictures while a model trains, for TensorBoard."""
+"""Pictures while a model trains: samples from the same noise, in the run directory and for TensorBoard."""
 
 import lightning as L
 import torch
+from PIL import Image
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from torchvision.utils import make_grid
 
 from genbench.data.images import ImageData
 from genbench.models.model import LatentPlane, Model
 from genbench.models.pictures import COLUMNS, class_rows, grid, latent_scatter
 from genbench.models.sampling import decode
+from genbench.runs.directory import Run
+from genbench.runs.frames import drop_frames, write_frame
 from genbench.training.budget import Budget
 from genbench.training.callbacks.metrics import add_picture
+
+WIDEST_FRAME = 512  # pixels: ten frames of 256 x 256 images would be as large as the networks
 
 
 class Pictures(L.Callback):
     """At every validation samples from the same noise, and for an encoder the validation images' latent means."""
 
-    def __init__(self, data: ImageData, budget: Budget, writer: SummaryWriter) -> None:
+    def __init__(self, data: ImageData, budget: Budget, run: Run, writer: SummaryWriter | None) -> None:
         self._data = data
         self._budget = budget
+        self._run = run
         self._writer = writer
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Forget what was drawn after the checkpoint."""
+        drop_frames(self._run, self._budget.images_seen)
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Draw and log."""
@@ -27,9 +39,24 @@ class Pictures(L.Callback):
         labels = class_rows(pl_module)
         noise = pl_module.noise(64 if labels is None else len(labels), torch.Generator().manual_seed(0))
         samples = decode(pl_module, noise, labels=labels)
+        write_frame(self._run, self._budget.images_seen, frame(samples))
+        if self._writer is None:
+            return
         add_picture(self._writer, "samples", grid(samples, COLUMNS), self._budget.images_seen)
         if isinstance(pl_module, LatentPlane):
             shown = self._data.validation
             labels = None if shown.labels is None else shown.labels[:1000]
             figure = latent_scatter(pl_module, shown.images[:1000], labels, self._data.classes)
             add_picture(self._writer, "latent_scatter", figure, self._budget.images_seen)
+
+
+def frame(samples: Tensor) -> Image.Image:
+    """Images (N, C, H, W) uint8 in rows of eight without a gap, pixel by pixel, or smaller if that is very wide."""
+    cells = make_grid(samples, nrow=COLUMNS, padding=0)  # (3, h, w)
+    picture = Image.fromarray(cells.permute(1, 2, 0).contiguous().numpy())
+    if samples.shape[1] == 1:
+        picture = picture.convert("L")  # of three equal channels: the same values
+    if picture.width > WIDEST_FRAME:
+        size = (WIDEST_FRAME, round(picture.height * WIDEST_FRAME / picture.width))
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    return picture
