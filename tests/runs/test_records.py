@@ -103,6 +103,14 @@ def test_scores_that_are_not_understood_are_refused_by_name(changes: Any, reason
     assert "\n" not in str(caught.value)
 
 
+def test_a_summary_of_before_that_counted_validations_counts_the_training_alone(tmp_path: Path) -> None:
+    times = {"train_seconds": 10.0, "validation_seconds": 6.0, "images_seen": 800, "images_per_second": 80.0}
+    content = SUMMARY.model_dump() | {"version": 2, **times}
+    (tmp_path / "summary.json").write_text(json.dumps(content), encoding="utf-8")
+    found = Run(tmp_path).summary()
+    assert (found.train_seconds, found.validation_seconds, found.images_per_second) == (4.0, 6.0, 200.0)
+
+
 def test_a_summary_of_before_names_each_latent_dimension(tmp_path: Path) -> None:
     content = SUMMARY.model_dump(exclude={"version", "validation_seconds"})
     content["test"] = {"loss": 168.5, "kl_per_dimension": [1.75, 1.875]}

@@ -1,6 +1,11 @@
 """How long a training lasts is counted in images or time."""
 
+import math
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+import torch
 
 from genbench.cli import compose
 from genbench.config import DEFAULT_EPOCHS, TrainerConfig
@@ -55,9 +60,8 @@ def test_validations_are_even_over_the_time_where_time_is_a_bound() -> None:
     taken = budget.chunks(0)
     assert [next(taken), next(taken)] == [1, 1]
     for validations, seconds, due in [(0, 9.0, False), (0, 10.0, True), (1, 19.0, False), (1, 20.0, True)]:
-        budget.load_state_dict(
-            {"images_seen": 20, "seconds": seconds, "validation_seconds": 0.0, "validations": validations}
-        )
+        last = {"validations": validations, "last_validation": 10.0 * validations}
+        budget.load_state_dict({"images_seen": 20, "seconds": seconds, "validation_seconds": 0.0, **last})
         chunk = budget.chunks(20)
         next(chunk)
         assert (next(chunk, None) is None) == due
@@ -106,3 +110,69 @@ def test_a_validation_is_due_where_a_stage_ends() -> None:
         next(chunks)
         budget.load_state_dict({"images_seen": 30, "seconds": seconds, "validation_seconds": 0.0, "validations": 0})
         assert (next(chunks, None) is None) == due
+
+
+class Clock:
+    """A training by a clock of its own, which takes as long as it is said to."""
+
+    def __init__(self, budget: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.budget = budget
+        self.validated: list[float] = []  # when, in seconds of training
+        monkeypatch.setattr("genbench.training.budget.time.monotonic", lambda: self.now)
+
+    def train(self, step: float, validation: float) -> None:
+        trainer: Any = SimpleNamespace(should_stop=False)
+        model: Any = SimpleNamespace(device=torch.device("cpu"))
+        batch: Any = SimpleNamespace(images=[None])
+        self.budget.on_train_start(trainer, model)
+        while not trainer.should_stop:
+            self.budget.on_train_epoch_start(trainer, model)
+            for _ in self.budget.chunks(self.budget.images_seen):
+                self.now += step
+                self.budget.on_train_batch_end(trainer, model, None, batch, 0)
+            self.budget.on_validation_start(trainer, model)
+            self.validated.append(self.budget.seconds)
+            self.now += validation
+        self.budget.on_train_end(trainer, model)
+
+
+@pytest.mark.parametrize(
+    ("validation", "times"),
+    [(0.125, 10), (0.59375, 10), (0.8125, 7), (1.875, 3), (3.0, 2), (8.0, 2), (100.0, 2)],
+)
+def test_validations_do_not_count_and_keep_within_a_tenth_of_a_time(
+    validation: float, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget = Budget(trainer(max_minutes=1.0, validations=10), 50, 10)
+    clock = Clock(budget, monkeypatch)
+    clock.train(0.25, validation)
+    assert budget.seconds == 60.0
+    assert budget.images_seen == 240 * 10
+    assert budget.validation_seconds == pytest.approx(times * validation)
+    assert clock.now == pytest.approx(60.0 + times * validation)
+    assert len(clock.validated) == times <= max(2, math.floor(6.0 / validation + 1e-9))
+    assert clock.validated[-1] == 60.0
+    gaps = [after - before for before, after in zip(clock.validated[1:], clock.validated[2:], strict=False)]
+    assert max(gaps, default=0.0) <= 2 * min(gaps, default=0.0) + 0.25  # spaced, not used up at once
+
+
+def test_a_bound_in_images_validates_where_it_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget(trainer(max_images=1000, validations=4), 50, 10)
+    clock = Clock(budget, monkeypatch)
+    clock.train(1.0, 50.0)
+    assert clock.validated == [25.0, 50.0, 75.0, 100.0]
+    assert (budget.seconds, budget.validation_seconds) == (100.0, 200.0)
+
+
+def test_a_checkpoint_between_validations_is_not_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget(trainer(max_minutes=1.0), 50, 10)
+    clock = Clock(budget, monkeypatch)
+    budget.on_train_start(SimpleNamespace(), SimpleNamespace())  # type: ignore[arg-type]
+    clock.now = 5.0
+    with budget.beside(torch.device("cpu")):
+        clock.now = 7.0
+        assert (budget.seconds, budget.validation_seconds) == (5.0, 2.0)
+    clock.now = 8.0
+    assert (budget.seconds, budget.validation_seconds) == (6.0, 2.0)
+    budget.on_exception(None, None, ValueError())  # type: ignore[arg-type]

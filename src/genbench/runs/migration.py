@@ -4,9 +4,26 @@ from typing import Any
 
 
 def summary(content: dict[str, Any]) -> dict[str, Any]:
-    """summary.json of version 1, where the KL of every latent dimension was a list."""
+    """summary.json of version 1 or 2."""
+    if "version" not in content:
+        content = _named_dimensions(content)
+    return _training_alone(content) if content.get("version") == 2 else content
+
+
+def _training_alone(content: dict[str, Any]) -> dict[str, Any]:
+    """Of version 2, where the time of the validations was part of that of the training."""
+    seconds, beside = content.get("train_seconds"), content.get("validation_seconds", 0.0)
+    images = content.get("images_seen")
+    if not all(isinstance(value, int | float) for value in (seconds, beside, images)):
+        return {**content, "version": 3}
+    alone = max(seconds - beside, 1e-9)
+    return {**content, "version": 3, "train_seconds": alone, "images_per_second": images / alone}
+
+
+def _named_dimensions(content: dict[str, Any]) -> dict[str, Any]:
+    """Of version 1, where the KL of every latent dimension was a list."""
     test = content.get("test")
-    if "version" in content or not isinstance(test, dict):
+    if not isinstance(test, dict):
         return content
     per_dimension = test.get("kl_per_dimension", [])
     if not isinstance(per_dimension, list):

@@ -83,11 +83,11 @@ _CHANGING = ("genbench", "python", "accelerator", "device", "precision", "thread
 class Summary(Record):
     """summary.json: what a training cost, its last training losses and its losses on the test images."""
 
-    version: Literal[2] = 2
+    version: Literal[3] = 3
     parameters: dict[str, Count]  # by network
     images_seen: Count
-    train_seconds: float  # wall clock, validation and pictures included
-    validation_seconds: float = 0.0  # of these
+    train_seconds: float  # wall clock, of training alone
+    validation_seconds: float = 0.0  # beside it: validations with their scores, pictures and checkpoints
     images_per_second: float
     training_flops_per_image: float | None = None
     peak_memory_bytes: Count = 0

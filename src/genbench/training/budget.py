@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import accumulate
 from typing import Any
 
@@ -16,11 +16,15 @@ from genbench.data.batches import Chunk
 from genbench.distributed import processes
 from genbench.interruption import Interrupted, on_signals
 
+MOST_BESIDE = 0.1  # of a training that is bound by time: how long validations may take in all
 ONE_SIGNAL = 1.0  # seconds in which several are one: a batch system tells the sweep and its workers, which tells them
 
 
 class Budget(L.Callback):
-    """Counts the real images and the time, says when to validate, and stops at the first bound.
+    """Counts the real images and the time of training, says when to validate, and stops at the first bound.
+
+    The time of validations, with their scores, pictures and checkpoints, is counted beside it. Where time is a bound
+    they are spaced so that they keep within a tenth of it; two there are at least.
 
     Lightning is told that an epoch ends wherever a validation is due, so that validations, checkpoints and the ends of
     its epochs fall together, and a training that goes on from a checkpoint is one that begins another epoch.
@@ -29,7 +33,7 @@ class Budget(L.Callback):
         images_seen: real images in all steps so far.
         max_images: the bound in images, or None.
         max_seconds: the bound in seconds, or None.
-        validation_seconds: what validations took so far, with pictures and checkpoints.
+        validation_seconds: what validations took so far, with scores, pictures and checkpoints; beside the training.
         signal: the number of the signal that asked the training to stop, or None.
     """
 
@@ -57,26 +61,32 @@ class Budget(L.Callback):
         self.max_images = min((bound for bound in bounds if bound is not None), default=None)
         self.max_seconds = None if config.max_minutes is None else 60.0 * config.max_minutes
         self.images_seen = 0
-        self.validation_seconds = 0.0
         self.signal: int | None = None
         self._signalled = math.nan  # when
         self._validations_wanted = config.validations
         self._validations = 0
+        self._last_validation = 0.0  # when the last one was, in seconds of training
         self._batch_size = batch_size
         self._stage_ends = [end for end in accumulate(stages) if 0.0 < end < 1.0 - 1e-9]
         self._steps_per_chunk = steps_per_chunk
         self._seconds = 0.0  # up to the present start
-        self._start: float | None = None
+        self._start: float | None = None  # of the clock of the training
         self._agreed: float | None = None  # where several processes train, whose clocks differ, their common one
-        self._validation_start = math.nan
+        self._beside_seconds = 0.0
+        self._beside_start: float | None = None  # of the other clock
         self._listening = ExitStack()
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds of training, validation and pictures included, interruptions not."""
+        """Wall-clock seconds of training alone."""
         if self._agreed is not None:
             return self._agreed
-        return self._seconds + (0.0 if self._start is None else time.monotonic() - self._start)
+        return self._seconds + _since(self._start)
+
+    @property
+    def validation_seconds(self) -> float:
+        """See the class."""
+        return self._beside_seconds + _since(self._beside_start)
 
     @property
     def fraction(self) -> float:
@@ -119,8 +129,18 @@ class Budget(L.Callback):
         if self.max_images is not None and images_seen >= self.max_images:
             return True
         if self.max_seconds is not None:
-            return self.seconds >= self.max_seconds * (self._validations + 1) / self._validations_wanted
+            return self.seconds >= min(self._next_validation(self.max_seconds), self.max_seconds)
         return images_seen // self._batch_size % self._interval == 0
+
+    def _next_validation(self, max_seconds: float) -> float:
+        """When it is due, in seconds of training: the next of so many equal parts that the rest can be paid for."""
+        part = max_seconds / self._validations_wanted
+        passed = math.floor(self._last_validation / part + 1e-9)
+        if self._validations == 0:  # what one takes is not known yet
+            return part * (passed + 1)
+        each = max(self.validation_seconds / self._validations, 1e-9)
+        left = max(1, math.floor((MOST_BESIDE * max_seconds - self.validation_seconds) / each))
+        return part * (passed + max(1, math.ceil((self._validations_wanted - passed) / left)))
 
     @property
     def _interval(self) -> int:
@@ -140,30 +160,49 @@ class Budget(L.Callback):
     ) -> None:
         """Count, and ask Lightning to stop when the bound is reached."""
         self.images_seen += len(batch.images) * self._batch_size
-        if processes() > 1:
-            self._agree(pl_module.device)
+        self._agree(pl_module.device)
         if self.fraction >= 1.0:
             trainer.should_stop = True
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop the clock and give the signals back."""
-        if pl_module.device.type == "cuda":  # the last steps are still under way
-            torch.cuda.synchronize()
-        self._seconds, self._start, self._agreed = self.seconds, None, None
+        """Stop the clocks and give the signals back."""
+        self._stop(pl_module.device)
+        self._seconds, self._agreed = self.seconds, None
+        self._beside_seconds, self._beside_start = self.validation_seconds, None
         self._listening.close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Give the signals back."""
         self._listening.close()
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Start the other clock."""
-        self._validation_start = time.monotonic()
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Go on with the training's clock after what was beside it."""
+        self._go_on()
+        self._agree(pl_module.device)  # on when the next validation is due
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stop it."""
-        self.validation_seconds += time.monotonic() - self._validation_start
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop the training's clock until it goes on, and start the other."""
+        self._stop(pl_module.device)
+        self._beside_start = time.monotonic()
         self._validations += 1
+        self._last_validation = self.seconds
+
+    @contextmanager
+    def beside(self, device: torch.device) -> Iterator[None]:
+        """A time that is not the training's, between two steps."""
+        self._stop(device)
+        self._beside_start = time.monotonic()
+        yield
+        self._go_on()
+
+    def _stop(self, device: torch.device) -> None:
+        if device.type == "cuda":  # the last steps are still under way
+            torch.cuda.synchronize()
+        self._seconds, self._start = self._seconds + _since(self._start), None
+
+    def _go_on(self) -> None:
+        self._beside_seconds, self._beside_start = self.validation_seconds, None
+        self._start = self._start or time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -172,22 +211,27 @@ class Budget(L.Callback):
             "seconds": self.seconds,
             "validation_seconds": self.validation_seconds,
             "validations": self._validations,
+            "last_validation": self._last_validation,
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue the counts of a checkpoint."""
         self.images_seen = state_dict["images_seen"]
         self._seconds = state_dict["seconds"]
-        self.validation_seconds = state_dict["validation_seconds"]
+        self._beside_seconds = state_dict["validation_seconds"]
         self._validations = state_dict["validations"]
+        self._last_validation = state_dict.get("last_validation", self._seconds)  # checkpoints of before have none
 
     def _agree(self, device: torch.device) -> None:
-        """All processes stop at the same step: by the clock that is ahead, and if any of them got a signal."""
+        """All processes stop at the same step: by the clocks that are ahead, and if any of them got a signal."""
+        if processes() == 1:
+            return
         self._agreed = None
-        latest = torch.tensor([self.seconds, self.signal or 0], dtype=torch.float64, device=device)
+        told = (self.seconds, self.validation_seconds, self.signal or 0)
+        latest = torch.tensor(told, dtype=torch.float64, device=device)
         dist.all_reduce(latest, dist.ReduceOp.MAX)
-        self._agreed = float(latest[0])
-        self.signal = int(latest[1]) or None
+        self._agreed, self._beside_seconds = float(latest[0]), float(latest[1])
+        self.signal = int(latest[2]) or None
 
     def _on_signal(self, number: int) -> None:
         now = time.monotonic()
@@ -195,3 +239,7 @@ class Budget(L.Callback):
             self.signal, self._signalled = number, now
         elif now - self._signalled > ONE_SIGNAL:  # a second Ctrl-C does not wait for the step
             raise Interrupted(number)
+
+
+def _since(start: float | None) -> float:
+    return 0.0 if start is None else time.monotonic() - start

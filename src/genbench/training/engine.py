@@ -104,7 +104,7 @@ def _summary(
         images_seen=budget.images_seen,
         train_seconds=budget.seconds,
         validation_seconds=budget.validation_seconds,
-        images_per_second=budget.images_seen / budget.seconds,
+        images_per_second=budget.images_seen / max(budget.seconds, 1e-9),
         training_flops_per_image=steps.flops_per_image,
         peak_memory_bytes=peak_memory_bytes(device.accelerator),
         train=metrics.last_losses(),

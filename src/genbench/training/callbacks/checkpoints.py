@@ -1,7 +1,6 @@
 """The state of a training on disk: what it needs to go on as if it had never stopped."""
 
 import random
-import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -71,13 +70,12 @@ class Checkpoints(L.Callback):
             self._save(trainer, pl_module)
             raise Interrupted(self._budget.signal)
         if self._budget.seconds - self._saved > MOST_LOST:
-            self._save(trainer, pl_module)
+            with self._budget.beside(pl_module.device):
+                self._save(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save after a validation."""
-        start = time.monotonic()
         self._save(trainer, pl_module)
-        self._budget.validation_seconds += time.monotonic() - start
         if self._budget.signal is not None:
             raise Interrupted(self._budget.signal)
 
