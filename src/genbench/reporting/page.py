@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import vl_convert
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -222,8 +221,9 @@ def _files(content: Content) -> dict[str, bytes]:
 
 
 def _templates() -> Environment:
+    loader = PackageLoader("genbench.reporting")
     environment = Environment(
-        loader=PackageLoader("genbench.reporting"),
+        loader=loader,
         autoescape=select_autoescape(["html", "jinja"]),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -231,17 +231,15 @@ def _templates() -> Environment:
     )
     environment.filters |= {"number": number, "duration": duration, "md": _markdown, "inline": inline}
     environment.globals |= {"explorer_data": explorer_data, "word": word}
+    environment.globals["source"] = lambda name: Markup(loader.get_source(environment, name)[0])  # of a style or script
     return environment
 
 
 def _page(environment: Environment, content: Content) -> str:
-    source: Any = environment.loader
     script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
     return environment.get_template("page.html.jinja").render(
         content=content,
         vega=Markup(script),
-        style=Markup(source.get_source(environment, "page.css")[0]),
-        behaviour=Markup(source.get_source(environment, "page.js")[0]),
         charts={chart.name: chart.specification for part in content.parts for chart in part.charts},
     )
 
