@@ -59,15 +59,17 @@ def fit(
     metrics = Metrics(run, budget, config.trainer.log_every_images, writer)
     alarms = Alarms(data.data, budget, console, device.dtype)
     average = MovingAverage(config.trainer.ema_decay) if config.trainer.ema_decay else None
-    facts = _facts(model, data, config, device, run, budget, checkpoint)
+    pictures = Pictures(data.data, budget, run, writer)
     callbacks = [
         steps,
         budget,
         metrics,
         alarms,
         *([OnlineScores(data.data, spaces, alarms)] if spaces is not None else []),
-        Pictures(data.data, budget, run, writer),
-        ProgressBar(console, budget, run.path.name, facts),
+        pictures,
+        ProgressBar(
+            console, budget, run.path.name, _facts(model, data, config, device, run, budget, checkpoint), pictures
+        ),
         *([average] if average is not None else []),  # after the pictures: they are drawn by the averaged weights
         Stages(data.data.train, budget, metrics, average),
         Checkpoints(run, budget, config, environment),
