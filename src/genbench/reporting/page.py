@@ -25,7 +25,7 @@ from genbench.reporting.charts import Chart, cost_charts, learning_charts, score
 from genbench.reporting.claims import Claim, LossRow, claims, loss_rows
 from genbench.reporting.formats import inline, number, spread, word
 from genbench.reporting.galleries import Wanted, all_pictures, explorer_data, galleries
-from genbench.reporting.gallery import Gallery
+from genbench.reporting.gallery import Gallery, data_uri
 from genbench.reporting.needs import Answer, answers, cost_answer, silent_needs
 from genbench.reporting.results import results, results_csv
 from genbench.reporting.rulers import Ruler, rulers
@@ -224,16 +224,17 @@ def write(content: Content, out: Path, *, force: bool = False) -> None:
 def _files(content: Content) -> dict[str, bytes]:
     """What the report consists of, by name."""
     environment = _templates()
+    of_charts = {chart.name: chart_png(chart) for part in content.parts for chart in part.charts}
+    environment.globals["picture_of"] = lambda chart: data_uri(of_charts[chart.name])
     pictures = {picture.name: picture.png for picture in all_pictures([part.gallery for part in content.parts])}
     pictures |= {
         strip.picture.name: strip.picture.png for part in content.parts for strip in part.strips if strip.picture
     }
-    pictures |= {chart.name: chart_png(chart) for part in content.parts for chart in part.charts}
     judgements = [part.judgement for part in content.parts]
     found = results(content.version, content.command, judgements, content.claims, content.records)
     return {
         "index.html": _page(environment, content).encode(),
-        **{f"figures/{name}.png": picture for name, picture in pictures.items()},
+        **{f"figures/{name}.png": picture for name, picture in (pictures | of_charts).items()},
         "report.md": environment.get_template("report.md.jinja").render(content=content).encode(),
         "results.json": (json.dumps(found, indent=1, allow_nan=False) + "\n").encode(),
         "results.csv": results_csv(content.records).encode(),
@@ -256,10 +257,10 @@ def _templates() -> Environment:
 
 
 def _page(environment: Environment, content: Content) -> str:
-    script = vl_convert.javascript_bundle("Object.assign(window, { vega, vegaLite, vegaEmbed });")
+    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
     return environment.get_template("page.html.jinja").render(
         content=content,
-        vega=Markup(script.replace("</script", "<\\/script")),
+        vega=Markup(script),
         charts={chart.name: chart.specification for part in content.parts for chart in part.charts},
     )
 
