@@ -84,7 +84,7 @@ def _silent(need: str, found: Sequence[Lead]) -> Answer:
     reason = Counter(lead.why for lead in found).most_common(1)[0][0]
     why, decided_by = SILENT[reason]
     failed = [f"{lead.score.label} ({', '.join(lead.failed)})" for lead in found if lead.failed]
-    numbers = "; ".join(_means(lead) for lead in found)
+    numbers = "; ".join(_means(lead) for lead in (found if len(found[0].means) == 2 else found[:1]))
     numbers += f". What they misjudge: {'; '.join(failed)}" if failed else ""
     return Answer(need, open="undecided", sure=lead + why, decided_by=decided_by, because=(numbers,))
 
