@@ -14,7 +14,7 @@ from torch.utils.tensorboard.summary import hparams
 from genbench.data.batches import Chunk
 from genbench.models.hyperparameters import NOT_THE_CLASS
 from genbench.runs.directory import Run
-from genbench.runs.records import Row
+from genbench.runs.records import Estimate, Row
 from genbench.training.budget import Budget
 
 Scalars = dict[str, float]
@@ -137,9 +137,10 @@ def add_picture(writer: SummaryWriter, name: str, picture: Image.Image | Figure,
 
 
 def log_hparams(run: Run) -> None:
-    """TensorBoard's hparams tab: the settings and final numbers, so that the runs of a sweep can be compared there.
+    """TensorBoard's hparams tab: the settings and final numbers, so that the runs of a sweep can be ranked there.
 
-    Written once, at the end: the tab shows only metrics that were registered together with the settings.
+    Written once, at the end: the tab shows only metrics that were registered together with the settings. Each is a
+    chart of one dot besides, in a group whose name puts it below all curves.
     """
     config, summary = run.config(), run.summary()
     if not config.logger["_target_"]:
@@ -152,11 +153,15 @@ def log_hparams(run: Run) -> None:
         "seed": config.seed,
         **{name: value if isinstance(value, int | float) else str(value) for name, value in model.items()},
     }
-    results = {name: float(getattr(summary, name)) for name in ("images_seen", "train_seconds", "images_per_second")}
-    results |= {f"final/{name}": value for name, value in summary.train.items()}
-    results |= {f"test/{name}": value for name, value in summary.test.items()}
+    names = ("images_seen", "train_seconds", "validation_seconds", "images_per_second")
+    results = {name: float(getattr(summary, name)) for name in names}
+    results |= {f"train_{name}": value for name, value in summary.train.items()}
+    results |= {f"test_{name}": value for name, value in summary.test.items()}
     if run.has_scorecard:
-        results |= {f"{key.space}/{key.score}": score.mean for key, score in run.scorecard().values().items()}
+        scorecard = run.scorecard()
+        results |= {f"{key.space}_{key.score}": score.mean for key, score in scorecard.values().items()}
+        results |= {name: each.mean for name, each in scorecard.model.items() if isinstance(each, Estimate)}
+    results = {f"when_finished/{name}": value for name, value in results.items()}
     run.check_place()  # TensorBoard would make it again
     with SummaryWriter(str(run.path)) as writer:
         for part in hparams(settings, results):  # type: ignore[no-untyped-call]
