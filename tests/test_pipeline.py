@@ -82,12 +82,13 @@ def test_tensorboard_has_curves_samples_layout_and_hparams(runs: Path, model: st
     events.Reload()
     tags = events.Tags()
     loss = "loss" if model == "vae" else "generator_loss"
-    assert {f"train/{loss}", f"validation/{loss}", "speed/images_per_second", "when_finished/images_seen"} <= set(
+    assert {f"train/{loss}", f"validation/{loss}", "train/images_per_second", "when_finished/images_seen"} <= set(
         tags["scalars"]
     )
     assert [event.step for event in events.Scalars(f"validation/{loss}")] == [320, 640]
-    assert "samples" in tags["images"]
-    assert ("latent_scatter" in tags["images"]) == (model == "vae")
+    assert min(tags["scalars"]).startswith("train/")  # the curves are what it opens on
+    assert "validation_pictures/samples" in tags["images"]
+    assert ("validation_pictures/latent_scatter" in tags["images"]) == (model == "vae")
     plugins = events.summary_metadata
     assert any(meta.plugin_data.plugin_name == "custom_scalars" for meta in plugins.values())
     assert any(meta.plugin_data.plugin_name == "hparams" for meta in plugins.values())

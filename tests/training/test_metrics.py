@@ -83,7 +83,7 @@ def test_tensorboard_is_told_the_same(tmp_path: Path) -> None:
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("train/loss")] == [(40, 2.5)]
     assert [(e.step, e.value) for e in events.Scalars("validation/loss")] == [(40, 7.0)]
-    assert [e.step for e in events.Scalars("speed/images_per_second")] == [40]
+    assert [e.step for e in events.Scalars("train/images_per_second")] == [40]
 
 
 def test_final_numbers_stand_below_the_curves_and_rank_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_final_numbers_stand_below_the_curves_and_rank_a_sweep(tmp_path: Path, m
         for row in run.metrics().rows:
             for name, value in row.values.items():
                 writer.add_scalar(name, value, row.images)
-        for name in ("fast/fcd", "speed/images_per_second"):
+        for name in ("validation/fast_fcd", "train/images_per_second"):
             for images in (320, 640):
                 writer.add_scalar(name, 1.0, images)
     log_hparams(run)

@@ -73,7 +73,7 @@ class Metrics(L.Callback):
         images, seconds = self._budget.images_seen, self._budget.seconds
         if self._writer is not None:
             speed = (images - self._window_start[0]) / max(seconds - self._window_start[1], 1e-9)
-            self._writer.add_scalar("speed/images_per_second", speed, images)
+            self._writer.add_scalar("train/images_per_second", speed, images)
         self._window_start = (images, seconds)
         self._sums, self._steps = {}, 0
 
@@ -115,8 +115,8 @@ class Metrics(L.Callback):
         images = self._budget.images_seen
         self._rows.append((images, values))
         if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, images)
+            for name, value in values.items():  # its groups stand in the order of their letters: training first
+                self._writer.add_scalar(name.replace("fast/", "validation/fast_"), value, images)
 
 
 def add_layout(writer: SummaryWriter, train_metrics: list[str]) -> None:
@@ -128,7 +128,8 @@ def add_layout(writer: SummaryWriter, train_metrics: list[str]) -> None:
 
 
 def add_picture(writer: SummaryWriter, name: str, picture: Image.Image | Figure, images_seen: int) -> None:
-    """A picture or figure at the point of the training at which it was drawn."""
+    """A picture or figure at the point of the training at which it was drawn; below the curves."""
+    name = f"validation_pictures/{name}"
     if isinstance(picture, Figure):
         writer.add_figure(name, picture, images_seen, close=False)
         return
