@@ -17,7 +17,7 @@ from genbench.comparison.claims import findings
 from genbench.comparison.curves import at_equal_budget
 from genbench.comparison.judgement import Judgement, judge
 from genbench.comparison.ranking import rankings
-from genbench.comparison.settings import differing, environments, settings
+from genbench.comparison.settings import Differences, differences, environments, settings
 from genbench.console import duration
 from genbench.errors import UserError
 from genbench.reporting import words
@@ -65,7 +65,7 @@ class Part:
     equal_budget: tuple[tuple[str, ...], ...]
     learning_charts: tuple[Chart, ...]
     alarms: tuple[tuple[str, str], ...]  # run, alarm
-    settings: tuple[tuple[str, tuple[str, ...]], ...]  # key, value by contender; those that differ
+    differences: Differences  # between the settings of all contenders
     environments: tuple[tuple[str, str], ...]  # what, value
 
     @property
@@ -178,7 +178,7 @@ def _part(judgement: Judgement, pictures: Gallery, several: bool, code: str | No
         tuple(_equal_budget(judgement)),
         tuple(learning_charts(judgement)),
         tuple((run.name, alarm) for run in ranking.runs if run.summary is not None for alarm in run.summary.alarms),
-        tuple(_settings(judgement)),
+        _differences(judgement),
         tuple(_environments(ranking.runs)),
     )
 
@@ -190,10 +190,9 @@ def _equal_budget(judgement: Judgement) -> list[tuple[str, ...]]:
     ]
 
 
-def _settings(judgement: Judgement) -> list[tuple[str, tuple[str, ...]]]:
-    """Settings in which the contenders differ."""
-    found = differing([settings(contender.runs[0]) for contender in judgement.ranking.contenders])
-    return [(key, tuple("–" if value is None else value for value in values)) for key, values in found.items()]
+def _differences(judgement: Judgement) -> Differences:
+    of = judgement.ranking.contenders
+    return differences([c.runs[0].model_title for c in of], [settings(c.runs[0]) for c in of])
 
 
 def _environments(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
