@@ -12,8 +12,10 @@ function chartConfig() {
   };
 }
 
-function drawChart(element) {
-  vegaEmbed(element, charts[element.dataset.chart], { actions: false, renderer: "svg", config: chartConfig() });
+async function drawChart(element) {
+  const how = { actions: false, renderer: "svg", config: chartConfig() };
+  const { view } = await vegaEmbed(element, charts[element.dataset.chart], how);
+  element.dispatchEvent(new CustomEvent("drawn", { detail: view }));
 }
 
 // A chart is drawn when it first comes near the screen: two hundred at once would take seconds.
