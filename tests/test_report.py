@@ -123,8 +123,8 @@ def test_a_page_of_three_models_with_several_settings_each(seven: Path) -> None:
     assert ranking["standings"]["diversity"]["standing"] == (
         "best: Flow matching (width 64); then Flow matching (width 32); then all GAN settings; then all VAE settings"
     )
-    answers = page.partition("<tbody>")[2].partition("</tbody>")[0]
-    assert answers.count("<tr>") == 5  # an answer a question
+    answers = page.partition('<table class="answers">')[2].partition("<tbody>")[2].partition("</tbody>")[0]
+    assert answers.count("<tr>") == 6  # an answer a need, and the cost
     answer = page.partition('<section id="claims"')[0]
     said = re.sub(r"<pre>.*?</pre>", "", answer, flags=re.DOTALL)  # commands name directories, which have hashes
     assert not [contender for contender in ranking["contenders"] if contender["variant"] in said]
@@ -166,7 +166,7 @@ def test_the_process_says_the_answer_and_exits_with_2_on_a_mistake(command: Comm
     said = ["1 of 2 directories are not ranked; the page says why", f"  {why}", "report/index.html"]
     assert done.stdout.splitlines() == said
     assert why.replace("_", "\\_") in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
-    assert "There is one model only (VAE)" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert "there is one model only (VAE)" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert "genbench.calibrate data=optdigits" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
 
 

@@ -1,5 +1,6 @@
 """The report's page in a real browser: no errors, no requests, and what can be touched reacts."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,60 @@ def test_a_hostile_name_is_text(page: Any) -> None:
 
 
 def test_the_first_screen_has_the_answer(page: Any) -> None:
-    top = page.locator("#answer li").first
-    assert "Take the GAN." in top.inner_text()
+    """The answer with its conditions, how good and how it looks, and an answer to each need; on a desktop whole."""
+    top = page.locator("#answer .headline").first
+    assert re.search(r"^After 60,000 images seen each, .* with 4 seeds each: take the GAN\.", top.inner_text())
     assert top.bounding_box()["y"] < 900
+    assert page.locator("#answer .ruler").first.is_visible()
+    assert page.locator("#answer .strips img").count() == 3
+    last = page.locator("#answer .answers tr").last
+    assert "low cost" in last.inner_text()
+    if page.viewport_size["width"] > 1000:
+        assert last.bounding_box()["y"] + last.bounding_box()["height"] < 900
+
+
+def test_names_on_a_ruler_are_whole_and_cross_no_other(page: Any) -> None:
+    for ruler in page.locator("#answer .ruler:visible").all():
+        plot = ruler.locator(".plot").bounding_box()
+        boxes = [mark.bounding_box() for mark in ruler.locator(".mark span").all()]
+        assert len(boxes) == 5
+        assert all(plot["x"] <= box["x"] and box["x"] + box["width"] <= plot["x"] + plot["width"] for box in boxes)
+        tops = [box["y"] for box in boxes]
+        assert all(later - above >= box["height"] - 1 for above, later, box in zip(tops, tops[1:], boxes, strict=False))
+        assert ruler.locator("svg path").count() == 8  # a mark a seed
+        shapes = {path.get_attribute("d") for path in ruler.locator("svg path").all()}
+        assert len(shapes) == 2  # told apart by more than the colour
+
+
+def test_paper_shows_every_chart_and_what_is_closed(page: Any) -> None:
+    closed = page.locator("details:not([open])").count()
+    assert closed > 5
+    page.evaluate(
+        "document.querySelectorAll('[data-chart]').forEach((e) => { e.innerHTML = ''; delete e.dataset.drawn; })"
+    )
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    drawn = (
+        "[...document.querySelectorAll('[data-chart]')].filter((e) => e.querySelector('svg')?.clientWidth > 100).length"
+    )
+    assert page.evaluate(drawn) == page.locator("[data-chart]").count()
+    assert page.locator("details:not([open])").count() == 0
+    assert (
+        page.evaluate("getComputedStyle(document.body).color") == "rgb(27, 31, 36)"
+    )  # dark ink, though the page is dark
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details:not([open])").count() == closed
+    page.emulate_media(media="screen")
+
+
+def test_what_scrolls_sideways_says_so_and_its_heading_stays(page: Any) -> None:
+    table = page.locator("#scores .scroll").first
+    wide = table.evaluate("(element) => element.scrollWidth > element.clientWidth + 1")
+    assert wide == table.evaluate("(element) => element.classList.contains('wide')")
+    assert wide == ("scroll sideways" in table.evaluate("(element) => getComputedStyle(element, '::before').content"))
+    assert table.locator("thead th").first.evaluate("(th) => getComputedStyle(th).position") == "sticky"
+    first = table.locator("tbody").first.inner_text()
+    assert first.startswith("GAN (4 seeds)")  # models before images whose quality is known
 
 
 def test_no_answer_is_broken_within_a_word(page: Any) -> None:
@@ -115,21 +167,19 @@ def test_a_heading_sorts_by_click_and_by_keyboard(page: Any) -> None:
 
 def test_charts_change_with_the_colours_of_the_page(page: Any) -> None:
     def colour() -> str:
-        return str(page.locator("[data-chart] svg text").first.get_attribute("fill"))
+        text = page.locator("[data-chart] svg text").first
+        return str(text.evaluate("(text) => getComputedStyle(text).fill"))
 
     before = colour()
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     page.emulate_media(color_scheme="light" if dark else "dark")
-    page.wait_for_function(
-        "(old) => document.querySelector('[data-chart] svg text').getAttribute('fill') !== old", arg=before
-    )
     assert colour() != before
 
 
 def test_a_page_of_many_settings_fits_and_its_verdicts_open(many: Any) -> None:
     fits = "document.documentElement.scrollWidth <= window.innerWidth"
     assert many.evaluate(fits)
-    assert "More varied images? Best: Flow matching (width 64)" in many.locator("#answer li").first.inner_text()
+    assert "For varied images best: Flow matching (width 64)" in many.locator("#answer .sentences").inner_text()
     many.evaluate("document.querySelectorAll('#answer details').forEach((element) => { element.open = true; })")
     assert many.locator("#answer details.pair").count() == 21
     assert "Flow matching (width 64)" in many.locator("#answer details.pair").first.inner_text()

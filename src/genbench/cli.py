@@ -114,10 +114,14 @@ def _do(verb: str, words: Sequence[str]) -> None:
         helping.answer(verb, schema_of(module), inspect.getdoc(module) or "", line.asks)
         return
     check_variables()
-    if line.sweep:
-        module.sweep(line)
-    else:
-        module.run(line.configs[0])
+    from genbench.console import stdout
+    from genbench.progress import shown
+
+    with shown(stdout()):
+        if line.sweep:
+            module.sweep(line)
+        else:
+            module.run(line.configs[0])
 
 
 @contextmanager

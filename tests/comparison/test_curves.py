@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from genbench.comparison.curves import at_equal_budget, band, ends, loss_bands, quality_curve
+from genbench.comparison.curves import at_equal_budget, band, loss_bands, quality_curve
 from genbench.comparison.ranking import Ranking, rankings
 from genbench.runs.folder import read_folder
 from tests.reporting.synthetic import synthetic_run
@@ -54,18 +54,6 @@ def test_without_quick_scores_there_is_no_equal_budget(tmp_path: Path) -> None:
     synthetic_run(tmp_path, "gan", 0)
     synthetic_run(tmp_path, "vae", 0, quick=False)
     assert at_equal_budget(ranking_of(tmp_path).contenders) == []
-
-
-def test_nobody_beats_the_front_in_time_and_quality(tmp_path: Path) -> None:
-    for seed in range(3):
-        synthetic_run(tmp_path, "gan", seed, better=0.5)
-        synthetic_run(tmp_path, "vae", seed)
-    ranking = ranking_of(tmp_path)
-    found = ends(ranking, ranking.contenders)
-    assert len(found) == 6
-    for end in found:
-        beaten = any(other.seconds < end.seconds and other.fcd < end.fcd for other in found)
-        assert end.on_front == (not beaten)
 
 
 def test_losses_have_a_band_each(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def evaluator(data: ImageData, cache: Path) -> Evaluator:
 
 def test_scores_have_mean_sd_and_number(evaluator: Evaluator, data: ImageData) -> None:
     n = len(data.test)
-    spaces = evaluator.score([data.train.images[:n], data.train.images[n : 2 * n]])
+    spaces = evaluator.score([data.train.images[:n], data.train.images[n : 2 * n]], 2)
     assert list(spaces) == ["classifier", "random", "pixels"]
     assert isinstance(spaces["classifier"], Absent)
     assert spaces["classifier"].absent.startswith("no labels")  # why, never a blank
@@ -79,7 +79,7 @@ def test_a_damaged_reference_is_made_anew(evaluator: Evaluator, data: ImageData,
 def test_fewer_images_are_compared_with_as_many_real_ones(data: ImageData, cache: Path) -> None:
     evaluator = make_evaluator(data, cache, CPU, n=100)
     assert evaluator.n == 100
-    scores = evaluator.score([data.train.images[:100]])["pixels"]
+    scores = evaluator.score([data.train.images[:100]], 1)["pixels"]
     assert isinstance(scores, dict)
     assert scores["fcd"].n == 100
     assert scores["fcd"].sd is None

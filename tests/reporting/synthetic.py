@@ -12,7 +12,7 @@ from genbench.cli import compose
 from genbench.config import TrainConfig
 from genbench.evaluation.calibrations import Calibration, store
 from genbench.evaluation.catalogue import catalogue
-from genbench.evaluation.protocol import PROTOCOL, REAL, SPACES
+from genbench.evaluation.protocol import BLURRED, FULL_GAUSSIAN, MISSING, PROTOCOL, REAL, SPACES, UNIFORM
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Cost, DataRecord, Environment, Estimate, Row, Score, Scorecard, Summary
 
@@ -27,6 +27,7 @@ TYPICAL = {
     **{"class_kl": 0.02, "classes_hit": 10.0, "ambiguous_share": 0.4},
     **{"within_class_variety": 0.7, "vendi": 0.8},
 }
+KNOWN = {REAL: 0.02, MISSING: 0.3, BLURRED: 0.7, FULL_GAUSSIAN: 4.0, UNIFORM: 9.0}  # rows, and how bad they are
 SHAPE = (1, 28, 28)
 CODE = Path(__file__).parent / "code"  # of a model that is not genbench's
 _COMPOSED: dict[tuple[str, ...], TrainConfig] = {}  # composing takes longer than all the rest
@@ -224,10 +225,19 @@ def synthetic_calibration(
     of_space = {space: (*SPACE_SCORES, *(CLASSIFIER_SCORES if space == "classifier" else ())) for space in SPACES}
     real = {name: 0.0 if catalogue()[name].better == "lower" else 1.0 for name in (*SPACE_SCORES, *CLASSIFIER_SCORES)}
     real["auth_pct"] = 0.65
-    row = {
-        space: {name: Score(mean=real[name], sd=0.001, n=257, draws=5) for name in names}
-        for space, names in of_space.items()
-    }
+
+    def row(worse: float) -> dict[str, dict[str, Score]]:
+        """So many times as far from perfect as a typical model."""
+
+        def value(name: str) -> float:
+            short = 0.0 if name == "auth_pct" else worse * abs(TYPICAL[name] - real[name])
+            return real[name] + short if catalogue()[name].better == "lower" else max(0.0, real[name] - short)
+
+        return {
+            space: {name: Score(mean=value(name), sd=0.001, n=257, draws=5) for name in names}
+            for space, names in of_space.items()
+        }
+
     return Calibration(
         protocol=protocol,
         data=data,
@@ -235,7 +245,7 @@ def synthetic_calibration(
         extractors={space: {"hash": value} for space, value in extractors.items()},
         n=257,
         draws=5,
-        rows={REAL: row, "uniform noise": row},
+        rows={name: row(worse) for name, worse in KNOWN.items()},
         doses={},
         votes={space: {name: {"votes": name in VOTES} for name in names} for space, names in of_space.items()},
         device="a processor",

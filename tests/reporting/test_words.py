@@ -8,10 +8,13 @@ import pytest
 from genbench.cli import compose
 from genbench.comparison.judgement import Judgement, judge
 from genbench.comparison.ranking import rankings
+from genbench.evaluation.protocol import TOPICS
 from genbench.reporting import words
 from genbench.reporting.formats import word
+from genbench.reporting.needs import answers, silent_needs
+from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
-from tests.reporting.synthetic import calibrate_in, foreign_config, run_of, synthetic_run, three_models
+from tests.reporting.synthetic import calibrate_in, data_record, foreign_config, run_of, synthetic_run, three_models
 
 
 def judged(folder: Path) -> Judgement:
@@ -34,31 +37,79 @@ def two(runs: Path, gan: float, vae: float, seeds: int = 5) -> Judgement:
 
 def test_a_better_one_of_two_is_named_with_the_other(runs: Path) -> None:
     found = two(runs, 0.5, 0.0)
-    assert words.headline(found) == ("Take the GAN. It is better on 6 of 6 scores, the VAE on none.",)
-    by_question = {answer.question: answer for answer in words.answers(found)}
-    assert by_question["More varied images?"].winners == ("GAN",)
-    assert by_question["More varied images?"].sure == "sure, on every score"
-    assert by_question["Does one copy its training images?"].text == "no"
-    classes = by_question["All classes, in the right shares?"]
-    assert (classes.winners, classes.sure) == (("GAN",), "sure")
+    assert words.outcome(found) == ("take the GAN. It is better on 6 of 6 scores, the VAE on none.",)
+    by_need = {answer.need: answer for answer in answers(found)}
+    assert by_need["varied images"].winners == ("GAN",)
+    assert by_need["varied images"].sure == "sure, on every score"
+    assert by_need["no copies of training images"].text == "any: none copies"
+    classes = by_need["all classes, in the right shares"]
+    assert (classes.winners, classes.sure, classes.decided_by) == (("GAN",), "sure", "")
     assert words.heading(found) == "GAN or VAE?"
-    assert words.trainings(found) == "5 trainings of GAN, 5 of VAE, which differ in nothing but the random seed."
+    assert words.trainings(found) == (
+        "5 trainings of GAN, 5 of VAE, which differ in nothing but the random seed."
+        " Those of one setting saw equally many images."
+    )
+
+
+def test_the_conditions_stand_in_the_sentence(runs: Path) -> None:
+    found = two(runs, 0.5, 0.0)
+    conditions = (
+        "After 60,000 images seen each, in about 10 min (GAN) and 60 s (VAE) of training on a processor, with 5"
+    )
+    assert words.headline(found) == f"{conditions} seeds each: {words.outcome(found)[0]}"
+    for record in found.ranking.runs:
+        data = data_record(record.told.run_name)
+        Run(record.path).write_data(data)
+    assert words.conditions(judged(runs)).endswith(", for 28x28 grey images (1,283 to train on)")
+    first = Run(found.contenders[0].runs[0].path)
+    first.write_summary(first.summary().model_copy(update={"images_seen": 55_000}))
+    uneven = judged(runs)
+    assert words.conditions(uneven).startswith("After 59,000 images seen (GAN) and 60,000 (VAE), in about ")
+    assert words.trainings(uneven).endswith(
+        "but for 8.3 % at most. That is more than 5 %: the machine was not quiet, and nothing is decided of GAN."
+    )
+    by_need = {answer.need: answer for answer in answers(uneven)}
+    assert by_need["varied images"].open == "undecided"
+    assert by_need["varied images"].decided_by.startswith("trainings again, on a quiet machine")
+
+
+def test_every_need_keeps_its_row_and_says_who_leads_where_nothing_may_vote(runs: Path) -> None:
+    found = two(runs, 0.5, 0.0)
+    silent = {answer.need: answer for answer in answers(found)}["legible single images"]
+    assert (silent.winners, silent.open) == ((), "undecided")
+    assert silent.sure.startswith("GAN leads on precision, density, ambiguous share, but no score of it may vote")
+    assert silent.decided_by.startswith("more trainings cannot")
+    assert silent_needs(found) == "No score may vote on: legible single images."
+    assert [answer.need for answer in answers(found)] == [*TOPICS.values(), "low cost"]
+
+
+def test_who_is_cheap_in_what_is_counted(runs: Path) -> None:
+    cost = answers(two(runs, 0.5, 0.0, seeds=2))[-1]
+    assert cost.text == "fewest parameters, shortest training: VAE; fastest to draw: all alike"
+    assert cost.because[0].startswith("GAN: 2,531,458 parameters, trained 10 min ")
+    run = Run(read_folder(runs)[0].path)
+    run.write_summary(run.summary().model_copy(update={"validation_seconds": 0.2 * run.summary().train_seconds}))
+    assert "and 10% of that for validations" in answers(judged(runs))[-1].because[0]
 
 
 def test_a_lead_is_no_winner(runs: Path) -> None:
     found = two(runs, 0.02, 0.0)
-    (headline,) = words.headline(found)
-    assert headline.startswith("Not decided. ")
-    for answer in words.answers(found)[:3]:
+    (outcome,) = words.outcome(found)
+    assert outcome.startswith("not decided. ")
+    for answer in answers(found)[:4]:
         assert (answer.winners, answer.open) == ((), "undecided")
-        assert "the trainings differ too much among themselves to tell" in answer.sure
+    by_need = {answer.need: answer for answer in answers(found)}
+    assert "the trainings differ too much among themselves to tell" in by_need["images like the real ones"].sure
+    assert by_need["images like the real ones"].decided_by.endswith(" trainings of each, likely (80 %)")
+    assert "as small as between two sets of real images" in by_need["all classes, in the right shares"].sure
+    assert by_need["all classes, in the right shares"].decided_by.startswith("more trainings cannot")
 
 
 def test_few_trainings_decide_nothing_and_how_many_it_takes_is_said(runs: Path) -> None:
     found = two(runs, 0.5, 0.0, seeds=1)
-    (headline,) = words.headline(found)
-    assert headline.startswith("Not decided yet. GAN leads on ")
-    assert headline.endswith("but so few trainings (1 of GAN and 1 of VAE) may be luck: it takes 4 of each.")
+    (outcome,) = words.outcome(found)
+    assert outcome.startswith("not decided yet. GAN leads on ")
+    assert outcome.endswith("but so few trainings (1 of GAN and 1 of VAE) may be luck: it takes 4 of each.")
     assert "A single training does not tell how much luck there is: make at least 4 of each." in words.remaining(found)
 
 
@@ -72,7 +123,9 @@ def test_without_a_calibration_nothing_is_decided_and_the_command_is_that_of_the
     for model in ("gan", "vae"):
         synthetic_run(tmp_path / "runs", model, 0, *split(root), data="folder")
     found = judged(tmp_path / "runs")
-    assert words.headline(found)[0].startswith("Not decided: no score may vote")
+    assert words.outcome(found)[0].startswith("not decided: no score may vote")
+    *needs, _ = answers(found)
+    assert [(answer.open, answer.decided_by) for answer in needs[:3]] == [("undecided", "a calibration, see below")] * 3
     note = words.calibration_note(found.ranking)
     command = split(words.calibrate_command(found.ranking))
     assert note.endswith(words.calibrate_command(found.ranking))
@@ -100,28 +153,28 @@ def test_three_plain_models_are_put_into_a_row(runs: Path) -> None:
         )
     found = judged(runs)
     assert words.heading(found) == "Flow matching, GAN or VAE?"
-    first, *questions = words.headline(found)
-    assert first == "Take the Flow matching: nobody is better on any question."
-    assert "More varied images? Best: Flow matching; then GAN; then VAE." in questions
-    assert "All classes, in the right shares? Best: Flow matching, GAN; then VAE." in questions
-    (realism,) = [answer for answer in words.answers(found) if answer.question == "More like real images?"]
+    first, *needs = words.outcome(found)
+    assert first == "take the Flow matching: nobody is better for any need."
+    assert "For varied images best: Flow matching; then GAN; then VAE." in needs
+    assert "For all classes, in the right shares best: Flow matching, GAN; then VAE." in needs
+    (realism,) = [answer for answer in answers(found) if answer.need == "images like the real ones"]
     assert realism.winners == ("Flow matching", "GAN")
     assert realism.text == "then VAE"
     assert realism.sure == "sure for 2 of 3 pairs"
-    assert words.trainings(found) == "6 trainings of each, which differ in nothing but the random seed."
+    assert words.trainings(found).startswith("6 trainings of each, which differ in nothing but the random seed.")
 
 
 def test_many_settings_are_named_by_what_differs_and_never_by_a_hash(runs: Path) -> None:
     three_models(runs, weights=False)
     found = judged(runs)
-    said = " ".join([*words.headline(found), words.remaining(found), words.heading(found)])
-    said += " ".join(" ".join([*a.winners, a.text, a.sure, *a.because]) for a in words.answers(found))
+    said = " ".join([words.headline(found), words.remaining(found), words.heading(found)])
+    said += " ".join(" ".join([*a.winners, a.text, a.sure, a.decided_by, *a.because]) for a in answers(found))
     assert "then all GAN settings; then all VAE settings" in said
     assert "Flow matching (width 64)" in said
     assert "VAE (latent size 8, learning rate 0.002)" in said
     assert not [record.variant for record in read_folder(runs) if record.variant in said]
     assert "other model" not in said
-    assert len(words.answers(found)) == 5  # one a question: three topics, copies and cost
+    assert len(answers(found)) == 6  # one a need, and the cost
 
 
 def test_the_missing_seeds_are_trained_by_the_commands(runs: Path) -> None:

@@ -1,6 +1,7 @@
 """Collapse is noticed, health is left alone."""
 
 import io
+from typing import Any
 
 import pytest
 import torch
@@ -8,22 +9,64 @@ from rich.console import Console
 from torch import Tensor
 
 from genbench.cli import compose
+from genbench.data.images import Split
 from genbench.data.optdigits import load
 from genbench.training.budget import Budget
-from genbench.training.callbacks.alarms import Alarms, class_shares, class_sorter, mean_distance
+from genbench.training.callbacks.alarms import LEARNT, Alarms, ClassSorter, mean_distance
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
 
 
-def test_real_images_hit_every_class_and_a_missing_one_is_seen() -> None:
+@pytest.fixture(scope="module")
+def digits() -> tuple[ClassSorter, Split]:
     data = load(None)
-    sorter = class_sorter(data.train)
-    assert data.test.labels is not None
-    shares = class_shares(sorter, data.test.images, 10)
-    assert float(shares.sum()) == 1.0
+    sorter = ClassSorter.of(data.train, data.validation)
+    assert sorter is not None
+    return sorter, data.test
+
+
+def test_real_images_hit_every_class_and_a_missing_one_is_seen(digits: tuple[ClassSorter, Split]) -> None:
+    sorter, test = digits
+    assert test.labels is not None
+    shares = sorter.shares(test.images)
+    assert float(shares.sum()) == pytest.approx(1.0, abs=0.02)
     assert float(shares.min()) > 0.05
-    without = class_shares(sorter, data.test.images[data.test.labels != 3], 10)
-    assert float(without[3]) < 0.01
+    assert sorter.missing(test.images) == []
+    found = [sorter.missing(test.images[test.labels != label]) for label in range(10)]
+    assert all(set(missing) <= {label} for label, missing in enumerate(found))
+    assert sum(map(len, found)) >= 9  # it knows one of these digits badly, by 128 validation images
+
+
+def test_what_it_takes_for_another_class_is_taken_off(digits: tuple[ClassSorter, Split]) -> None:
+    test = digits[1]
+    assert test.labels is not None
+    confused = ClassSorter(_Halves(), Split(test.images, test.labels))
+    shares = confused.shares(test.images)
+    assert shares[:2].tolist() == pytest.approx([0.1, 0.1], abs=0.03)
+    without = test.images[test.labels != 1]
+    taken = _Halves().predict(without.flatten(1).float().div(255.0).numpy())
+    assert (taken == 1).mean() > 0.03  # a third of class 0
+    assert 1 in confused.missing(without)
+    assert 0 not in confused.missing(without)
+
+
+class _Halves:
+    """A classifier that knows all classes, but takes a third of class 0 for class 1."""
+
+    def __init__(self) -> None:
+        data = load(None)
+        assert data.test.labels is not None
+        images = data.test.images.flatten(1).float().div(255.0)
+        self.known = {image.numpy().tobytes(): int(n) for image, n in zip(images, data.test.labels, strict=True)}
+        self.classes_ = torch.arange(10).numpy()
+
+    def predict(self, pixels: Any) -> Any:
+        labels = [self.known[row.tobytes()] for row in pixels]
+        zeros = 0
+        for place, label in enumerate(labels):
+            zeros += label == 0
+            labels[place] = 1 if label == 0 and zeros % 3 == 0 else label
+        return torch.tensor(labels).numpy()
 
 
 def test_the_mean_distance_of_equal_images_is_zero_and_of_known_ones_known() -> None:
@@ -46,7 +89,9 @@ class _HalfDone(Budget):
 
 def _alarms() -> Alarms:
     (config,) = compose("train", []).configs
-    return Alarms(load(None), _HalfDone(config.trainer, 1000, 10), Console(file=io.StringIO()), torch.float32)
+    budget = _HalfDone(config.trainer, 1000, 10)
+    budget.images_seen = LEARNT
+    return Alarms(load(None), budget, Console(file=io.StringIO()), torch.float32)
 
 
 def test_a_dead_latent_dimension_raises_an_alarm_and_live_ones_do_not() -> None:
@@ -58,7 +103,7 @@ def test_a_dead_latent_dimension_raises_an_alarm_and_live_ones_do_not() -> None:
                 parameter.zero_()
             bias.copy_(torch.tensor(means))
         callback.on_validation_epoch_end(_Trainer(), model)  # type: ignore[arg-type]
-        assert [dead in alarm for alarm in callback.alarms] == [True] * bool(dead)
+        assert [dead in alarm for alarm in callback.alarms.values()] == [True] * bool(dead)
     assert "posterior collapse" in callback._console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -67,7 +112,41 @@ def test_a_generator_of_one_image_and_a_certain_discriminator_raise_alarms(monke
     monkeypatch.setattr(model, "log", lambda *_, **__: None)
     torch.nn.init.zeros_(model.generator.get_parameter("body.10.weight"))  # every latent gives the same image
     callback.on_validation_epoch_end(_Trainer(discriminator_accuracy=1.0), model)  # type: ignore[arg-type]
-    text = " ".join(callback.alarms)
+    text = " ".join(callback.alarms.values())
     assert "samples differ from each other 0% as much" in text
     assert "hardly any sample looks like class" in text
     assert "the discriminator is right about 100.0%" in text
+
+
+def test_an_alarm_of_a_kind_is_given_once_and_none_before_a_model_can_have_learnt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    callback, model = _alarms(), gan()
+    said = callback._console.file
+    monkeypatch.setattr(model, "log", lambda *_, **__: None)
+    torch.nn.init.zeros_(model.generator.get_parameter("body.10.weight"))
+    callback._budget.images_seen = LEARNT - 1
+    callback.on_validation_epoch_end(_Trainer(), model)  # type: ignore[arg-type]
+    assert callback.alarms == {}
+    assert said.getvalue() == ""  # type: ignore[attr-defined]
+    callback._budget.images_seen = LEARNT
+    for certain in (0.996, 0.997, 0.5, 0.999):
+        callback.on_validation_epoch_end(_Trainer(discriminator_accuracy=certain), model)  # type: ignore[arg-type]
+    resumed = _alarms()
+    resumed.load_state_dict(callback.state_dict())
+    assert resumed.alarms == callback.alarms
+    resumed.on_validation_epoch_end(_Trainer(discriminator_accuracy=1.0), model)  # type: ignore[arg-type]
+    assert resumed._console.file.getvalue() == ""  # type: ignore[attr-defined]
+    assert said.getvalue().count("alarm at") == 3  # type: ignore[attr-defined]
+
+
+def test_latent_dimensions_that_are_left_unused_are_no_collapse_unless_half_of_them_are() -> None:
+    callback, model = _alarms(), vae(latent_size=4)
+    bias = model.encoder.get_parameter("mean.bias")
+    for means, wrong in [((2.0, 2.0, 2.0, 0.0), False), ((2.0, 0.0, 2.0, 0.0), True)]:
+        with torch.no_grad():
+            for parameter in (*model.encoder.mean.parameters(), *model.encoder.log_variance.parameters()):
+                parameter.zero_()
+            bias.copy_(torch.tensor(means))
+        callback.on_validation_epoch_end(_Trainer(), model)  # type: ignore[arg-type]
+        assert bool(callback.alarms) == wrong

@@ -11,7 +11,7 @@ from genbench.errors import UserError
 from genbench.models.gan import DCGAN
 from genbench.models.weights import check_batch
 from genbench.training.callbacks import alarms
-from genbench.training.callbacks.alarms import class_shares, class_sorter, mean_distance
+from genbench.training.callbacks.alarms import ClassSorter, mean_distance
 from tests.conftest import Command
 from tests.runs.example import runs_in
 
@@ -22,16 +22,17 @@ def images(n: int, *shape: int) -> torch.Tensor:
 
 def test_large_images_are_sorted_without_a_covariance_of_all_their_pixels() -> None:
     large = images(40, 1, 256, 256)
-    sorter = class_sorter(Split(large, torch.arange(40) % 4))
+    split = Split(large, torch.arange(40) % 4)
+    sorter = ClassSorter.of(split, split)
     assert sorter is not None
-    assert sorter.covariance_.shape == (256, 256)
-    assert class_shares(sorter, large, 4).sum() == 1
+    assert sorter._classifier.covariance_.shape == (256, 256)
+    assert sorter.shares(large).sum() == pytest.approx(1)
 
 
 def test_what_cannot_be_learned_is_not() -> None:
-    assert class_sorter(Split(images(20, 1, 8, 8), torch.arange(20))) is None  # an image a class
-    assert class_sorter(Split(images(20, 1, 8, 8), torch.zeros(20, dtype=torch.int64))) is None
-    assert class_sorter(Split(images(20, 1, 8, 8), None)) is None
+    for labels in (torch.arange(20), torch.zeros(20, dtype=torch.int64), None):  # an image a class, one class, none
+        split = Split(images(20, 1, 8, 8), labels)
+        assert ClassSorter.of(split, split) is None
 
 
 def test_one_image_and_equal_images_have_no_spread() -> None:

@@ -1,7 +1,6 @@
 """The five claims of T. R. Kanala's comparison, each held against the measurements.
 
-They are about GAN and VAE; other models say nothing to them. Of several settings of one model the one with the most
-seeds speaks to them.
+They are about a GAN and a VAE of the paper's recipe; other models, settings and budgets say nothing to them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +10,11 @@ from typing import Literal
 import numpy as np
 
 from genbench.comparison.judgement import Judgement
+from genbench.comparison.paper import MODELS, LossBeside, follows_paper, losses_beside
 from genbench.comparison.ranking import Contender, summary_of
 from genbench.comparison.verdicts import ALPHA, Comparison, Verdict, compare, fewest_seeds
 
-Outcome = Literal["confirmed", "refuted", "undecided"]
+Outcome = Literal["confirmed", "refuted", "not seen", "undecided"]
 MANY = 2.0  # times as many parameters are "many more"
 
 
@@ -60,7 +60,10 @@ class ByVerdicts:
 
 @dataclass(frozen=True)
 class ByDataSets:
-    """Which of the two is better depends on the data set: a score is decided for each of them on another one."""
+    """Which of the two is better depends on the data set: a score is decided for each of them on another one.
+
+    That the same one is better on a few data sets does not refute it: it was not seen on these.
+    """
 
     outcome: Outcome
     winners: Mapping[str, Mapping[str, str]]  # model by data set, by score: what is decided on two data sets or more
@@ -81,6 +84,7 @@ class Findings:
     looks: tuple[ByVerdicts, ...]
     diversity: tuple[ByVerdicts, ...]
     depends: ByDataSets
+    losses: tuple[tuple[str, LossBeside], ...]  # data set, the paper's losses and ours
 
 
 def findings(judgements: Sequence[Judgement]) -> Findings:
@@ -92,16 +96,21 @@ def findings(judgements: Sequence[Judgement]) -> Findings:
         tuple(_by_verdicts(duel, ("realism", "fidelity"), duel.gan) for duel in duels),
         tuple(_by_verdicts(duel, ("diversity", "classes"), duel.vae) for duel in duels),
         _by_data_sets(duels),
+        tuple(
+            (judgement.ranking.title, loss)
+            for judgement in judgements
+            for loss in losses_beside(judgement.ranking.contenders, judgement.ranking.data)
+        ),
     )
 
 
 def _duel(judgement: Judgement) -> Duel | None:
     chosen = []
-    for model in ("gan", "vae"):
-        of_model = [contender for contender in judgement.contenders if contender.model == model]
-        if not of_model:
+    for model in MODELS:
+        of_recipe = [c for c in judgement.contenders if c.model == model and follows_paper(c.runs[0])]
+        if not of_recipe:
             return None
-        chosen.append(max(of_model, key=lambda contender: len(contender.runs)))
+        chosen.append(max(of_recipe, key=lambda contender: len(contender.runs)))
     gan, vae = chosen
     return Duel(judgement.ranking.title, gan, vae, tuple(judgement.between(gan.label, vae.label)))
 
@@ -148,5 +157,5 @@ def _by_data_sets(duels: Sequence[Duel]) -> ByDataSets:
                 winner = "GAN" if verdict.better == duel.gan.label else "VAE"
                 by_score.setdefault(verdict.score.label, {}).setdefault(duel.data, winner)
     shared = {score: winners for score, winners in by_score.items() if len(winners) > 1}
-    found = ByDataSets("refuted" if shared else "undecided", shared, len({duel.data for duel in duels}))
+    found = ByDataSets("not seen" if shared else "undecided", shared, len({duel.data for duel in duels}))
     return ByDataSets("confirmed", shared, found.data_sets) if found.differing else found

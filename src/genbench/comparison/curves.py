@@ -7,10 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from genbench.comparison.ranking import Contender, Ranking, scorecard_of, summary_of
+from genbench.comparison.ranking import Contender
 from genbench.comparison.sample import Sample
 from genbench.runs.reading import RunRecord
-from genbench.runs.records import Score
 
 PLACES = 40  # of a curve
 QUICK = ("fcd", "coverage")  # the scores that a training can write on its way
@@ -37,17 +36,6 @@ class AtBudget:
     unit: Unit
     contender: str
     samples: Mapping[str, Sample | None]  # over seeds, by score
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What one run ended with at what cost."""
-
-    contender: str
-    seed: int
-    seconds: float
-    fcd: float
-    on_front: bool  # no run was faster and better at once
 
 
 def quality_curve(run: RunRecord, score: str, unit: Unit) -> list[Point]:
@@ -109,24 +97,6 @@ def at_equal_budget(contenders: Sequence[Contender]) -> list[AtBudget]:
             samples = {score: Sample.of(found) if found else None for score, found in values.items()}
             found.append(AtBudget(min(ends), unit, label, samples))
     return found
-
-
-def ends(ranking: Ranking, contenders: Sequence[Contender]) -> list[Ended]:
-    """Every run's training seconds and Fréchet distance, and whether no other run beats it at once in both."""
-    points = [
-        (summary_of(run).train_seconds, score.mean, contender.label, run.seed)
-        for contender in contenders
-        for run in contender.runs
-        if isinstance(score := scorecard_of(run).score(ranking.key("fcd")), Score)
-    ]
-    front, best = set(), math.inf
-    for point in sorted(points):
-        if point[1] < best:
-            front.add(point)
-            best = point[1]
-    return [
-        Ended(label, seed, seconds, fcd, (seconds, fcd, label, seed) in front) for seconds, fcd, label, seed in points
-    ]
 
 
 def _at(place: float, curve: Sequence[Point]) -> float:

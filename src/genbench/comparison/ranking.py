@@ -46,10 +46,15 @@ class Contender:
         return min(seen), max(seen)
 
     @property
+    def unevenness(self) -> float:
+        """By what share the training that saw the fewest images falls short of the one that saw the most."""
+        fewest, most = self.images_seen
+        return 1 - fewest / max(most, 1)
+
+    @property
     def is_even(self) -> bool:
         """Its trainings saw equally many images, give or take 5 %: else the machine was not quiet."""
-        fewest, most = self.images_seen
-        return fewest >= (1 - EVEN) * most
+        return self.unevenness <= EVEN
 
     def values(self, key: Key) -> list[float]:
         """A score, one value a seed, of the seeds that have it."""
@@ -69,6 +74,7 @@ class Contender:
         return MeanCost(
             self.runs[0].parameters,
             _mean([summary.train_seconds for summary in summaries]),
+            _mean([summary.validation_seconds for summary in summaries]),
             _mean([float(summary.images_seen) for summary in summaries]),
             _mean([cost.seconds_for_10000_samples for cost in costs]),
         )
@@ -80,6 +86,7 @@ class MeanCost:
 
     parameters: int
     train_seconds: float
+    validation_seconds: float  # beside the training, with pictures and checkpoints
     images_seen: float
     seconds_for_10000_samples: float  # nan if that was not measured
 

@@ -4,7 +4,6 @@ A score that misjudges these may not vote on a model. The rows are images that a
 doses are real images made worse step by step.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -27,6 +26,7 @@ from genbench.evaluation.protocol import (
     COPIES,
     DOSES,
     DRAWS,
+    FULL_GAUSSIAN,
     GAUSSIAN,
     MISSING,
     PROTOCOL,
@@ -34,9 +34,8 @@ from genbench.evaluation.protocol import (
     REPEATED,
     UNIFORM,
 )
+from genbench.progress import task
 from genbench.runs.records import Key, Score
-
-log = logging.getLogger(__name__)
 
 MakeImages = Callable[[ImageData, int, int], Tensor]  # data, number of the draw, images: (n, C, H, W) uint8
 Steps = Mapping[str, Mapping[Key, float]]  # by dose
@@ -58,16 +57,17 @@ def calibrate(data: ImageData, device: torch.device) -> Calibration:
             f"{data.name} has {len(data.train)} training images, and a calibration needs {FEWEST_REAL} more than the"
             f" {n} test images: add training images"
         )
-    # A real image is no copy of itself: each draw is judged by the training images that are not in it.
-    held_out = [_of_training_images(evaluator, draw, 0.0) for draw in range(DRAWS)]
     small = make_evaluator(data, cache, device, len(data.validation))
-    validation = small.measure(evenly_spaced(data.validation, small.n).images)
-    rows = {REAL: summarised(held_out, n), "real validation vs test": summarised([validation], small.n)}
-    for name, make in ROWS.items():
-        if name != MISSING or len(data.classes) > 1:
-            rows[name] = summarised([evaluator.measure(make(data, draw, n)) for draw in range(DRAWS)], n)
-            log.info("calibration of %s: %s", data.name, name)
-    doses = _doses(evaluator, held_out[0])
+    measured = DRAWS * (1 + len(ROWS)) + 2 + sum(len(steps) - 1 for steps in DOSES.values())
+    with task(f"calibrating the scores of {data.name}", measured * len(evaluator.spaces.available())):
+        # A real image is no copy of itself: each draw is judged by the training images that are not in it.
+        held_out = [_of_training_images(evaluator, draw, 0.0) for draw in range(DRAWS)]
+        validation = small.measure(evenly_spaced(data.validation, small.n).images)
+        rows = {REAL: summarised(held_out, n), "real validation vs test": summarised([validation], small.n)}
+        for name, make in ROWS.items():
+            if name != MISSING or len(data.classes) > 1:
+                rows[name] = summarised([evaluator.measure(make(data, draw, n)) for draw in range(DRAWS)], n)
+        doses = _doses(evaluator, held_out[0])
     dimensions = {name: reference.test.shape[1] for name, reference in evaluator.references.items()}
     return Calibration(
         protocol=PROTOCOL,
@@ -239,7 +239,6 @@ def _doses(evaluator: Evaluator, unseen: dict[Key, float]) -> dict[str, dict[str
                 if kind == "copies"
                 else evaluator.measure(_dosed(kind, dose, images, data))
             )
-        log.info("calibration of %s: %s", data.name, kind)
     return found
 
 
@@ -257,7 +256,7 @@ ROWS: dict[str, MakeImages] = {
     "copies with noise (sigma 0.02)": lambda data, draw, n: _noisy(_copies(data, draw, n), 0.02, draw),
     "copies shifted by a pixel": _shifted,
     GAUSSIAN: _independent_gaussian,
-    "full-covariance Gaussian on the pixels": _full_gaussian,
+    FULL_GAUSSIAN: _full_gaussian,
     REPEATED: _one_per_class,
     MISSING: lambda data, draw, n: _without_classes(data, draw, n, dropped=1),
     BLURRED: lambda data, draw, n: _blurred(_copies(data, draw, n), 1.0),

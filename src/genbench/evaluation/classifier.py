@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from genbench.data.images import ImageData, ImageShape, Split
 from genbench.device import native_bfloat16
 from genbench.errors import UserError
+from genbench.progress import advance, task
 
 FEATURES = 64  # few, because the finite-N floor of the Fréchet distance grows with their square
 BLOCK = 250  # images that go through a network at once, always: features must not depend on a batch size
@@ -150,7 +151,7 @@ def train_classifier(data: ImageData, recipe: Recipe, device: torch.device) -> C
         optimizer, recipe.learning_rate, total_steps=epochs * steps, pct_start=0.2
     )
     fast = device.type == "cpu" and native_bfloat16(device)  # a GPU is fast enough in float32
-    with full_precision():
+    with task(f"training a classifier of {data.name}", epochs * steps), full_precision():
         for _ in range(epochs):
             order = torch.randperm(len(data.train), generator=generator)
             for indices in torch.split(order, batch_size)[:steps]:
@@ -162,6 +163,7 @@ def train_classifier(data: ImageData, recipe: Recipe, device: torch.device) -> C
                 torch.autograd.backward(loss)
                 optimizer.step()
                 schedule.step()
+                advance()
     network.eval()
     return Classifier(
         network=network,

@@ -19,6 +19,7 @@ from genbench.evaluation.extractors import FeatureSpace, FeatureSpaces, load_spa
 from genbench.evaluation.pair import DENSITY_COVERAGE_K, Classes, Pair, Reference
 from genbench.evaluation.protocol import IMAGES
 from genbench.evaluation.stored import read_tensors, write_tensors
+from genbench.progress import advance, task
 from genbench.runs.records import Absent, Key, Score
 
 log = logging.getLogger(__name__)
@@ -63,11 +64,13 @@ class Evaluator:
             for entry in catalogue().values():
                 if entry.is_measured(labels=classes is not None, classifier=probabilities is not None):
                     scores[Key(space.name, entry.name)] = entry.measure(pair)
+            advance()
         return scores
 
-    def score(self, draws: Iterable[Tensor]) -> dict[str, dict[str, Score] | Absent]:
-        """Scores by space of draws of images, each (n, C, H, W) uint8, or why a space has none."""
-        summary = summarised([self.measure(images) for images in draws], self.n)
+    def score(self, draws: Iterable[Tensor], number: int) -> dict[str, dict[str, Score] | Absent]:
+        """Scores by space of so many draws of images, each (n, C, H, W) uint8, or why a space has none."""
+        with task("scoring", number * len(self.spaces.available())):
+            summary = summarised([self.measure(images) for images in draws], self.n)
         found: dict[str, dict[str, Score] | Absent] = {}
         if self.spaces.no_classifier:
             found["classifier"] = Absent(absent=self.spaces.no_classifier)
@@ -198,7 +201,8 @@ def _reference(space: FeatureSpace, real: Tensor, train: Tensor, cache: Path) ->
             stored = stored_reference(space, real, train, cache)
             if stored is not None:
                 return stored
-            reference = Reference.of(space.features(real), space.features(train))
+            with task(f"looking at the real images, once, in {space.name} features"):
+                reference = Reference.of(space.features(real), space.features(train))
             write_tensors(path, reference.to_tensors(), {})
             return reference
     except OSError as error:

@@ -196,7 +196,6 @@ class _Stored(NamedTuple):
 
 
 def _make_classifier(data: ImageData, recipe: Recipe, device: torch.device) -> _Stored:
-    log.info("training the classifier of %s; this is done once", data.name)
     trained = train_classifier(data, recipe, device)
     facts = {
         "data": data.name,

@@ -11,6 +11,7 @@ from genbench.data.images import ImageData, evenly_spaced
 from genbench.evaluation.conditions import labels_of
 from genbench.models.model import Integrable, Likelihood, Posterior
 from genbench.models.sampling import posterior_means
+from genbench.progress import advance, task
 from genbench.runs.records import Estimate
 
 ACTIVE_ABOVE = 0.01
@@ -71,8 +72,11 @@ def integrated_nll(model: Integrable, images: Tensor, axes: Sequence[Tensor], la
     points = torch.cartesian_prod(*axes).view(-1, len(axes))  # (K, d)
     log_cell = sum(math.log(float(axis[1] - axis[0])) for axis in axes)
     total = torch.full((len(images),), -math.inf, dtype=torch.float64)
-    for z in torch.split(points.to(images), _ROWS):
-        total = torch.logaddexp(total, _log_joints(model, images, z, labels).logsumexp(1))
+    parts = torch.split(points.to(images), _ROWS)
+    with task("integrating the likelihood", len(parts)):
+        for z in parts:
+            total = torch.logaddexp(total, _log_joints(model, images, z, labels).logsumexp(1))
+            advance()
     return -(total + log_cell)
 
 
@@ -110,10 +114,12 @@ def importance_sampled_nll(
     generator = torch.Generator().manual_seed(seed)
     together = max(1, _ROWS // samples)
     parts = []
-    for start in range(0, len(images), together):
-        own = slice(start, start + together)
-        of_images = None if labels is None else labels[own]
-        parts.append(-_log_marginal(model, images[own], of_images, samples, generator))
+    with task("estimating the likelihood", math.ceil(len(images) / together)):
+        for start in range(0, len(images), together):
+            own = slice(start, start + together)
+            of_images = None if labels is None else labels[own]
+            parts.append(-_log_marginal(model, images[own], of_images, samples, generator))
+            advance()
     return torch.cat(parts)
 
 

@@ -66,7 +66,7 @@ def score_run(
     full = level.level == "full"
     evaluator = make_evaluator(data, feature_cache(), device, against="test" if full else "validation")
     draws = _Draws(model, data, evaluator.n, DRAWS if full else 1)
-    spaces = evaluator.score(draws)
+    spaces = evaluator.score(draws, draws.number)
     return Scorecard(
         protocol=PROTOCOL,
         level="full" if full else "fast",

@@ -55,7 +55,7 @@ def score_images(
     evaluator = make_evaluator(data, feature_cache(), best_device(), n, "test" if full else "validation")
     draws = min(DRAWS if full else 1, len(images) // n)
     mixed = images[canonical_order(images)]
-    spaces = evaluator.score(mixed[i * n : (i + 1) * n] for i in range(draws))
+    spaces = evaluator.score((mixed[i * n : (i + 1) * n] for i in range(draws)), draws)
     left = len(images) - draws * n
     unused = [f"{left:,} of {len(images):,} images are left over: {draws} x {n:,} are scored"] if left else []
     return Scorecard(

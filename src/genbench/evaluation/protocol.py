@@ -12,6 +12,7 @@ REAL = "real train vs test"  # by which the others are judged
 COPIES = "training images copied"
 REPEATED = "one real image per class repeated"
 GAUSSIAN = "independent Gaussian pixels"
+FULL_GAUSSIAN = "full-covariance Gaussian on the pixels"
 MISSING = "real images without one class"
 BLURRED = "real images blurred (sigma 1)"
 UNIFORM = "uniform noise"
@@ -24,13 +25,13 @@ DOSES: Mapping[str, tuple[float, ...]] = {
     "copies": (0.0, 0.1, 0.3, 1.0),  # share that is a training image
 }
 
-# The questions that somebody who needs images asks.
+# What somebody who wants images may need.
 TOPICS: Mapping[str, str] = {
-    "realism": "More like real images?",
-    "fidelity": "Better single images?",
-    "diversity": "More varied images?",
-    "classes": "All classes, in the right shares?",
-    "memorisation": "Copies its training images less?",
+    "realism": "images like the real ones",
+    "fidelity": "legible single images",
+    "diversity": "varied images",
+    "classes": "all classes, in the right shares",
+    "memorisation": "no copies of training images",
 }
 
 # What a score must never call better, in order that it may vote on a question. Fewer classes are no worse single

@@ -10,6 +10,7 @@ from genbench.data.images import ImageData, evenly_spaced
 from genbench.device import native_bfloat16
 from genbench.evaluation.conditions import labels_of
 from genbench.models.model import Model, Reconstruction
+from genbench.progress import advance, task
 from genbench.runs.records import Estimate
 
 Sample = Callable[[Tensor], Tensor]  # noise (B, ...) -> images (B, C, H, W) in [0, 1]
@@ -61,9 +62,10 @@ def invert(
     generator = torch.Generator().manual_seed(seed)
     initial = [torch.randn(starts, *noise_shape, generator=generator) for _ in images]  # the same for any N
     scouts = torch.cat(initial).to(images.device)  # (N * starts, *noise_shape)
-    scouts, errors = _descend(sample, scouts, images.repeat_interleave(starts, dim=0), scouting, SCOUTING_RATE)
-    best = errors.view(-1, starts).argmin(1) + torch.arange(len(images), device=images.device) * starts
-    return _descend(sample, scouts[best], images, steps, RATE)[0]
+    with task("searching the latent space for test images", scouting + steps):
+        scouts, errors = _descend(sample, scouts, images.repeat_interleave(starts, dim=0), scouting, SCOUTING_RATE)
+        best = errors.view(-1, starts).argmin(1) + torch.arange(len(images), device=images.device) * starts
+        return _descend(sample, scouts[best], images, steps, RATE)[0]
 
 
 def _descend(sample: Sample, noise: Tensor, targets: Tensor, steps: int, rate: float) -> tuple[Tensor, Tensor]:
@@ -78,6 +80,7 @@ def _descend(sample: Sample, noise: Tensor, targets: Tensor, steps: int, rate: f
             optimizer.step()
             schedule.step()
             torch.clear_autocast_cache()  # it holds the noise of before the step
+            advance()
     with torch.no_grad():
         return noise.detach(), squared_errors(sample(noise), targets)
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import altair as alt
 
-from genbench.comparison.curves import QUICK, BandPoint, Ended, Unit, ends, loss_bands, quality_band
+from genbench.comparison.costs import Ended, Kind, ends
+from genbench.comparison.curves import QUICK, BandPoint, Unit, loss_bands, quality_band
 from genbench.comparison.judgement import Judgement
 from genbench.comparison.ranking import Contender, Ranking, scorecard_of
 from genbench.evaluation.catalogue import Entry, catalogue
@@ -76,10 +77,12 @@ def _seeds(judgement: Judgement, score: Entry) -> Chart | None:
 
 
 def cost_charts(judgement: Judgement) -> list[Chart]:
-    """Quality while training, over seconds and over images, and what quality each run ended with at what cost."""
+    """What quality each setting ended with at what cost, and quality while training, over seconds and over images."""
+    kinds: tuple[Kind, ...] = ("training", "sampling")
     units: tuple[Unit, ...] = ("seconds", "images")
-    charts = [_quality(judgement, catalogue()[score], unit) for score in QUICK for unit in units]
-    return [chart for chart in (*charts, _pareto(judgement)) if chart is not None]
+    charts = [_ends_chart(judgement, kind) for kind in kinds]
+    charts += [_quality(judgement, catalogue()[score], unit) for score in QUICK for unit in units]
+    return [chart for chart in charts if chart is not None]
 
 
 def _quality(judgement: Judgement, score: Entry, unit: Unit) -> Chart | None:
@@ -104,44 +107,47 @@ def _quality(judgement: Judgement, score: Entry, unit: Unit) -> Chart | None:
     return replace(chart, over=unit)
 
 
-def _pareto(judgement: Judgement) -> Chart | None:
+def _ends_chart(judgement: Judgement, kind: Kind) -> Chart | None:
+    """A point a setting with its spread over seeds: what it ended with at what cost."""
     ranking = judgement.ranking
-    found = ends(ranking, judgement.contenders)
+    found = ends(judgement, kind)
     if not found:
         return None
-    points = [_end(end) for end in found]
-    front = sorted((end for end in found if end.on_front), key=lambda end: end.seconds)
-    seconds = [end.seconds for end in found]
-    # Under one time budget all lie at nearly the same place: that they do should be seen.
-    domain = [0.8 * min(seconds), 1.25 * max(seconds)]
-    x = alt.X("seconds:Q", title="training seconds", scale=alt.Scale(type="log", nice=False, domain=domain))
+    rows = [_end(end) for end in found]
     fcd = catalogue()["fcd"]
-    scale = alt.Scale(type="log", nice=False, padding=20)
-    y = alt.Y("fcd:Q", title=_axis(fcd, ranking.key("fcd").space), scale=scale)
-    line = alt.Chart(_data([_end(end) for end in front])).mark_line(
-        interpolate="step-after", color="#888888", strokeDash=[4, 3]
-    )
-    dots = alt.Chart(_data(points)).mark_point(size=70, filled=True)
+    unit = {"training": "training seconds", "sampling": "seconds to draw 10,000 samples"}[kind]
+    axis, scale = _axis(fcd, ranking.key("fcd").space), alt.Scale(type="log", nice=False, padding=20)
+    x, y = alt.X("seconds:Q", title=unit, scale=scale), alt.Y("fcd:Q", title=axis, scale=scale)
+    base = alt.Chart(_data(rows))
     encodings = _by_model(judgement.labels, shape=True)
+    rule = base.mark_rule(opacity=0.6)
     layered = alt.layer(
-        line.encode(x=x, y=y),
-        dots.encode(x=x, y=y, tooltip=["model:N", "seed:Q", "seconds:Q", "fcd:Q"], **encodings),
+        rule.encode(x=x, y=alt.Y("least:Q", title=axis, scale=scale), y2="most:Q", color=encodings["color"]),
+        rule.encode(x=alt.X("quickest:Q", title=unit, scale=scale), x2="slowest:Q", y=y, color=encodings["color"]),
+        base.mark_point(size=90, filled=True, opacity=1).encode(
+            x=x, y=y, tooltip=["model:N", "seconds:Q", "fcd:Q", "beaten by:N"], **encodings
+        ),
     )
-    text = "Runs that no other run beats at once in time and in Fréchet distance: " + ", ".join(
-        f"{inline(end.contender)} seed {end.seed} ({number(end.seconds)} s, {number(end.fcd)})" for end in front
-    )
-    headings = ("model", "seed", "training seconds", fcd.label, "on the front")
-    title = f"{ranking.title}: what quality each training ended with"
-    return _chart(f"{ranking.name}-pareto", title, text, layered, headings, points)
+    unbeaten = [inline(end.contender) for end in found if not end.beaten_by]
+    beaten = [f"{inline(e.contender)} (by {', '.join(map(inline, e.beaten_by))})" for e in found if e.beaten_by]
+    text = f"A point a setting: its mean, with lines from least to most over its seeds. Nobody who costs no more is \
+surely better than {', '.join(unbeaten) or 'any'}"
+    text += f"; beaten at no higher cost: {', '.join(beaten)}" if beaten else ""
+    headings = ("model", unit, "quickest", "slowest", fcd.label, "least", "most", "beaten at no higher cost by")
+    title = f"{ranking.title}: quality against {kind} cost"
+    return _chart(f"{ranking.name}-{kind}-cost", title, f"{text}.", layered, headings, rows)
 
 
 def _end(end: Ended) -> dict[str, Any]:
     return {
         "model": end.contender,
-        "seed": end.seed,
-        "seconds": _rounded(end.seconds),
-        "fcd": _rounded(end.fcd),
-        "on the front": "yes" if end.on_front else "no",
+        "seconds": _rounded(sum(end.seconds) / len(end.seconds)),
+        "quickest": _rounded(min(end.seconds)),
+        "slowest": _rounded(max(end.seconds)),
+        "fcd": _rounded(sum(end.fcd) / len(end.fcd)),
+        "least": _rounded(min(end.fcd)),
+        "most": _rounded(max(end.fcd)),
+        "beaten by": ", ".join(map(inline, end.beaten_by)) or "nobody",
     }
 
 

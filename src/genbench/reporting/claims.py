@@ -6,7 +6,7 @@ from genbench.comparison.claims import ByDataSets, ByParameters, ByTime, ByVerdi
 from genbench.comparison.ranking import Contender
 from genbench.comparison.verdicts import Verdict
 from genbench.console import duration
-from genbench.reporting.formats import inline, number
+from genbench.reporting.formats import number
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,30 @@ class Claim:
 
     text: str
     rule: str  # when it counts as confirmed and when as refuted
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...]  # none: no training here is of the paper's recipe
+
+
+@dataclass(frozen=True)
+class LossRow:
+    """A loss of the paper, and ours beside it."""
+
+    data: str
+    what: str
+    paper: str
+    ours: str
+
+
+def loss_rows(found: Findings) -> list[LossRow]:
+    """The paper's losses, each beside that of the trainings of its recipe at their end."""
+    return [
+        LossRow(
+            data,
+            f"{beside.known.model.upper()}: {beside.known.what}",
+            number(beside.known.value, digits=4),
+            f"{number(beside.ours.mean, digits=4)} ({beside.ours.n} seed{'s' * (beside.ours.n > 1)})",
+        )
+        for data, beside in found.losses
+    ]
 
 
 def claims(found: Findings) -> list[Claim]:
@@ -55,16 +78,16 @@ def claims(found: Findings) -> list[Claim]:
         ),
         Claim(
             "Which of the two is better depends on the data set.",
-            "Confirmed if a score is decided for one model on one data set and for the other on another; refuted if"
-            " all scores that are decided on two data sets or more agree.",
-            (_data_sets(found.depends),),
+            "Confirmed if a score is decided for one model on one data set and for the other on another. If all scores"
+            " that are decided on two data sets or more agree, it was not seen on these: others may differ.",
+            (_data_sets(found.depends),) if found.parameters else (),
         ),
     ]
 
 
 def _parameters(found: ByParameters) -> Finding:
     text = f"{found.gan:,} against {found.vae:,} ({found.gan / max(found.vae, 1):.1f} times)"
-    return Finding(found.duel.data, found.outcome, text + _settings(found.duel))
+    return Finding(found.duel.data, found.outcome, text)
 
 
 def _time(found: ByTime) -> Finding:
@@ -78,7 +101,7 @@ def _time(found: ByTime) -> Finding:
         text += f"; {found.operations:.1f} times the operations an image"
     if found.fewest is not None:
         text += f"; fewer than {found.fewest} trainings of each can decide nothing"
-    return Finding(duel.data, found.outcome, text + _settings(duel))
+    return Finding(duel.data, found.outcome, text)
 
 
 def _total(contender: Contender) -> str:
@@ -87,7 +110,7 @@ def _total(contender: Contender) -> str:
 
 def _verdicts(found: ByVerdicts) -> Finding:
     texts = [_verdict(found.duel, verdict) for verdict in found.verdicts]
-    text = "; ".join(texts) + _settings(found.duel) if texts else "no score that could tell may vote"
+    text = "; ".join(texts) if texts else "no score that could tell may vote"
     return Finding(found.duel.data, found.outcome, text)
 
 
@@ -97,13 +120,6 @@ def _verdict(duel: Duel, verdict: Verdict) -> str:
     return f"{verdict.score.label} {number(gan)} against {number(vae)}: {who}"
 
 
-def _settings(duel: Duel) -> str:
-    """Which settings spoke, where there are several of a model."""
-    labels = [contender.label for contender in (duel.gan, duel.vae)]
-    plain = [contender.runs[0].model_title for contender in (duel.gan, duel.vae)]
-    return "" if labels == plain else f"; {inline(labels[0])} against {inline(labels[1])}"
-
-
 def _data_sets(found: ByDataSets) -> Finding:
     if found.outcome == "confirmed":
         words = (
@@ -111,9 +127,11 @@ def _data_sets(found: ByDataSets) -> Finding:
             for score, winners in found.differing.items()
         )
         return Finding("", found.outcome, "; ".join(words))
-    if found.outcome == "refuted":
+    if found.outcome == "not seen":
         words = (f"{score} ({next(iter(winners.values()))})" for score, winners in found.winners.items())
-        return Finding("", found.outcome, "the same model is better on every data set by " + ", ".join(words))
+        return Finding(
+            "", found.outcome, f"on these {found.data_sets} data sets the same model is better by " + ", ".join(words)
+        )
     if found.data_sets < 2:
         return Finding("", found.outcome, "it takes both models on two data sets")
     return Finding("", found.outcome, "no score is decided on two data sets")

@@ -23,8 +23,8 @@ def listed(labels: Sequence[str], among: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(named))
 
 
-def number(value: float) -> str:
-    """Four significant digits at most; a dash for what there is not."""
+def number(value: float, digits: int = 3) -> str:
+    """So many significant digits at most; a dash for what there is not."""
     if math.isnan(value):
         return "–"
     if math.isinf(value):
@@ -33,7 +33,7 @@ def number(value: float) -> str:
         return "0"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.3g}".replace("-", "−") if abs(value) >= 0.001 else f"{value:.1g}".replace("-", "−")
+    return f"{value:.{digits}g}".replace("-", "−") if abs(value) >= 0.001 else f"{value:.1g}".replace("-", "−")
 
 
 def spread(sample: Sample | None) -> str:

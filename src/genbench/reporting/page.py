@@ -22,13 +22,16 @@ from genbench.console import duration
 from genbench.errors import UserError
 from genbench.reporting import words
 from genbench.reporting.charts import Chart, cost_charts, learning_charts, score_charts
-from genbench.reporting.claims import Claim, claims
+from genbench.reporting.claims import Claim, LossRow, claims, loss_rows
 from genbench.reporting.formats import inline, number, spread, word
 from genbench.reporting.galleries import Wanted, all_pictures, galleries
 from genbench.reporting.gallery import Gallery
 from genbench.reporting.interaction import GUESSES, interaction, intervals
+from genbench.reporting.needs import Answer, answers, cost_answer, silent_needs
 from genbench.reporting.results import results, results_csv
+from genbench.reporting.rulers import Ruler, rulers
 from genbench.reporting.score_tables import ScoreTable, VerdictTable, score_tables, verdict_tables
+from genbench.reporting.strips import Strip, strips, unclear
 from genbench.runs.folder import read_folder
 from genbench.runs.outputs import check_out, written
 from genbench.runs.reading import RunRecord
@@ -43,8 +46,12 @@ class Part:
     judgement: Judgement
     title: str
     heading: str
-    headline: tuple[str, ...]  # sentences; none if there is one contender only
-    answers: tuple[words.Answer, ...]
+    conditions: str
+    outcome: tuple[str, ...]  # sentences after the conditions; none if there is one contender only
+    answers: tuple[Answer, ...]
+    rulers: tuple[Ruler, ...]
+    strips: tuple[Strip, ...]
+    unclear: str
     trainings: str
     remaining: str
     commands: tuple[str, ...]  # that train what is missing
@@ -78,6 +85,7 @@ class Content:
     records: tuple[RunRecord, ...]
     parts: tuple[Part, ...]
     claims: tuple[Claim, ...]
+    losses: tuple[LossRow, ...]  # the paper's, and ours
     left_out: tuple[RunRecord, ...]
     noted: tuple[RunRecord, ...]
 
@@ -100,7 +108,9 @@ def write_report(folder: Path, out: Path, code: str | None = None, *, force: boo
     """
     content = assemble(read_folder(folder), f"python -m genbench.report {_words(folder, out, code)}", code)
     write(content, out, force=force)
-    lines = [f"{part.judgement.ranking.data}: {' '.join(part.headline)}" for part in content.parts if part.headline]
+    lines = [
+        f"{part.judgement.ranking.data}: {words.headline(part.judgement)}" for part in content.parts if part.outcome
+    ]
     if content.left_out:
         lines.append(f"{len(content.left_out)} of {len(content.records)} directories are not ranked; the page says why")
         lines += [f"  {record.name}: {record.problems[0]}" for record in content.left_out[:NAMED]]
@@ -125,13 +135,15 @@ def assemble(records: Sequence[RunRecord], command: str, code: str | None) -> Co
     first_of_data: dict[str, Judgement] = {}
     for judgement in judgements:  # the largest ranking of a data set speaks to the claims
         first_of_data.setdefault(judgement.ranking.data, judgement)
+    found = findings(list(first_of_data.values()))
     return Content(
         command,
         time.strftime("%Y-%m-%d", time.gmtime()),
         __version__,
         tuple(records),
         tuple(parts),
-        tuple(claims(findings(list(first_of_data.values())))),
+        tuple(claims(found)),
+        tuple(loss_rows(found)),
         tuple(record for record in records if record.problems),
         tuple(record for record in records if record.notes),
     )
@@ -142,14 +154,19 @@ def _part(judgement: Judgement, pictures: Gallery, several: bool, code: str | No
     hashes = ", ".join(ranking.extractors.values())
     title = f"{ranking.title} (protocol {ranking.protocol}, extractors {hashes})" if several else ranking.title
     alone = len(judgement.contenders) == 1
+    samples = strips(judgement, pictures)
     return Part(
         judgement,
         title,
         words.heading(judgement),
-        () if alone else words.headline(judgement),
-        () if alone else tuple(words.answers(judgement)),
+        words.conditions(judgement),
+        () if alone else words.outcome(judgement),
+        (cost_answer(judgement),) if alone else tuple(answers(judgement)),
+        tuple(rulers(judgement)),
+        tuple(samples),
+        unclear(samples),
         words.trainings(judgement),
-        words.remaining(judgement),
+        " ".join(filter(None, [silent_needs(judgement), words.remaining(judgement)])),
         tuple(words.more_seeds_commands(judgement, code)),
         tuple(words.again_commands(judgement, code)),
         words.calibration_note(ranking),
@@ -209,6 +226,9 @@ def _files(content: Content) -> dict[str, bytes]:
     """What the report consists of, by name."""
     environment = _templates()
     pictures = {picture.name: picture.png for picture in all_pictures([part.gallery for part in content.parts])}
+    pictures |= {
+        strip.picture.name: strip.picture.png for part in content.parts for strip in part.strips if strip.picture
+    }
     pictures |= {chart.name: chart_png(chart) for part in content.parts for chart in part.charts}
     judgements = [part.judgement for part in content.parts]
     found = results(content.version, content.command, judgements, content.claims, content.records)
@@ -237,10 +257,10 @@ def _templates() -> Environment:
 
 
 def _page(environment: Environment, content: Content) -> str:
-    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
+    script = vl_convert.javascript_bundle("Object.assign(window, { vega, vegaLite, vegaEmbed });")
     return environment.get_template("page.html.jinja").render(
         content=content,
-        vega=Markup(script),
+        vega=Markup(script.replace("</script", "<\\/script")),
         charts={chart.name: chart.specification for part in content.parts for chart in part.charts},
         interaction={
             "parts": [

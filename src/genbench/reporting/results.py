@@ -48,7 +48,7 @@ def _ranking(judgement: Judgement) -> dict[str, Any]:
             for c in judgement.contenders
         ],
         "not_judged": [contender.label for contender in judgement.left_out],
-        "headline": " ".join(headline(judgement)) if len(judgement.contenders) > 1 else "",
+        "headline": headline(judgement) if len(judgement.contenders) > 1 else "",
         "standings": {
             topic: {"standing": placed(standing), "tiers": list(standing.tiers), "not_placed": list(standing.unplaced)}
             for topic, standing in judgement.topics().items()

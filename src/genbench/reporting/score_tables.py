@@ -1,4 +1,4 @@
-"""Tables of all scores, as the page shows them: images whose quality is known, then contenders; and every verdict."""
+"""Tables of all scores, as the page shows them: contenders, then images whose quality is known; and every verdict."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from genbench.comparison.judgement import Judgement
 from genbench.comparison.ranking import Contender, Ranking
 from genbench.comparison.verdicts import Verdict
 from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.evaluation.protocol import TOPICS
 from genbench.reporting.formats import inline, number
 from genbench.reporting.words import reasons
 from genbench.runs.records import Key, Score
@@ -38,12 +39,12 @@ class Column:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """All scores of one feature space: calibration rows, then contenders."""
+    """All scores of one feature space; those that vote come first."""
 
     title: str
     columns: tuple[Column, ...]
-    calibration: tuple[tuple[str, tuple[Cell, ...]], ...]
     contenders: tuple[tuple[str, tuple[Cell, ...]], ...]
+    calibration: tuple[tuple[str, tuple[Cell, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,19 @@ def _score_table(judgement: Judgement, space: str) -> ScoreTable:
     ranking = judgement.ranking
     measured = {key for run in ranking.runs if run.scorecard is not None for key in run.scorecard.values()}
     scores = [score for score in catalogue().values() if Key(space, score.name) in measured]
+    scores.sort(key=lambda score: (Key(space, score.name) not in judgement.votes, _place(score)))
     keys = [Key(space, score.name) for score in scores]
     return ScoreTable(
         f"{ranking.title}: scores in the features of {SPACES[space]}",
         tuple(Column(score, key in judgement.votes) for score, key in zip(scores, keys, strict=True)),
-        tuple(_calibration(ranking, keys)),
         tuple((_row_heading(c), tuple(_of_contender(judgement, c, key) for key in keys)) for c in ranking.contenders),
+        tuple(_calibration(ranking, keys)),
     )
+
+
+def _place(score: Entry) -> int:
+    """By the need of which it speaks; at the end those of none."""
+    return {topic: i for i, topic in enumerate(TOPICS)}.get(score.topic or "", len(TOPICS))
 
 
 def _row_heading(contender: Contender) -> str:

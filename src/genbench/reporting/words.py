@@ -1,17 +1,15 @@
-"""What was found, in words: the headline, the answers to a buyer's questions, and what would decide the rest."""
+"""What was found, in words: the headline with its conditions, and what would decide the rest."""
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from shlex import quote
 
-from genbench.comparison.judgement import Judgement, Standing, copying
-from genbench.comparison.ranking import Contender, Ranking
+from genbench.comparison.judgement import Judgement, Standing
+from genbench.comparison.ranking import EVEN, Contender, Ranking
 from genbench.comparison.verdicts import Reason, Verdict
 from genbench.console import duration
 from genbench.evaluation.protocol import TOPICS
-from genbench.reporting.formats import inline, listed, number, word
+from genbench.reporting.formats import inline, listed, word
 
 REASONS = {
     Reason.BOTH_REAL: "neither falls short of real images in this",
@@ -22,18 +20,6 @@ REASONS = {
     Reason.FEW_TRAININGS: "fewer than {fewest} trainings of each can decide nothing",
     Reason.LUCK: "the trainings differ too much among themselves to tell",
 }
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A question, and what the comparison says to it."""
-
-    question: str
-    winners: tuple[str, ...] = ()  # contenders' labels: sure enough to act on
-    text: str = ""  # after the winners, or in their place
-    open: str = ""  # "undecided" or "it depends", where there is no winner
-    sure: str = ""
-    because: tuple[str, ...] = ()  # lines
 
 
 def heading(judgement: Judgement) -> str:
@@ -47,10 +33,17 @@ def heading(judgement: Judgement) -> str:
     return f"which of {len(judgement.contenders)} settings of {models}?"
 
 
-def headline(judgement: Judgement) -> tuple[str, ...]:
-    """The answer in one or two sentences; of more than two contenders then one for each question."""
+def headline(judgement: Judgement) -> str:
+    """The answer with its conditions."""
+    return f"{conditions(judgement)}: {' '.join(outcome(judgement))}"
+
+
+def outcome(judgement: Judgement) -> tuple[str, ...]:
+    """The answer, after its conditions and a colon; of more than two contenders then a sentence for each need."""
     if not judgement.verdicts:
-        return ("Not decided: no score may vote, because there is no calibration that belongs to these scores.",)
+        missing = judgement.ranking.calibration is None
+        why = "there is no calibration that belongs to these scores" if missing else "each fails for these models"
+        return (f"not decided: no score may vote, because {why}.",)
     return (_of_two(judgement),) if len(judgement.contenders) == 2 else _of_many(judgement)
 
 
@@ -63,17 +56,17 @@ def _of_two(judgement: Judgement) -> str:
             n = len(won[label])
             rest = f"; {total - n} {'is' if total - n == 1 else 'are'} undecided" if total > n else ""
             return (
-                f"Take the {inline(label)}. It is better on {n} of {total} scores, the {inline(loser)} on none{rest}."
+                f"take the {inline(label)}. It is better on {n} of {total} scores, the {inline(loser)} on none{rest}."
             )
     if won[one]:
-        needs = (f"{inline(label)} for {_scores(found)}" for label, found in won.items())
-        return f"It depends on what you need: {'; '.join(needs)}."
+        needs = (f"{inline(label)} for {scores_of(found)}" for label, found in won.items())
+        return f"it depends on what you need: {'; '.join(needs)}."
     leads = Counter(verdict.leader for verdict in judgement.verdicts)
     text = f"{inline(one)} leads on {leads[one]} and {inline(other)} on {leads[other]} of {total} scores"
     if min(judgement.seeds.values()) < judgement.fewest:
         few = f"so few trainings ({_seeds(judgement)}) may be luck"
-        return f"Not decided yet. {text}, but {few}: it takes {judgement.fewest} of each."
-    return f"Not decided. {text}, but every lead may be luck or too small to matter."
+        return f"not decided yet. {text}, but {few}: it takes {judgement.fewest} of each."
+    return f"not decided. {text}, but every lead may be luck or too small to matter."
 
 
 def _of_many(judgement: Judgement) -> tuple[str, ...]:
@@ -82,15 +75,15 @@ def _of_many(judgement: Judgement) -> tuple[str, ...]:
     if not decided:
         if min(judgement.seeds.values()) < judgement.fewest:
             few = f"so few trainings ({_seeds(judgement)}) may be luck"
-            return (f"Not decided yet: {few}, it takes {judgement.fewest} of each.",)
-        return ("Not decided: every lead may be luck or too small to matter.",)
+            return (f"not decided yet: {few}, it takes {judgement.fewest} of each.",)
+        return ("not decided: every lead may be luck or too small to matter.",)
     beaten = {loser for standing in decided.values() for losers in standing.beaten.values() for loser in losers}
     winning = {label for standing in decided.values() for label in standing.tiers[0]}
     unbeaten = [f"the {inline(label)}" for label in judgement.labels if label in winning and label not in beaten]
-    text = f"Take {' or '.join(unbeaten)}: nobody is better on any question." if unbeaten else ""
-    answers = [f"{TOPICS[topic]} {_upper(placed(standing))}." for topic, standing in decided.items()]
-    answers += [f"{TOPICS[topic]} Undecided." for topic in standings if topic not in decided]
-    return text or "It depends on what you need.", *answers
+    text = f"take {' or '.join(unbeaten)}: nobody is better for any need." if unbeaten else ""
+    answers = [f"For {TOPICS[topic]} {placed(standing)}." for topic, standing in decided.items()]
+    answers += [f"For {TOPICS[topic]} undecided." for topic in standings if topic not in decided]
+    return text or "it depends on what you need.", *answers
 
 
 def placed(standing: Standing) -> str:
@@ -99,102 +92,86 @@ def placed(standing: Standing) -> str:
     return text + (f"; not to be placed: {listed(standing.unplaced, standing.contenders)}" if standing.unplaced else "")
 
 
-def answers(judgement: Judgement) -> list[Answer]:
-    """The questions of somebody who needs images, answered by the verdicts; cost last."""
-    if not judgement.verdicts:
-        return [cost_answer(judgement)]
-    two = len(judgement.contenders) == 2
-    found = [(_two if two else _many)(topic, standing) for topic, standing in judgement.topics().items()]
-    return [*found, _copies(judgement), cost_answer(judgement)]
+def conditions(judgement: Judgement) -> str:
+    """What the answer is about: how much training, where, how often, and of what images."""
+    contenders = judgement.contenders
+    images = _each(contenders, lambda c: round(c.cost.images_seen), lambda images: f"{images:,}", " images seen")
+    time = _each(contenders, lambda c: c.cost.train_seconds, _about, "")
+    seeds = _each(contenders, lambda c: len(c.runs), str, f" seed{'s' * (max(judgement.seeds.values()) > 1)}")
+    text = f"After {images}, in about {time} of training{_hardware(judgement)}, with {seeds}"
+    data = judgement.ranking.runs[0].data
+    if data is None:
+        return text
+    channels, height, width = data.shape
+    colour = "grey" if channels == 1 else "colour"
+    return f"{text}, for {height}x{width} {colour} images ({data.images.get('train', 0):,} to train on)"
 
 
-def _two(topic: str, standing: Standing) -> Answer:
-    found = standing.verdicts
-    one, other = standing.contenders
-    numbers = f"{inline(one)} against {inline(other)}: " + ", ".join(
-        f"{v.score.label} {number(v.samples[one].mean)} against {number(v.samples[other].mean)}" for v in found
-    )
-    winners = {verdict.better for verdict in found if verdict.better}
-    if len(winners) == 1:
-        settled = sum(verdict.better is not None for verdict in found)
-        which = "every score" if settled == len(found) else f"{settled} of {len(found)} scores"
-        sure = f"sure, on {which}" if len(found) > 1 else "sure"
-        return Answer(TOPICS[topic], tuple(winners), sure=sure, because=(numbers,))
-    if winners:
-        split = " and ".join(
-            f"{inline(label)} on {_scores(v for v in found if v.better == label)}" for label in (one, other)
-        )
-        return Answer(
-            TOPICS[topic], open="it depends", sure="sure, but the scores disagree", because=(f"{split}. {numbers}",)
-        )
-    # The last reason is about the number of trainings, which a reader can change; the others are about the scores.
-    reasons = dict.fromkeys(_reason(verdict, verdict.why[-1]) for verdict in found)
-    leaders = {verdict.leader for verdict in found}
-    leader = next(iter(leaders)) if len(leaders) == 1 else None
-    leads = f"{inline(leader)} leads, but " if leader is not None else ""
-    return Answer(TOPICS[topic], open="undecided", sure=leads + "; ".join(reasons), because=(numbers,))
+def _each(
+    contenders: Sequence[Contender], of: Callable[[Contender], float], text: Callable[[float], str], unit: str
+) -> str:
+    """A quantity of each contender: once if it is the same for all, of more than three from the least to the most."""
+    values = [of(contender) for contender in contenders]
+    texts = [text(value) for value in values]
+    if len(set(texts)) == 1:
+        return f"{texts[0]}{unit} each"
+    if len(values) > 3:
+        return f"{text(min(values))} to {text(max(values))}{unit} each"
+    first, *others = [f"{text} ({inline(c.label)})" for text, c in zip(texts, contenders, strict=True)]
+    return f"{texts[0]}{unit} {first.removeprefix(texts[0]).strip()}{_and(others)}"
 
 
-def _many(topic: str, standing: Standing) -> Answer:
-    first = standing.verdicts[0].score
-    means = {label: v.samples[label].mean for v in standing.verdicts if v.score is first for label in v.pair}
-    order = sorted(means, key=lambda label: means[label] * first.worse)
-    because = (f"{first.label}: " + ", ".join(f"{inline(label)} {number(means[label])}" for label in order),)
-    split = [f"{inline(one)} and {inline(other)}" for one, other in standing.split]
-    about = f"; the scores disagree about {', '.join(split)}" if split else ""
-    if not standing.decided:
-        common = Counter(_reason(v, v.why[-1]) for v in standing.verdicts if v.better is None).most_common(1)
-        sure = "the scores disagree" if split else f"no pair is decided, mostly because {common[0][0]}"
-        return Answer(TOPICS[topic], open="it depends" if split else "undecided", sure=sure, because=because)
-    every = "every pair" if standing.decided == standing.pairs else f"{standing.decided} of {standing.pairs} pairs"
-    best, *others = standing.tiers
-    rest = [f"then {listed(tier, standing.contenders)}" for tier in others]
-    rest += [f"not to be placed: {listed(standing.unplaced, standing.contenders)}"] if standing.unplaced else []
-    return Answer(TOPICS[topic], best, "; ".join(rest), sure=f"sure for {every}{about}", because=because)
+def _and(texts: Sequence[str]) -> str:
+    *most, last = texts
+    return "".join(f", {text}" for text in most) + f" and {last}"
 
 
-def _copies(judgement: Judgement) -> Answer:
-    found = copying(judgement)
-    question = "Does one copy its training images?"
-    if found is None:
-        return Answer(question, text="not measured")
-    numbers = ", ".join(f"{inline(label)} {share:.0%}" for label, share in found.authentic.items())
-    text = f"authentic samples: {numbers}; unseen real images {found.real:.0%}"
-    return Answer(question, found.copying, "" if found.copying else "no", because=(text,))
+def _about(seconds: float) -> str:
+    """Seconds as nobody needs them more exactly."""
+    if seconds < 100:
+        return duration(seconds if seconds < 10 else 5 * round(seconds / 5)).replace("1 min 0 s", "60 s")
+    return duration(60 * round(seconds / 60)).removesuffix(" 0 s")
 
 
-def cost_answer(judgement: Judgement) -> Answer:
-    """What each cost: time, images, parameters."""
-    return Answer(
-        "What does it cost?", sure=_budgets(judgement.contenders), because=tuple(map(_cost, judgement.contenders))
-    )
-
-
-def _cost(contender: Contender) -> str:
-    cost = contender.cost
-    sampling = cost.seconds_for_10000_samples
-    trained = f"trained {duration(cost.train_seconds)} on {cost.images_seen:,.0f} images"
-    drawn = "" if math.isnan(sampling) else f", 10,000 samples in {duration(sampling)}"
-    return f"{inline(contender.label)}: {cost.parameters:,} parameters, {trained}{drawn}"
-
-
-def _budgets(contenders: Sequence[Contender]) -> str:
-    budgets = [contender.budget for contender in contenders]
-    if len(set(budgets)) == 1:
-        return f"same budget: {budgets[0]}"
-    return f"budgets differ: {' against '.join(budgets if len(budgets) == 2 else dict.fromkeys(budgets))}"
+def _hardware(judgement: Judgement) -> str:
+    known = [run.environment for run in judgement.ranking.runs if run.environment is not None]
+    places = {(environment.device, environment.threads) for environment in known}
+    if not places:
+        return ""
+    if len(places) > 1:
+        return " on several machines" if len({device for device, _ in places}) > 1 else f" on {known[0].device}"
+    ((device, threads),) = places
+    cores = "" if threads is None or known[0].accelerator != "cpu" else f"{threads} core{'s' * (threads > 1)} of "
+    return f" on {cores}{device}"
 
 
 def trainings(judgement: Judgement) -> str:
-    """How many trainings were compared."""
+    """How many trainings were compared, and how equal those of one contender were."""
     counts = judgement.seeds
+    n = next(iter(counts.values()))
     if len(counts) > 2 and len(set(counts.values())) == 1:
-        n = next(iter(counts.values()))
-        return f"{n} training{'s' * (n > 1)} of each, which differ in nothing but the random seed."
-    first, *others = counts.items()
-    named = [f"{first[1]} training{'s' * (first[1] > 1)} of {inline(first[0])}"]
-    named += [f"{n} of {inline(label)}" for label, n in others]
-    return f"{', '.join(named)}, which differ in nothing but the random seed."
+        text = f"{n} training{'s' * (n > 1)} of each"
+    else:
+        first, *others = counts.items()
+        named = [f"{first[1]} training{'s' * (first[1] > 1)} of {inline(first[0])}"]
+        text = ", ".join([*named, *(f"{n} of {inline(label)}" for label, n in others)])
+    return f"{text}, which differ in nothing but the random seed.{_evenness(judgement)}"
+
+
+def _evenness(judgement: Judgement) -> str:
+    if max(judgement.seeds.values()) < 2:
+        return ""
+    least_even = max(judgement.contenders, key=lambda contender: contender.unevenness)
+    if least_even.unevenness == 0.0:
+        return " Those of one setting saw equally many images."
+    text = f" Those of one setting saw equally many images but for {100 * least_even.unevenness:.1f} % at most"
+    uneven = [inline(contender.label) for contender in judgement.contenders if not contender.is_even]
+    limit = f"{100 * EVEN:g} %"
+    if not uneven:
+        return f"{text}; above {limit} nothing would be decided by them."
+    return (
+        f"{text}. That is more than {limit}: the machine was not quiet, and nothing is decided of {', '.join(uneven)}."
+    )
 
 
 def remaining(judgement: Judgement) -> str:
@@ -202,11 +179,11 @@ def remaining(judgement: Judgement) -> str:
     by_reason: dict[str, list[Verdict]] = {}
     for verdict in judgement.verdicts:
         if verdict.better is None:
-            by_reason.setdefault(_reason(verdict, verdict.why[0]), []).append(verdict)
+            by_reason.setdefault(reason_of(verdict, verdict.why[0]), []).append(verdict)
     if not by_reason:
         return ""
     if len(judgement.contenders) == 2:
-        text = "Undecided: " + "; ".join(f"{_scores(found)} ({reason})" for reason, found in by_reason.items()) + "."
+        text = "Undecided: " + "; ".join(f"{scores_of(found)} ({reason})" for reason, found in by_reason.items()) + "."
     else:
         counts = sorted(by_reason.items(), key=lambda item: -len(item[1]))
         text = f"Undecided: {sum(len(found) for _, found in counts)} of {len(judgement.verdicts)} comparisons of a pair"
@@ -271,14 +248,16 @@ def calibrate_command(ranking: Ranking) -> str:
 
 def reasons(verdict: Verdict) -> list[str]:
     """Why a verdict is none."""
-    return [_reason(verdict, reason) for reason in verdict.why]
+    return [reason_of(verdict, reason) for reason in verdict.why]
 
 
-def _reason(verdict: Verdict, reason: Reason) -> str:
+def reason_of(verdict: Verdict, reason: Reason) -> str:
+    """A reason for which a verdict is none."""
     return REASONS[reason].format(fewest=verdict.fewest)
 
 
-def _scores(found: Iterable[Verdict]) -> str:
+def scores_of(found: Iterable[Verdict]) -> str:
+    """The scores of some verdicts, by label."""
     return ", ".join(verdict.score.label for verdict in found)
 
 
@@ -288,7 +267,3 @@ def _seeds(judgement: Judgement) -> str:
         return f"{next(iter(counts.values()))} of each"
     named = [f"{n} of {inline(label)}" for label, n in counts.items()]
     return " and ".join(named) if len(named) == 2 else ", ".join(named)
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

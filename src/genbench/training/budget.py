@@ -93,6 +93,19 @@ class Budget(L.Callback):
         """How much of the training is done, 0 to 1."""
         return self._fraction_at(self.images_seen)
 
+    def seconds_left(self, images_per_second: float) -> float:
+        """Until the end of the training at such a speed, with the validations that are to come."""
+        bounds = []
+        if self.max_images is not None:
+            bounds.append((self.max_images - self.images_seen) / max(images_per_second, 1e-9))
+        if self.max_seconds is not None:
+            bounds.append(self.max_seconds - self.seconds)
+        each = self.validation_seconds / max(1, self._validations)
+        to_come = max(0, self._validations_wanted - self._validations)
+        if self.max_seconds is not None and each > 0:
+            to_come = min(to_come, max(1, math.floor(MOST_BESIDE * self.max_seconds / each) - self._validations))
+        return max(0.0, min(bounds)) + to_come * each
+
     def _fraction_at(self, images_seen: int) -> float:
         parts = [
             done / bound

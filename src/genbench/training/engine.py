@@ -45,8 +45,7 @@ def fit(
 ) -> Summary:
     """Train until the budget is used up, writing metrics, checkpoints and dashboards into the run directory.
 
-    With feature spaces the samples are scored at every validation. With a checkpoint it goes on from there. Checkpoints
-    note the environment down.
+    With feature spaces the samples are scored at every validation. With a checkpoint it goes on from there.
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM, after the step in progress and a checkpoint.
@@ -59,6 +58,7 @@ def fit(
     metrics = Metrics(run, budget, config.trainer.log_every_images, writer)
     alarms = Alarms(data.data, budget, console, device.dtype)
     average = MovingAverage(config.trainer.ema_decay) if config.trainer.ema_decay else None
+    pictures = Pictures(data.data, budget, run, writer)
     facts = _facts(model, data, config, device, run, budget, checkpoint)
     callbacks = [
         steps,
@@ -66,8 +66,8 @@ def fit(
         metrics,
         alarms,
         *([OnlineScores(data.data, spaces, alarms)] if spaces is not None else []),
-        Pictures(data.data, budget, run, writer),
-        ProgressBar(console, budget, run.path.name, facts),
+        pictures,
+        ProgressBar(console, budget, run.path.name, facts, pictures),
         *([average] if average is not None else []),  # after the pictures: they are drawn by the averaged weights
         Stages(data.data.train, budget, metrics, average),
         Checkpoints(run, budget, config, environment),
@@ -109,7 +109,7 @@ def _summary(
         peak_memory_bytes=peak_memory_bytes(device.accelerator),
         train=metrics.last_losses(),
         test=losses,
-        alarms=tuple(alarms.alarms),
+        alarms=tuple(alarms.alarms.values()),
     )
 
 

@@ -10,6 +10,7 @@ import logging
 from genbench.config import CalibrateConfig
 from genbench.errors import UserError
 from genbench.places import near
+from genbench.progress import importing
 from genbench.runs.outputs import check_out, written
 
 
@@ -24,7 +25,8 @@ def run(config: CalibrateConfig) -> None:
         if out.suffix != ".md":
             raise UserError(f"out={out}: must be a .md file")
         check_out([out], force=config.force)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # it takes a while
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # a download says so
+    importing("torch")
     from genbench.data.sources import load_data
     from genbench.device import best_device
     from genbench.evaluation.calibration import calibrate

@@ -14,6 +14,7 @@ from genbench.config import LookConfig
 from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.places import near
+from genbench.progress import importing
 from genbench.runs.outputs import check_out, written
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def run(config: LookConfig) -> None:
     if out.suffix != ".png":
         raise UserError(f"out={out}: must be a .png file")
     check_out([out], force=config.force)
+    importing("torch")
     from genbench.data.sources import load_data
 
     data = load_data(config.data)

@@ -16,6 +16,7 @@ from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.places import near
+from genbench.progress import importing
 from genbench.runs.directory import Run
 from genbench.runs.files import closed, reason
 from genbench.runs.folder import read_folder
@@ -34,7 +35,7 @@ def run(config: EvaluateConfig) -> None:
         raise UserError("say what to score: run=DIR, or runs=DIR, or samples=FILE data=NAME out=FILE.json")
     if config.evaluation.level == "none":
         raise UserError("evaluation=none: leaves nothing to do; choose evaluation=fast or full")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # the classifier's training takes a while
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # a download says so
     if config.run is not None:
         evaluate_run(Run.open(near(config.run)), config)
     elif config.runs is not None:
@@ -51,6 +52,7 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
             those of its training.
     """
     check_trained(run)
+    importing("torch")
     from genbench.evaluation.of_run import score_run
     from genbench.models.hyperparameters import check_values, sample_options
     from genbench.reporting.cards import model_card
@@ -103,6 +105,7 @@ def _evaluate_samples(source: str, config: EvaluateConfig) -> None:
     check_out([out], force=config.force)
     if config.data is None:
         raise UserError("say which data set the images imitate: add data=mnist, say")
+    importing("torch")
     from genbench.evaluation.of_samples import score_samples
     from genbench.reporting.tables import scores_table
 

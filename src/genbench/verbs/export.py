@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from genbench.config import ExportConfig
 from genbench.errors import UserError
 from genbench.places import near
+from genbench.progress import importing
 from genbench.runs.directory import Run
 from genbench.runs.outputs import check_out, written
 from genbench.verbs.sample import check_trained
@@ -31,6 +32,7 @@ def run(config: ExportConfig) -> None:
     if config.format == "onnx" and missing:
         raise UserError(f"format=onnx needs {', '.join(missing)}: pip install 'genbench[export]'")
 
+    importing("torch")
     from genbench.models.export import SUFFIXES, export, networks
     from genbench.models.weights import load
 

@@ -10,6 +10,7 @@ from genbench.config import SampleConfig
 from genbench.errors import UserError
 from genbench.models.hyperparameters import check_values, sample_options
 from genbench.places import near
+from genbench.progress import importing
 from genbench.runs.directory import Run
 from genbench.runs.outputs import check_out, written
 
@@ -27,6 +28,7 @@ def run(config: SampleConfig) -> None:
     run = Run.open(near(config.run))
     check_trained(run)
 
+    importing("torch")
     import numpy as np
 
     from genbench.models.pictures import grid, square

@@ -21,6 +21,7 @@ from genbench.config import TrainConfig
 from genbench.errors import UserError
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.interruption import Interrupted, end_with_starter, on_signals
+from genbench.progress import importing
 from genbench.runs.directory import Run
 from genbench.runs.reading import read
 from genbench.runs.records import DataRecord
@@ -144,6 +145,7 @@ def train(config: TrainConfig, console: "Console") -> None:
     done = not config.overwrite and run.is_finished
 
     # Heavy modules are imported once the config is known to be good: a typo is answered at once.
+    importing("lightning")
     from genbench.data.images import describe
     from genbench.data.sources import load_data
 

@@ -24,10 +24,14 @@ log = logging.getLogger(__name__)
 SAMPLES = 1000  # or as many as there are training images, if these are fewer
 FEWEST_SAMPLES = 100
 COMPARED = 500  # of them, all with all
-EARLY = 0.2  # of the training, during which nothing is expected of a model
+# Nothing is expected of a model in a fifth of its training, nor before it has seen so many images: a DCGAN draws all
+# classes of MNIST at 10,000.
+EARLY, LEARNT = 0.2, 20_000
 DEAD_NATS = 0.05  # a latent dimension with less KL than this carries nothing
+DEAD_SHARE = 0.5  # of the latent dimensions: some that are left unused are healthy
 LOW_DIVERSITY = 0.5  # mean distance between samples over that between real images
-MISSING_SHARE = 0.01  # a class with fewer of the samples than this is missing
+MISSING = 0.2  # of its share of real images: a class with fewer of the samples is missing
+KNOWN = 0.5  # of a class's images must be known for what they are, before it can be said to be missing
 LARGEST_SIDE, SHRUNK_SIDE = 32, 16  # pixels that the linear classifier of pixels looks at
 CERTAIN = 0.995  # a discriminator with this accuracy teaches the generator nothing
 
@@ -35,13 +39,15 @@ CERTAIN = 0.995  # a discriminator with this accuracy teaches the generator noth
 class Alarms(L.Callback):
     """Watches for posterior collapse in a model with an encoder, and for mode collapse in one without.
 
+    An alarm of a kind is given once in a training.
+
     Attributes:
-        alarms: what is wrong as of the last validation, in words; empty if nothing is.
+        alarms: what is wrong as of the last validation, in words, by its kind; empty if nothing is.
         samples: the last validation's, (N, C, H, W) uint8, from the same noise every time.
     """
 
     def __init__(self, data: ImageData, budget: Budget, console: Console, precision: torch.dtype) -> None:
-        self.alarms: list[str] = []
+        self.alarms: dict[str, str] = {}
         self.samples = torch.empty(0)
         self._precision = precision
         self._budget = budget
@@ -49,7 +55,8 @@ class Alarms(L.Callback):
         self._real = data.validation
         self._classes = data.classes
         self._train = data.train
-        self._sorter: LinearDiscriminantAnalysis | None = None
+        self._given: list[str] = []  # kinds
+        self._sorter: ClassSorter | None = None
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Measure, and say what is newly wrong."""
@@ -58,10 +65,11 @@ class Alarms(L.Callback):
         n = min(SAMPLES, max(FEWEST_SAMPLES, len(self._train)))
         self.samples = draw(pl_module, n, seed=0, precision=self._precision)
         alarms = self._posterior(pl_module) if isinstance(pl_module, Posterior) else self._modes(trainer, pl_module)
-        if self._budget.fraction < EARLY:
+        if self._budget.fraction < EARLY or self._budget.images_seen < LEARNT:
             return
-        for alarm in alarms:
-            if alarm not in self.alarms:
+        for kind, alarm in alarms.items():
+            if kind not in self._given:
+                self._given.append(kind)
                 self._console.print(
                     f"[bold red]alarm[/] at {self._budget.images_seen:,} images: {alarm}", soft_wrap=True
                 )
@@ -70,49 +78,46 @@ class Alarms(L.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
-        return {"alarms": self.alarms}
+        return {"by_kind": self.alarms, "given": self._given}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """What was said is not said again."""
-        self.alarms = state_dict["alarms"]
+        self.alarms, self._given = state_dict.get("by_kind", {}), state_dict.get("given", [])
 
-    def _posterior(self, model: Posterior) -> list[str]:
+    def _posterior(self, model: Posterior) -> dict[str, str]:
         watched = evenly_spaced(self._real, WATCHED)
         means, log_variances = posteriors(model, watched.images, watched.labels)
         on_device = (value.to(model.device) for value in (means, log_variances))
         with torch.no_grad():
             carried = model.kl(*on_device).mean(0).tolist()  # nats, of each dimension
         dead = [str(dimension + 1) for dimension, kl in enumerate(carried) if kl < DEAD_NATS]
-        if not dead:
-            return []
-        return [
-            f"posterior collapse: latent dimension {', '.join(dead)} of {len(carried)} carries nothing"
+        if len(dead) < DEAD_SHARE * len(carried):
+            return {}
+        return {
+            "posterior": f"posterior collapse: latent dimension {', '.join(dead)} of {len(carried)} carries nothing"
             f" (KL below {DEAD_NATS} nats)"
-        ]
+        }
 
-    def _modes(self, trainer: L.Trainer, model: Model) -> list[str]:
-        alarms = []
+    def _modes(self, trainer: L.Trainer, model: Model) -> dict[str, str]:
+        alarms = {}
         samples = self.samples
         spread = mean_distance(self._real.images[:COMPARED])
         if spread > 0:  # not of a single image, or of images that are all the same
             diversity = mean_distance(samples[:COMPARED]) / spread
             model.log("validation/diversity", diversity, logger=False)
             if diversity < LOW_DIVERSITY:
-                alarms.append(
+                alarms["diversity"] = (
                     f"mode collapse: samples differ from each other {diversity:.0%} as much as real images do"
                 )
-        self._sorter = self._sorter or class_sorter(self._train)
+        self._sorter = self._sorter or ClassSorter.of(self._train, self._real)
         if self._sorter is not None:
-            shares = class_shares(self._sorter, samples, len(self._classes))
-            missing = [
-                name for name, share in zip(self._classes, shares.tolist(), strict=True) if share < MISSING_SHARE
-            ]
+            missing = [self._classes[label] for label in self._sorter.missing(samples)]
             model.log("validation/classes_hit", float(len(self._classes) - len(missing)), logger=False)
             if missing:
-                alarms.append(f"mode collapse: hardly any sample looks like class {', '.join(missing)}")
+                alarms["classes"] = f"mode collapse: hardly any sample looks like class {', '.join(missing)}"
         accuracy = trainer.callback_metrics.get("validation/discriminator_accuracy")
         if accuracy is not None and float(accuracy) > CERTAIN:
-            alarms.append(
+            alarms["discriminator"] = (
                 f"the discriminator is right about {float(accuracy):.1%} of images: it teaches nothing any more"
             )
         return alarms
@@ -125,20 +130,52 @@ def mean_distance(images: Tensor) -> float:
     return float(torch.pdist(images.flatten(1).float().div(255.0)).mean())
 
 
-def class_sorter(train: Split) -> LinearDiscriminantAnalysis | None:
+class ClassSorter:
     """A linear classifier of pixels: crude, but made in a second, and enough to see that a class is missing.
 
-    None if there is nothing to tell apart, or too little to learn it by.
+    It puts some images of every class into others. How often it does with real images is known, and taken off
+    (Lipton, Wang, Smola 2018: the shares of classes by a black box).
     """
-    step = max(1, len(train) // 5000)
-    if train.labels is None:
-        return None
-    labels = train.labels[::step]
-    classes = len(set(labels.tolist()))
-    if not 1 < classes < len(labels):
-        return None
-    sorter = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
-    return sorter.fit(_pixels(train.images[::step]), labels.numpy())
+
+    def __init__(self, classifier: LinearDiscriminantAnalysis, real: Split) -> None:
+        """With labelled real images that it has not learnt from."""
+        if real.labels is None:
+            raise ValueError("the real images have no labels")
+        self._classifier = classifier
+        classes = int(max(real.labels.max(), classifier.classes_.max())) + 1
+        counts = torch.zeros(classes, classes, dtype=torch.float64)  # taken for, is
+        counts.index_put_((self._predict(real.images), real.labels), torch.ones((), dtype=torch.float64), True)
+        of_class = counts.sum(0)
+        self._taken_for = counts / of_class.clamp(min=1.0)
+        self._known = (self._taken_for.diag() >= KNOWN) & (of_class > 0)
+        self._due = of_class / of_class.sum()
+        self._taken_for[:, of_class == 0] = torch.eye(classes, dtype=torch.float64)[:, of_class == 0]
+
+    @classmethod
+    def of(cls, train: Split, real: Split) -> "ClassSorter | None":
+        """One that has learnt from some training images; None if there is nothing to tell apart, or too little."""
+        step = max(1, len(train) // 5000)
+        if train.labels is None or real.labels is None:
+            return None
+        labels = train.labels[::step]
+        classes = len(set(labels.tolist()))
+        if not 1 < classes < len(labels):
+            return None
+        classifier = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
+        return cls(classifier.fit(_pixels(train.images[::step]), labels.numpy()), real)
+
+    def shares(self, images: Tensor) -> Tensor:
+        """About the share of images (N, C, H, W) uint8 that are of each class: (classes,); some may be below 0."""
+        taken = self._predict(images).bincount(minlength=len(self._taken_for)).double() / len(images)
+        found: Tensor = torch.linalg.pinv(self._taken_for) @ taken
+        return found
+
+    def missing(self, images: Tensor) -> list[int]:
+        """The classes that hardly any of images (N, C, H, W) uint8 is of, of those that it knows well enough."""
+        return ((self.shares(images) < MISSING * self._due) & self._known).nonzero().flatten().tolist()
+
+    def _predict(self, images: Tensor) -> Tensor:
+        return torch.from_numpy(self._classifier.predict(_pixels(images)))
 
 
 def _pixels(images: Tensor) -> npt.NDArray[np.float32]:
@@ -148,9 +185,3 @@ def _pixels(images: Tensor) -> npt.NDArray[np.float32]:
         shrunk = F.adaptive_avg_pool2d(shrunk, (min(images.shape[2], SHRUNK_SIDE), min(images.shape[3], SHRUNK_SIDE)))
     pixels: npt.NDArray[np.float32] = shrunk.flatten(1).numpy()
     return pixels
-
-
-def class_shares(sorter: LinearDiscriminantAnalysis, images: Tensor, classes: int) -> Tensor:
-    """The share of images (N, C, H, W) uint8 that the classifier puts into each class: (classes,)."""
-    predicted = torch.from_numpy(sorter.predict(_pixels(images)))
-    return predicted.bincount(minlength=classes).double() / len(images)

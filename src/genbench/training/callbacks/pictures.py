@@ -20,13 +20,18 @@ WIDEST_FRAME = 512  # pixels: ten frames of 256 x 256 images would be as large a
 
 
 class Pictures(L.Callback):
-    """At every validation samples from the same noise, and for an encoder the validation images' latent means."""
+    """At every validation samples from the same noise, and for an encoder the validation images' latent means.
+
+    Attributes:
+        samples: the last validation's, (N, C, H, W) uint8, in rows of eight; None before the first.
+    """
 
     def __init__(self, data: ImageData, budget: Budget, run: Run, writer: SummaryWriter | None) -> None:
         self._data = data
         self._budget = budget
         self._run = run
         self._writer = writer
+        self.samples: Tensor | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Forget what was drawn after the checkpoint."""
@@ -38,7 +43,7 @@ class Pictures(L.Callback):
             raise TypeError(f"{type(pl_module).__name__} is no genbench.models.Model")
         labels = class_rows(pl_module)
         noise = pl_module.noise(64 if labels is None else len(labels), torch.Generator().manual_seed(0))
-        samples = decode(pl_module, noise, labels=labels)
+        samples = self.samples = decode(pl_module, noise, labels=labels)
         write_frame(self._run, self._budget.images_seen, frame(samples))
         if self._writer is None:
             return

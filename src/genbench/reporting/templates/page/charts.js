@@ -1,31 +1,38 @@
-// Charts: drawn in the colours of the page, and again when it turns dark or light.
+// Charts: drawn in the page's own colours, which turn dark and light with it, and light on paper.
 const charts = JSON.parse(document.getElementById("charts").textContent);
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-
-function chartConfig() {
-  const style = getComputedStyle(document.documentElement);
-  const [ink, line] = [style.getPropertyValue("--ink").trim(), style.getPropertyValue("--line").trim()];
-  const text = { labelColor: ink, titleColor: ink };
-  return {
-    background: "transparent", view: { stroke: line }, axis: { ...text, gridColor: line, domainColor: line },
-    legend: text, title: { color: ink },
-  };
-}
+const text = { labelColor: "var(--ink)", titleColor: "var(--ink)" };
+const chartConfig = {
+  background: "transparent", view: { stroke: "var(--line)" },
+  axis: { ...text, gridColor: "var(--line)", domainColor: "var(--line)", tickColor: "var(--line)" },
+  legend: text, title: { color: "var(--ink)" },
+};
 
 async function drawChart(element) {
-  const how = { actions: false, renderer: "svg", config: chartConfig() };
+  if (element.dataset.drawn) return;
+  element.dataset.drawn = "yes";
+  const how = { actions: false, renderer: "svg", config: chartConfig };
   const { view } = await vegaEmbed(element, charts[element.dataset.chart], how);
   element.dispatchEvent(new CustomEvent("drawn", { detail: view }));
 }
 
 // A chart is drawn when it first comes near the screen: two hundred at once would take seconds.
 const near = new IntersectionObserver((entries) => {
-  for (const { isIntersecting, target } of entries) {
-    if (isIntersecting && !target.dataset.drawn) {
-      target.dataset.drawn = "yes";
-      drawChart(target);
-    }
-  }
+  for (const { isIntersecting, target } of entries) if (isIntersecting) drawChart(target);
 }, { rootMargin: "600px" });
 document.querySelectorAll("[data-chart]").forEach((element) => near.observe(element));
-dark.addEventListener("change", () => document.querySelectorAll("[data-drawn]").forEach(drawChart));
+
+// Paper shows everything: what is closed is opened, and what is not drawn yet is drawn, for as long as it is printed.
+const opened = [];
+window.addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details:not([open])")) {
+    details.open = true;
+    opened.push(details);
+  }
+  for (const element of document.querySelectorAll("[data-chart]:not([data-drawn])")) {
+    element.dataset.drawn = "yes";
+    // Not by vegaEmbed, which would be ready when the paper is out.
+    const compiled = vegaLite.compile(charts[element.dataset.chart], { config: chartConfig }).spec;
+    new vega.View(vega.parse(compiled), { renderer: "svg" }).initialize(element).run();
+  }
+});
+window.addEventListener("afterprint", () => opened.splice(0).forEach((details) => { details.open = false; }));

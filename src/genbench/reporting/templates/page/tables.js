@@ -27,3 +27,9 @@ function compareKeys(a, b, ascending) {
   if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);
   return (ascending ? 1 : -1) * (a === b ? 0 : a < b ? -1 : 1);
 }
+
+// What is wider than its place says so, as long as it is.
+const widths = new ResizeObserver((entries) => {
+  for (const { target } of entries) target.classList.toggle("wide", target.scrollWidth > target.clientWidth + 1);
+});
+document.querySelectorAll(".scroll").forEach((element) => widths.observe(element));

@@ -1,0 +1,40 @@
+"""What settings cost, and who is beaten by somebody who costs no more."""
+
+from pathlib import Path
+
+import pytest
+
+from genbench.comparison.costs import cheapest, ends
+from genbench.comparison.judgement import Judgement, judge
+from genbench.comparison.ranking import rankings
+from genbench.runs.folder import read_folder
+from tests.reporting.synthetic import calibrate_in, synthetic_run
+
+
+def judged(folder: Path, gan: float, vae: float) -> Judgement:
+    for seed in range(5):
+        synthetic_run(folder / "runs", "gan", seed, better=gan)  # ten times as long as a VAE, and as fast to draw
+        synthetic_run(folder / "runs", "vae", seed, better=vae)
+    (ranking,) = rankings(read_folder(folder / "runs"))
+    return judge(ranking)
+
+
+def test_a_point_a_setting_and_the_dearer_never_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calibrate_in(tmp_path, monkeypatch)
+    found = judged(tmp_path, 0.5, 0.0)
+    training, sampling = ends(found, "training"), ends(found, "sampling")
+    assert [(end.contender, len(end.seconds), len(end.fcd)) for end in training] == [("GAN", 5, 5), ("VAE", 5, 5)]
+    assert [end.beaten_by for end in training] == [(), ()]  # the GAN is better, but ten times as dear
+    assert [end.beaten_by for end in sampling] == [(), ("GAN",)]
+
+
+def test_the_cheaper_and_better_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calibrate_in(tmp_path, monkeypatch)
+    assert [end.beaten_by for end in ends(judged(tmp_path, 0.0, 0.5), "training")] == [("VAE",), ()]
+
+
+def test_a_lead_beats_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calibrate_in(tmp_path, monkeypatch)
+    found = judged(tmp_path, 0.0, 0.01)
+    assert [end.beaten_by for end in ends(found, "sampling")] == [(), ()]
+    assert cheapest(found.contenders) == {"parameters": ("VAE",), "training": ("VAE",), "sampling": ("GAN", "VAE")}
