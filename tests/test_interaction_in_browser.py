@@ -21,7 +21,7 @@ from genbench.runs.directory import Run
 from genbench.runs.frames import write_frame
 from genbench.training.callbacks.pictures import frame
 from tests.browsing import IN_BROWSER, SCREENS, opened, violations
-from tests.reporting.synthetic import SHAPE, config_of, synthetic_calibration, synthetic_run
+from tests.reporting.synthetic import SHAPE, config_of, data_record, synthetic_calibration, synthetic_run
 
 pytestmark = IN_BROWSER
 FRAMES = 5
@@ -56,6 +56,18 @@ def write_vivid_weights(run: Run) -> None:
             parameter.mul_(3)
     with run.whole(run.weights.name) as temporary:
         save(model, config.model, shape, (), temporary)
+
+
+@pytest.fixture(scope="module")
+def bare_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a run whose training images are not at hand, and that kept no samples on its way."""
+    folder = tmp_path_factory.mktemp("bare")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        run = synthetic_run(folder / "runs", "vae", 0, weights=True)
+        run.write_data(data_record("0" * 64))
+        write_report(folder / "runs", folder / "out")
+    return folder / "out" / "index.html"
 
 
 @pytest.fixture(params=SCREENS, ids=["desktop", "phone"])
@@ -327,3 +339,21 @@ def test_who_wants_no_motion_goes_step_by_step(still: Any) -> None:
         explorer.locator(".play").click()
         said.append(explorer.locator("output").inner_text())
     assert said == ["z = (0.00, 0.50)", "z = (0.50, 0.50)", "z = (0.00, 0.00)"]
+
+
+def test_a_page_without_the_training_images_says_so_and_goes_on(browser: Any, bare_file: Path) -> None:
+    with opened(browser, bare_file, 1280, "light") as page:
+        page.locator(".cells button").nth(3).click()
+        dialog = page.locator("#sample")
+        assert dialog.locator("h3").inner_text() == "Sample 4 of VAE on Digits of scikit-learn"
+        assert "The training images were not at hand" in dialog.inner_text()
+        assert dialog.locator("canvas:visible").count() == 1
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        assert page.locator("form.filter, #blind, a[href='#blind'], .lapse").count() == 0
+        assert "There is no time-lapse: these trainings kept no samples" in page.locator("#lapse").inner_text()
+        field = page.locator("canvas.map")
+        field.focus()
+        page.keyboard.press("ArrowRight")
+        assert page.locator(".explorer output").inner_text() == "z = (0.05, 0.00)"
+        assert page.locator(".close, .legend li").count() == 0

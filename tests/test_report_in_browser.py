@@ -165,6 +165,14 @@ def test_a_heading_sorts_by_click_and_by_keyboard(page: Any) -> None:
     assert sorted(before) == sorted(ascending)
 
 
+def test_samples_open_beside_the_nearest_in_pixels_where_the_features_are_not_at_hand(page: Any) -> None:
+    page.locator(".cells button").first.click()
+    dialog = page.locator("#sample")
+    assert "The training image is the nearest in pixels." in dialog.inner_text()
+    assert dialog.locator("canvas:visible").count() == 2
+    assert page.locator("form.filter").count() == 0
+
+
 def test_charts_change_with_the_colours_of_the_page(page: Any) -> None:
     def colour() -> str:
         text = page.locator("[data-chart] svg text").first
