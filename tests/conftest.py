@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,15 @@ def runs(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = command("genbench.train", "-m", "model=gan,vae", "experiment=smoke", "trainer=cpu", f"runs={folder}")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real one, for tests of pages."""
+    from tests.browsing import launched
+
+    with launched() as found:
+        yield found
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,24 +1,17 @@
 """The report's page in a real browser: no errors, no requests, and what can be touched reacts."""
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from genbench.reporting.page import write_report
+from tests.browsing import IN_BROWSER, SCREENS, opened, violations
 from tests.reporting.synthetic import CODE, calibrate_in, synthetic_run, three_models
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium, or CHROMIUM=PATH"),
-]
+pytestmark = IN_BROWSER
 HOSTILE = "<img src=x onerror=alert(1)>"
 HOSTILE_TEXT = "<script>alert(1)</script>"
 
@@ -50,18 +43,6 @@ def written(folder: Path, code: str | None = None) -> Path:
     return folder / "out" / "index.html"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield launched
-        launched.close()
-
-
-SCREENS = [(1280, "light"), (390, "dark")]
-
-
 @pytest.fixture(params=SCREENS, ids=["desktop", "phone"])
 def page(request: pytest.FixtureRequest, browser: Any, page_file: Path) -> Iterator[Any]:
     with opened(browser, page_file, *request.param) as found:
@@ -72,26 +53,6 @@ def page(request: pytest.FixtureRequest, browser: Any, page_file: Path) -> Itera
 def many(request: pytest.FixtureRequest, browser: Any, many_file: Path) -> Iterator[Any]:
     with opened(browser, many_file, *request.param) as found:
         yield found
-
-
-@contextmanager
-def opened(browser: Any, file: Path, width: int, scheme: str) -> Iterator[Any]:
-    """The page as it is after it was scrolled through; at the end nothing may have gone wrong or out."""
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    wrong: list[str] = []
-    page.on("console", lambda message: wrong.append(message.text))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: wrong.append(dialog.message))
-    requests: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(file.as_uri())
-    for chart in page.locator("[data-chart]").all():
-        chart.scroll_into_view_if_needed()
-        chart.locator("svg").first.wait_for()
-    yield page
-    assert wrong == []
-    assert [url for url in requests if not url.startswith("data:")] == [file.as_uri()]
-    page.close()
 
 
 def test_every_chart_is_drawn_and_named(page: Any) -> None:
@@ -107,6 +68,10 @@ def test_nothing_is_wider_than_the_screen_and_every_picture_has_a_text(page: Any
     assert page.evaluate("[...document.images].every((image) => image.alt.length > 10)")
     assert page.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
     assert page.evaluate("document.querySelectorAll('h1').length") == 1
+
+
+def test_nobody_is_kept_out(page: Any) -> None:
+    assert violations(page) == []
 
 
 def test_a_hostile_name_is_text(page: Any) -> None:
@@ -199,37 +164,12 @@ def test_a_heading_sorts_by_click_and_by_keyboard(page: Any) -> None:
     assert sorted(before) == sorted(ascending)
 
 
-def pixels(page: Any, canvas: Any) -> str:
-    return str(page.evaluate("(canvas) => canvas.toDataURL()", canvas.element_handle()))
-
-
-def test_the_plane_follows_the_pointer_and_the_sliders(page: Any) -> None:
-    explorer = page.locator(".explorer:has(canvas.map)").first
-    explorer.scroll_into_view_if_needed()
-    view, output = explorer.locator("canvas.view"), explorer.locator("output")
-    before = pixels(page, view)
-    assert output.inner_text() == "z = (0.00, 0.00)"
-    box = explorer.locator("canvas.map").bounding_box()
-    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.1 * box["height"])
-    assert output.inner_text() != "z = (0.00, 0.00)"
-    assert pixels(page, view) != before
-    x = explorer.locator("input.x")
-    x.focus()
-    page.keyboard.press("Home")
-    assert output.inner_text().startswith("z = (-3.00, ")
-    assert "z = (-3.00" in view.get_attribute("aria-label")
-
-
-def test_the_walk_follows_the_slider(page: Any) -> None:
-    explorer = page.locator(".explorer:not(:has(canvas.map))").first
-    explorer.scroll_into_view_if_needed()
-    start = pixels(page, explorer.locator("canvas.view"))
-    explorer.locator("input.x").focus()
-    page.keyboard.press("End")
-    assert explorer.locator("output").inner_text().startswith("100 %")
-    end = pixels(page, explorer.locator("canvas.view"))
-    page.keyboard.press("ArrowLeft")
-    assert len({start, end, pixels(page, explorer.locator("canvas.view"))}) == 3
+def test_samples_open_beside_the_nearest_in_pixels_where_the_features_are_not_at_hand(page: Any) -> None:
+    page.locator(".cells button").first.click()
+    dialog = page.locator("#sample")
+    assert "The training image is the nearest in pixels." in dialog.inner_text()
+    assert dialog.locator("canvas:visible").count() == 2
+    assert page.locator("form.filter").count() == 0
 
 
 def test_charts_change_with_the_colours_of_the_page(page: Any) -> None:

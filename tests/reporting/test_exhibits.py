@@ -1,21 +1,28 @@
 """The page's pictures: whose real images, whose code, and whether colours stay true."""
 
+import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
+from genbench.cache import feature_cache
 from genbench.comparison.judgement import judge
 from genbench.comparison.ranking import rankings
 from genbench.data.sources import load_data
+from genbench.evaluation.extractors import load_spaces
 from genbench.models.pictures import class_colours
-from genbench.reporting.exhibits import gallery, walk
+from genbench.reporting.drawing import sprite
+from genbench.reporting.exhibits import gallery
 from genbench.reporting.gallery import Gallery
+from genbench.reporting.latents import walk
 from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
+from genbench.runs.frames import write_frame
 from tests.reporting.synthetic import CODE, config_of, data_record, synthetic_run, three_models
 
 
@@ -52,6 +59,69 @@ def test_real_images_are_shown_only_if_they_are_the_run_s(tmp_path: Path) -> Non
     assert refused.real is None
     assert f"are not those that {run.path.name} was trained on" in refused.problems[0]
     assert [picture.kind for picture in refused.exhibits[0].pictures] == ["samples"]
+
+
+def test_samples_are_looked_at_as_far_as_there_is_something_to_look_with(tmp_path: Path) -> None:
+    """The features that scored these runs are nowhere: the training images are, until they are others."""
+    run = synthetic_run(tmp_path / "runs", "vae", 0, weights=True)
+    (exhibit,) = gallery_of(tmp_path / "runs").exhibits
+    assert exhibit.looks is not None and exhibit.looks.nearest is not None
+    assert (exhibit.looks.measured, exhibit.looks.nearest.count, len(exhibit.looks.samples)) == ("pixels", 64, 64)
+    assert {look.taken_for for look in exhibit.looks.samples} == {None}
+    run.write_data(data_record("0" * 64))
+    (exhibit,) = gallery_of(tmp_path / "runs").exhibits
+    assert exhibit.looks is not None and exhibit.blind is not None and exhibit.explorer is not None
+    assert (exhibit.looks.measured, exhibit.looks.nearest, len(exhibit.looks.samples)) == ("", None, 64)
+    assert exhibit.explorer.points == ()
+
+
+@pytest.mark.slow
+def test_samples_are_looked_at_in_the_space_that_scored_them(tmp_path: Path) -> None:
+    spaces = load_spaces(load_data(config_of("vae", 0).data), feature_cache())
+    hashes = {space.name: space.hash for space in spaces.available()}
+    synthetic_run(tmp_path / "runs", "vae", 0, weights=True, extractors=hashes)
+    shown = gallery_of(tmp_path / "runs")
+    (exhibit,) = shown.exhibits
+    assert exhibit.looks is not None and exhibit.explorer is not None and shown.shown is not None
+    assert exhibit.looks.measured == "classifier"
+    assert all(look.taken_for is not None and look.ratio is not None for look in exhibit.looks.samples)
+    assert len(exhibit.explorer.points) == len(shown.shown.labels) == shown.shown.sprite.count == 257
+
+
+def frames_of(run: Run, count: int, size: tuple[int, int] = (224, 224)) -> None:
+    for i in range(count):
+        write_frame(run, 3000 * (i + 1), Image.new("L", size, 10 * i))
+
+
+def test_a_lapse_holds_frames_from_the_first_to_the_last_with_their_seconds(tmp_path: Path) -> None:
+    run = synthetic_run(tmp_path / "runs", "vae", 0, weights=True)
+    assert gallery_of(tmp_path / "runs").exhibits[0].lapse is None
+    frames_of(run, 25)
+    (tmp_path / "runs" / run.path.name / "frames" / "000000006000.png").write_bytes(b"broken")
+    lapse = gallery_of(tmp_path / "runs").exhibits[0].lapse
+    assert lapse is not None
+    assert lapse.sprite.count == len(lapse.times) == 19  # of 20 that may be shown one cannot be read
+    assert (lapse.times[0][0], lapse.times[-1][0]) == (3000, 75000)
+    assert [seconds for _, seconds in lapse.times[:2]] == [3.0, 9.0]
+    assert lapse.times[-1][1] is None  # it was not noted down
+    picture = Image.open(io.BytesIO(lapse.sprite.file)).convert("L")
+    columns, (width, height) = lapse.sprite.columns, lapse.sprite.side
+    for i, (images, _) in enumerate(lapse.times):
+        middle = (i % columns * width + width // 2, i // columns * height + height // 2)
+        level = picture.getpixel(middle)
+        assert isinstance(level, int) and abs(level - 10 * (images // 3000 - 1)) <= 3
+
+
+def test_a_sprite_is_true_to_the_pixel_or_small(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (10, 1, 28, 20), generator=generator, dtype=torch.uint8)
+    exact = sprite(images, 4, exact=True)
+    assert (exact.format, exact.columns, exact.count, exact.side) == ("png", 4, 10, (20, 28))
+    cells = torch.from_numpy(np.array(Image.open(io.BytesIO(exact.file))))
+    assert (cells[28:56, 20:40] == images[5, 0]).all()
+    large = sprite(torch.full((3, 3, 256, 128), 77, dtype=torch.uint8), 3, exact=True)
+    assert large.side == (32, 64)
+    assert np.unique(np.array(Image.open(io.BytesIO(large.file)))).tolist() == [77]
 
 
 @pytest.mark.slow

@@ -47,6 +47,12 @@ def quality_curve(run: RunRecord, score: str, unit: Unit) -> list[Point]:
     return [(seconds[images], value) for images, value in curve if images in seconds]
 
 
+def timed(run: RunRecord, images: Sequence[int]) -> list[tuple[int, float | None]]:
+    """When a run had seen so many images, in seconds of training; None where it did not note that down."""
+    seconds = dict(run.timing.curve("seconds"))
+    return [(seen, seconds.get(seen)) for seen in images]
+
+
 def quality_band(contender: Contender, score: str, unit: Unit) -> list[BandPoint]:
     """A contender's quick scores: mean, least and most over its seeds."""
     return band([quality_curve(run, score, unit) for run in contender.runs])

@@ -174,19 +174,33 @@ def fingerprint(images: Tensor) -> str:
     return digest.hexdigest()[:12]
 
 
-def _reference(space: FeatureSpace, real: Tensor, train: Tensor, cache: Path) -> Reference:
-    """The space's features of the real images and all that follows from them, kept on disk: it takes a while."""
+def stored_reference(space: FeatureSpace, real: Tensor, train: Tensor, cache: Path) -> Reference | None:
+    """What an evaluator of these real and training images has left in the cache; None if there is nothing whole."""
+    path = _place(space, real, train, cache)
+    try:
+        return Reference.from_tensors(read_tensors(path, space.mean.device)[0])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError):
+        log.warning("%s is damaged and is made anew", path)
+        return None
+
+
+def _place(space: FeatureSpace, real: Tensor, train: Tensor, cache: Path) -> Path:
     kept = hashlib.sha256(" ".join(field.name for field in fields(Reference)).encode()).hexdigest()[:6]
     key = f"{space.name}-{space.hash}-{fingerprint(real)}-{fingerprint(train)}-{kept}"
-    path = cache / "references" / f"{key}.safetensors"
+    return cache / "references" / f"{key}.safetensors"
+
+
+def _reference(space: FeatureSpace, real: Tensor, train: Tensor, cache: Path) -> Reference:
+    """The space's features of the real images and all that follows from them, kept on disk: it takes a while."""
+    path = _place(space, real, train, cache)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            if path.is_file():
-                try:
-                    return Reference.from_tensors(read_tensors(path, space.mean.device)[0])
-                except (ValueError, TypeError):
-                    log.warning("%s is damaged and is made anew", path)
+            stored = stored_reference(space, real, train, cache)
+            if stored is not None:
+                return stored
             with task(f"looking at the real images, once, in {space.name} features"):
                 reference = Reference.of(space.features(real), space.features(train))
             write_tensors(path, reference.to_tensors(), {})

@@ -28,8 +28,12 @@ def near_duplicates(pair: Pair) -> float:
     neighbourhood; that, and a half, is how Carlini 2023 finds copies on CIFAR-10, with the mean over 50
     neighbours of the sample for the scale.
     """
-    distances, scales = _nearest_and_scale(pair)
-    return (distances <= NEAR_DUPLICATE_RATIO**2 * scales).double().mean().item()
+    return are_near_duplicates(*_nearest_and_scale(pair)).double().mean().item()
+
+
+def are_near_duplicates(squared_distances: Tensor, squared_scales: Tensor) -> Tensor:
+    """Which (N,) lie near enough to their nearest training image, given how far that lies from its own nearest."""
+    return squared_distances <= NEAR_DUPLICATE_RATIO**2 * squared_scales
 
 
 def fcd_train_gap(pair: Pair) -> float:

@@ -4,7 +4,7 @@ What tells two models apart is never the colour alone: lines differ in their das
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import altair as alt
@@ -34,6 +34,8 @@ class Chart:
     specification: Mapping[str, Any]
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    over: Unit | None = None  # of training, where that is its horizontal axis
+    model: str = ""  # the only contender that it is about
 
 
 def score_charts(judgement: Judgement) -> list[Chart]:
@@ -94,7 +96,7 @@ def _quality(judgement: Judgement, score: Entry, unit: Unit) -> Chart | None:
     if not rows:
         return None
     text = f"{score.label} of quick scores over {over}: mean over seeds, band from least to most"
-    return _chart(
+    chart = _chart(
         f"{ranking.name}-{score.name}-{unit}",
         f"{ranking.title}: {score.label} over {over}",
         f"{text}. At the end: {_ends(rows)}",
@@ -102,6 +104,7 @@ def _quality(judgement: Judgement, score: Entry, unit: Unit) -> Chart | None:
         ("model", over, "mean", "least", "most"),
         rows,
     )
+    return replace(chart, over=unit)
 
 
 def _ends_chart(judgement: Judgement, kind: Kind) -> Chart | None:
@@ -161,9 +164,10 @@ def _losses(contender: Contender, ranking: Ranking) -> Chart | None:
     seeds = f"{len(contender.runs)} seed{'s' * (len(contender.runs) > 1)}"
     title = f"{ranking.title}: losses of {inline(contender.label)}, {seeds}"
     text = f"Mean over seeds, band from least to most, as far as all seeds go. At the end: {_ends(rows)}"
-    chart = _bands(rows, "training images seen", "loss", list(bands))
+    drawn = _bands(rows, "training images seen", "loss", list(bands))
     name = f"{ranking.name}-{file_name(contender.label)}-losses"
-    return _chart(name, title, text, chart, ("loss", "images", "mean", "least", "most"), rows)
+    chart = _chart(name, title, text, drawn, ("loss", "images", "mean", "least", "most"), rows)
+    return replace(chart, over="images", model=contender.label)
 
 
 def _bands(rows: Sequence[Mapping[str, Any]], x: str, y: str, shown: Sequence[str]) -> Any:

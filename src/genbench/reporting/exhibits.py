@@ -1,36 +1,38 @@
 """The report's pictures: chosen by seed, drawn anew from the weights, in files at their own size."""
 
-import io
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from genbench.cache import cache_folder, regular_file
+from genbench.comparison.curves import timed
 from genbench.comparison.ranking import Contender, Ranking
-from genbench.data.images import ImageData
+from genbench.data.images import ImageData, Split, evenly_spaced
 from genbench.errors import UserError
 from genbench.evaluation.classes import class_histogram
 from genbench.evaluation.extractors import SHIPPED, FeatureSpace, load_spaces
-from genbench.models.model import LatentPlane, Model
-from genbench.models.sampling import BLOCK as DRAWN_AT_ONCE
-from genbench.models.sampling import decode
+from genbench.evaluation.inspection import Inspector
+from genbench.models.model import Model
 from genbench.models.weights import load
+from genbench.reporting.drawing import grid, of_run, sprite, strip
 from genbench.reporting.formats import inline
-from genbench.reporting.gallery import COUNTED, Exhibit, Explorer, Gallery, Picture, file_name
+from genbench.reporting.gallery import COUNTED, Exhibit, Gallery, Lapse, Look, Looks, Shown, Sprite, file_name
+from genbench.reporting.latents import explorer, has_plane, samples_of
 from genbench.runs.directory import Run
 from genbench.runs.files import read_picture
+from genbench.runs.frames import frames
 from genbench.runs.images import load_named
 from genbench.runs.reading import RunRecord
 
-REACH = 3.0  # the plane runs from -3 to 3 in both dimensions
-FRAMES = 25  # of a walk between two samples
-PIXELS = 640  # a sprite's greatest height and width
-BLOCK = 2500  # training images that are compared at once
+SAMPLES = 64  # of each model, in a picture
+HIDDEN = 40  # test images, and as many further samples of each model, for the blind test: four rounds without a repeat
+PLACED = 400  # test images in a latent plane
+LAPSES = 48  # frames of all models of a data set together, so that eight models take no more of the page than four
+WIDEST_FRAME = 512  # pixels, as a training writes them
 OF_RUN = {  # pictures in the run's directory
     "reconstructions": "Test images of {data} in odd rows, below each its reconstruction by {label}",
     "latent_grid": "{label} on {data}, decoded over a grid of the latent plane",
@@ -38,31 +40,74 @@ OF_RUN = {  # pictures in the run's directory
 }
 
 
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What the exhibits of a ranking have in common."""
+
+    ranking: Ranking
+    inspector: Inspector | None  # None without the training images
+    shown: Split | None  # test images for the latent planes
+    lapses: int  # frames of each contender at most
+    code: str | None
+
+    @property
+    def classifier(self) -> FeatureSpace | None:
+        space = None if self.inspector is None else self.inspector.space
+        return space if space is not None and space.name == "classifier" else None
+
+
 def gallery(ranking: Ranking, chosen: Sequence[Contender], code: str | None) -> Gallery:
     """Pictures of the lowest seed of each contender, beside real images where the data set is at hand."""
     problems: list[str] = []
-    data = classifier = None
+    data = space = None
     try:
         data = _data(chosen[0].runs[0])
     except (UserError, OSError) as error:
         problems.append(f"no real images beside the samples: {error}")
     if data is not None:
         try:
-            classifier = _classifier(data, ranking)
+            space = _space(data, ranking)
+            missing = f"the {ranking.spaces[0]} features that scored these runs are not in the cache"
         except (UserError, OSError) as error:
-            problems.append(f"classes are not counted: {error}")
-        if classifier is None:
-            problems.append("classes are not counted: the classifier that scored these runs is not in the cache")
+            missing = str(error)
+        if space is None:
+            problems.append(f"classes are not counted, and the nearest training images are those in pixels: {missing}")
+    inspector = None if data is None else Inspector(data, space, cache_folder())
+    shown = None if data is None else evenly_spaced(data.test, PLACED)
+    scene = _Scene(ranking, inspector, shown, max(4, min(20, LAPSES // len(chosen))), code)
+    exhibits = tuple(_exhibit(scene, contender) for contender in chosen)
+    if data is None or shown is None:
+        return Gallery(ranking.title, None, (), (), exhibits, tuple(problems))
     counts: tuple[float, ...] = ()
-    if classifier is not None and data is not None:
-        histogram = _histogram(classifier, data.test.images)
-        counts = tuple((histogram * COUNTED).tolist())
-    real = None
-    if data is not None:
-        text = f"The first 64 test images of {ranking.title}"
-        real = _grid(f"{ranking.name}-real", "real", data.test.images[:64], 8, text)
-    exhibits = tuple(_exhibit(ranking, contender, data, classifier, code) for contender in chosen)
-    return Gallery(ranking.title, real, data.classes if data else (), counts, exhibits, tuple(problems))
+    if scene.classifier is not None:
+        counts = tuple((_histogram(scene.classifier, data.test.images) * COUNTED).tolist())
+    return Gallery(
+        ranking.title,
+        grid(
+            f"{ranking.name}-real",
+            "real",
+            data.test.images[:SAMPLES],
+            8,
+            f"The first {SAMPLES} test images of {ranking.title}",
+        ),
+        data.classes,
+        counts,
+        exhibits,
+        tuple(problems),
+        _hidden(data),
+        _shown(shown) if any(e.explorer is not None and e.explorer.points for e in exhibits) else None,
+    )
+
+
+def _hidden(data: ImageData) -> Sprite | None:
+    """Test images other than those of the gallery's picture; None if that shows all."""
+    others = evenly_spaced(Split(data.test.images[SAMPLES:], None), HIDDEN).images
+    return sprite(others, 8, exact=True) if len(others) else None
+
+
+def _shown(split: Split) -> Shown:
+    labels = () if split.labels is None else tuple(split.labels.tolist())
+    return Shown(sprite(split.images, 20, exact=False), labels)
 
 
 def _data(run: RunRecord) -> ImageData:
@@ -81,11 +126,16 @@ def _data(run: RunRecord) -> ImageData:
     return data
 
 
-def _classifier(data: ImageData, ranking: Ranking) -> FeatureSpace | None:
-    """The classifier that scored the ranking, if it is at hand: a report trains nothing."""
-    cache, wanted = cache_folder(), ranking.extractors.get("classifier")
-    if cache is None or wanted is None:
+def _space(data: ImageData, ranking: Ranking) -> FeatureSpace | None:
+    """The feature space that is judged in the ranking, if it is at hand: a report trains nothing."""
+    cache = cache_folder()
+    if cache is None or not ranking.spaces:
         return None
+    judged = ranking.spaces[0]
+    wanted = ranking.extractors[judged]
+    if judged == "random" and data.train.labels is None:
+        space = load_spaces(data, cache).random
+        return space if space.hash == wanted else None
     name = "*/classifier.safetensors"
     for path in (*SHIPPED.glob(name), *(cache / "extractors").glob(name)):
         try:
@@ -105,124 +155,78 @@ def _histogram(classifier: FeatureSpace, images: Tensor) -> Tensor:
     return class_histogram(probabilities.argmax(1), probabilities.shape[1])
 
 
-def _exhibit(
-    ranking: Ranking, contender: Contender, data: ImageData | None, classifier: FeatureSpace | None, code: str | None
-) -> Exhibit:
-    record = contender.runs[0]
-    run, label, name = Run(record.path), inline(contender.label), f"{ranking.name}-{file_name(contender.label)}"
+def _exhibit(scene: _Scene, contender: Contender) -> Exhibit:
+    record, title = contender.runs[0], scene.ranking.title
+    run, label, name = Run(record.path), inline(contender.label), f"{scene.ranking.name}-{file_name(contender.label)}"
     try:
-        model = load(run.weights, code).model
-        samples = samples_of(model, 64)
+        model = load(run.weights, scene.code).model
+        drawn = samples_of(model, SAMPLES + HIDDEN)
     except (UserError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         return Exhibit(contender, record, (), None, (), (f"{record.name}: no pictures ({reason})",))
-    text = f"64 samples of {label} on {ranking.title}, training seed {record.seed}"
-    pictures = [_grid(f"{name}-samples", "samples", samples, 8, text)]
-    if data is not None and tuple(data.shape) == tuple(samples.shape[1:]):
-        nearest = nearest_in_pixels(samples[:12], data.train.images)
-        text = (
-            f"Above, 12 samples of {label} on {ranking.title}; below each, the training image nearest to it in pixels"
-        )
-        pictures.append(_grid(f"{name}-neighbours", "neighbours", torch.cat([samples[:12], nearest]), 12, text))
+    samples, hidden = drawn[:SAMPLES], drawn[SAMPLES:]
+    text = f"{SAMPLES} samples of {label} on {title}, training seed {record.seed}"
+    pictures = [grid(f"{name}-samples", "samples", samples, 8, text)]
+    fits = scene.inspector is not None and scene.inspector.train.shape[1:] == samples.shape[1:]
+    looks, nearest = _looks(model, samples, scene.inspector if fits else None)
+    if nearest is not None:
+        where = {"pixels": "in pixels"}.get(looks.measured, f"in {looks.measured} features")
+        text = f"Above, 12 samples of {label} on {title}; below each, the training image nearest to it {where}"
+        pictures.append(grid(f"{name}-neighbours", "neighbours", torch.cat([samples[:12], nearest[:12]]), 12, text))
     for picture, text in OF_RUN.items():
-        pictures += _of_run(run, picture, name, text.format(data=ranking.title, label=label))
+        pictures += of_run(run, picture, name, text.format(data=title, label=label))
     counts: tuple[int, ...] = ()
-    if classifier is not None and classifier.shape == model.shape:
-        histogram = _histogram(classifier, samples_of(model, COUNTED))
+    if scene.classifier is not None and fits:
+        histogram = _histogram(scene.classifier, samples_of(model, COUNTED))
         counts = tuple(round(share * COUNTED) for share in histogram.tolist())
-    return Exhibit(contender, record, tuple(pictures), _explorer(model, name, label), counts, ())
+    return Exhibit(
+        contender,
+        record,
+        tuple(pictures),
+        explorer(model, scene.shown if fits and has_plane(model) else None),
+        counts,
+        (),
+        looks,
+        sprite(hidden, 8, exact=True),
+        _lapse(record, scene.lapses),
+    )
 
 
-def _of_run(run: Run, file: str, name: str, text: str) -> list[Picture]:
-    """A picture of the run's directory, as small as it can be without a loss; none if it cannot be read."""
-    picture = read_picture(run.picture(f"{file}.png"))
-    if picture is None:
-        return []
-    colours = picture.getcolors(256)
-    if colours is not None and all(r == g == b for _, (r, g, b) in colours):  # type: ignore[misc]
-        picture = picture.convert("L")
-        for scale in (4, 3, 2):  # grids were enlarged to be looked at
-            small = picture.resize((picture.width // scale, picture.height // scale), Image.Resampling.NEAREST)
-            if small.resize(picture.size, Image.Resampling.NEAREST).tobytes() == picture.tobytes():
-                picture = small
-                break
-    kind = file.replace("_", "-")
-    return [_picture(f"{name}-{kind}", kind, picture, text)]
+def _looks(model: Model, samples: Tensor, inspector: Inspector | None) -> tuple[Looks, Tensor | None]:
+    """What is to be said of each sample, and the training image nearest to each, (N, C, H, W)."""
+    labels = model.labels_in_turn(len(samples))
+    wanted = [None] * len(samples) if labels is None else labels.tolist()
+    if inspector is None:
+        return Looks(tuple(Look(label, None, None, False, None, False) for label in wanted), None, ""), None
+    found, none = inspector.look(samples), [None] * len(samples)
+    columns = (found.classes, found.certainties, found.ambiguous, found.ratios, found.near_duplicates)
+    looks = [
+        Look(
+            label,
+            taken_for,
+            None if certainty is None else round(certainty, 3),
+            bool(ambiguous),
+            None if ratio is None else round(ratio, 3),
+            bool(near),
+        )
+        for label, taken_for, certainty, ambiguous, ratio, near in zip(
+            wanted, *(none if column is None else column.tolist() for column in columns), strict=True
+        )
+    ]
+    nearest = inspector.train[found.nearest]
+    name = "pixels" if inspector.space is None else inspector.space.name
+    return Looks(tuple(looks), sprite(nearest, 8, exact=True), name), nearest
 
 
-def _grid(name: str, kind: str, images: Tensor, columns: int, text: str) -> Picture:
-    cells = make_grid(images, nrow=columns, padding=2, pad_value=255)
-    return _picture(name, kind, _image(cells, grey=images.shape[1] == 1), text)
-
-
-def _image(pixels: Tensor, *, grey: bool) -> Image.Image:
-    picture = Image.fromarray(pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy())
-    return picture.convert("L") if grey else picture
-
-
-def _picture(name: str, kind: str, picture: Image.Image, text: str) -> Picture:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return Picture(name, kind, buffer.getvalue(), text, picture.width, picture.height)
-
-
-def _explorer(model: Model, name: str, label: str) -> Explorer:
-    channels, height, width = model.shape
-    if isinstance(model, LatentPlane) and model.noise_shape == (2,):
-        side = max(5, min(21, PIXELS // max(height, width)))
-        places = torch.linspace(-REACH, REACH, side)
-        z = torch.stack([places.repeat(side), places.flip(0).repeat_interleave(side)], 1)
-        sprite = make_grid(in_small_blocks(model, z), nrow=side, padding=0)
-        text = f"{label} decoded over its latent plane"
-        picture = _picture(f"{name}-plane", "plane", _image(sprite, grey=channels == 1), text)
-        return Explorer("plane", picture, side, side, side**2, (width, height), REACH)
-    start, end = torch.randn(2, *model.noise_shape, generator=torch.Generator().manual_seed(0))
-    noise = walk(start, end, FRAMES)
-    columns = math.isqrt(FRAMES)
-    sprite = make_grid(in_small_blocks(model, noise), nrow=columns, padding=0)
-    picture = _picture(f"{name}-walk", "walk", _image(sprite, grey=channels == 1), f"{label} between two samples")
-    return Explorer("walk", picture, columns, -(-FRAMES // columns), FRAMES, (width, height), 0.0)
-
-
-def samples_of(model: Model, n: int) -> Tensor:
-    """The n images (n, C, H, W) uint8 that `sample seed=0` draws, up to the rounding of a smaller block."""
-    generator = torch.Generator().manual_seed(0)
-    blocks = [torch.randn(DRAWN_AT_ONCE, *model.noise_shape, generator=generator) for _ in range(0, n, DRAWN_AT_ONCE)]
-    return in_small_blocks(model, torch.cat(blocks)[:n], model.labels_in_turn(n))
-
-
-def in_small_blocks(model: Model, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-    """The images of noise, a few at a time: 250 at once take 200 MB.
-
-    Without labels a conditional model draws its first class, so that only the noise differs.
-    """
-    if labels is None and model.classes:
-        labels = torch.zeros(len(noise), dtype=torch.int64)
-    blocks = torch.split(torch.arange(len(noise)), 32)
-    return torch.cat([decode(model, noise[i], labels=None if labels is None else labels[i]) for i in blocks])
-
-
-def walk(start: Tensor, end: Tensor, steps: int) -> Tensor:
-    """Noise (steps, *shape) from one (*shape) to another on the arc between: a straight line would pass too near 0."""
-    one, other = start.flatten(), end.flatten()
-    cosine = torch.dot(one, other) / (one.norm() * other.norm()).clamp(min=1e-9)
-    angle = torch.acos(cosine.clamp(-1.0, 1.0))
-    t = torch.linspace(0.0, 1.0, steps).unsqueeze(1)
-    if angle.sin() < 1e-4:
-        points = one + t * (other - one)
-    else:
-        points = (((1 - t) * angle).sin() * one + (t * angle).sin() * other) / angle.sin()
-    return points.reshape(steps, *start.shape)
-
-
-def nearest_in_pixels(images: Tensor, train: Tensor) -> Tensor:
-    """For each of images (N, C, H, W) uint8 the training image with the least squared difference."""
-    flat = images.flatten(1).float()
-    best, chosen = torch.full((len(images),), math.inf), torch.zeros(len(images), dtype=torch.int64)
-    for start in range(0, len(train), BLOCK):
-        block = train[start : start + BLOCK].flatten(1).float()
-        distances = block.square().sum(1) - 2 * flat @ block.T  # (N, B), up to a constant of the image
-        least, index = distances.min(1)
-        closer = least < best
-        best[closer], chosen[closer] = least[closer], index[closer] + start
-    return train[chosen]
+def _lapse(record: RunRecord, most: int) -> Lapse | None:
+    """The frames of a run, some spread evenly over them if there are more than may be shown; None of older runs."""
+    pictures: list[Image.Image] = []
+    seen: list[int] = []
+    files = list(frames(record.path).items())
+    n = min(most, len(files))
+    for images_seen, path in [files[i * (len(files) - 1) // max(1, n - 1)] for i in range(n)]:  # the ends as well
+        picture = read_picture(path)
+        if picture is not None and picture.width <= WIDEST_FRAME and picture.size == (pictures or [picture])[0].size:
+            pictures.append(picture)
+            seen.append(images_seen)
+    return Lapse(strip(pictures), tuple(timed(record, seen))) if pictures else None

@@ -4,7 +4,6 @@ PyTorch and what comes with it take most of a gigabyte, and one data set some 10
 gives that back before the page is put together, which needs a browser's engine to draw the charts.
 """
 
-import json
 import os
 import pickle
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from genbench.comparison.ranking import Contender, Ranking
-from genbench.reporting.gallery import Explorer, Gallery, Picture
+from genbench.reporting.gallery import Gallery, Picture
 
 
 @dataclass(frozen=True)
@@ -59,20 +58,6 @@ def _drawn(wanted: Wanted, code: str | None) -> Gallery:
         subprocess.run([sys.executable, "-c", _DRAW, str(letter)], env=environment, check=True)
         drawn: Gallery = pickle.loads(letter.read_bytes())
         return drawn
-
-
-def explorer_data(explorer: Explorer) -> str:
-    """What the page's script needs to know of an explorer."""
-    return json.dumps(
-        {
-            "kind": explorer.kind,
-            "columns": explorer.columns,
-            "rows": explorer.rows,
-            "width": explorer.side[0],
-            "height": explorer.side[1],
-            "reach": explorer.reach,
-        }
-    )
 
 
 def all_pictures(galleries: Sequence[Gallery]) -> list[Picture]:

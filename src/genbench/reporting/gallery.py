@@ -1,4 +1,4 @@
-"""What the page shows of contenders in pictures."""
+"""What the report shows of contenders in pictures."""
 
 import re
 from base64 import b64encode
@@ -13,10 +13,10 @@ COUNTED = 1000  # samples whose classes are counted
 
 @dataclass(frozen=True)
 class Picture:
-    """An image file and what is to be seen on it."""
+    """An image file and what is to be seen on it, for the page and for report.md."""
 
     name: str
-    kind: str  # real, samples, neighbours, reconstructions, latent-grid, latent-scatter, plane or walk
+    kind: str  # real, samples, neighbours, reconstructions, latent-grid or latent-scatter
     png: bytes
     text: str
     width: int
@@ -29,16 +29,58 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Sprite:
+    """Equally large images, row by row without a gap, for the page's script to cut out."""
+
+    file: bytes
+    format: Literal["png", "webp"]
+    columns: int
+    count: int
+    side: tuple[int, int]  # width and height of one image
+
+    @property
+    def uri(self) -> str:
+        """The file as text."""
+        return f"data:image/{self.format};base64," + b64encode(self.file).decode()
+
+
+@dataclass(frozen=True)
 class Explorer:
-    """Decoded images in one sprite: over a plane, or along a walk between two latents."""
+    """Decoded images: over a plane, or along a walk between two latents."""
 
     kind: Literal["plane", "walk"]
-    sprite: Picture
-    columns: int
-    rows: int
-    frames: int  # in the sprite
-    side: tuple[int, int]  # width and height of one image
-    reach: float
+    sprite: Sprite
+    reach: float  # of the plane, from -reach to reach in both dimensions
+    points: tuple[tuple[float, float], ...] = ()  # where the gallery's shown test images lie in the plane
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is to be said of one sample; None where it cannot be said."""
+
+    wanted: int | None  # the class that a conditional model was told
+    taken_for: int | None  # class
+    certainty: float | None
+    ambiguous: bool
+    ratio: float | None  # its distance to the nearest training image over that image's to its own nearest other
+    near_duplicate: bool
+
+
+@dataclass(frozen=True)
+class Looks:
+    """The samples of a picture looked at one by one, and the training image nearest to each."""
+
+    samples: tuple[Look, ...]
+    nearest: Sprite | None  # None without training images
+    measured: str  # the feature space in which that is, or "pixels"; empty without training images
+
+
+@dataclass(frozen=True)
+class Lapse:
+    """How the samples of the same noise changed in training."""
+
+    sprite: Sprite  # a grid of samples is one image of it
+    times: tuple[tuple[int, float | None], ...]  # images seen and seconds, in order
 
 
 @dataclass(frozen=True)
@@ -51,6 +93,17 @@ class Exhibit:
     explorer: Explorer | None
     class_counts: tuple[int, ...]  # of COUNTED samples; empty if they cannot be counted
     problems: tuple[str, ...]
+    looks: Looks | None = None
+    blind: Sprite | None = None  # further samples, seen nowhere else
+    lapse: Lapse | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Test images spread evenly over all of them, and their classes by number; none without labels."""
+
+    sprite: Sprite
+    labels: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -63,6 +116,8 @@ class Gallery:
     real_counts: tuple[float, ...]  # of COUNTED test images
     exhibits: tuple[Exhibit, ...]
     problems: tuple[str, ...]
+    blind: Sprite | None = None  # test images among which samples hide
+    shown: Shown | None = None  # on the latent planes, if there is one
 
 
 def data_uri(png: bytes) -> str:

@@ -184,7 +184,7 @@ def _cost(contender: Contender) -> str:
     sampling = cost.seconds_for_10000_samples
     beside = cost.validation_seconds / max(cost.train_seconds, 1e-9)
     trained = f"trained {duration(cost.train_seconds)} on {cost.images_seen:,.0f} images"
-    trained += f" and {beside:.0%} of that for validations" if beside else ""
+    trained += f" (and {beside:.0%} beside it for validations)" if beside else ""
     drawn = "" if math.isnan(sampling) else f", 10,000 samples in {duration(sampling)}"
     return f"{inline(contender.label)}: {cost.parameters:,} parameters, {trained}{drawn}"
 

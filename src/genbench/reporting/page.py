@@ -24,8 +24,9 @@ from genbench.reporting import words
 from genbench.reporting.charts import Chart, cost_charts, learning_charts, score_charts
 from genbench.reporting.claims import Claim, LossRow, claims, loss_rows
 from genbench.reporting.formats import inline, number, spread, word
-from genbench.reporting.galleries import Wanted, all_pictures, explorer_data, galleries
+from genbench.reporting.galleries import Wanted, all_pictures, galleries
 from genbench.reporting.gallery import Gallery, data_uri
+from genbench.reporting.interaction import GUESSES, interaction, intervals
 from genbench.reporting.needs import Answer, answers, cost_answer, silent_needs
 from genbench.reporting.results import results, results_csv
 from genbench.reporting.rulers import Ruler, rulers
@@ -250,7 +251,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "duration": duration, "md": _markdown, "inline": inline}
-    environment.globals |= {"explorer_data": explorer_data, "word": word}
+    environment.globals |= {"word": word}
     environment.globals["source"] = lambda name: Markup(loader.get_source(environment, name)[0])  # of a style or script
     return environment
 
@@ -261,6 +262,13 @@ def _page(environment: Environment, content: Content) -> str:
         content=content,
         vega=Markup(script),
         charts={chart.name: chart.specification for part in content.parts for chart in part.charts},
+        interaction={
+            "parts": [
+                interaction(part.title, part.judgement.ranking, part.gallery, part.charts) for part in content.parts
+            ],
+            "guesses": GUESSES,
+            "intervals": intervals(),
+        },
     )
 
 

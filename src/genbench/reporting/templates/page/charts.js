@@ -7,10 +7,12 @@ const chartConfig = {
   legend: text, title: { color: "var(--ink)" },
 };
 
-function drawChart(element) {
+async function drawChart(element) {
   if (element.dataset.drawn) return;
   element.dataset.drawn = "yes";
-  vegaEmbed(element, charts[element.dataset.chart], { actions: false, renderer: "svg", config: chartConfig });
+  const how = { actions: false, renderer: "svg", config: chartConfig };
+  const { view } = await vegaEmbed(element, charts[element.dataset.chart], how);
+  element.dispatchEvent(new CustomEvent("drawn", { detail: view }));
 }
 
 // A chart is drawn when it first comes near the screen: two hundred at once would take seconds.

@@ -1,0 +1,24 @@
+// Sprites: equally large images in one file, of which one is cut out onto a canvas.
+const interaction = JSON.parse(document.getElementById("interaction").textContent);
+const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+function load(sprite) {
+  sprite.loading ??= new Promise((resolve) => {
+    const image = new Image();
+    image.addEventListener("load", () => resolve(image));
+    image.src = sprite.src;
+  });
+  return sprite.loading;
+}
+
+async function cut(sprite, index, canvas) {
+  const image = await load(sprite);
+  const [w, h] = [sprite.width, sprite.height];
+  const [column, row] = [index % sprite.columns, Math.floor(index / sprite.columns)];
+  canvas.width = w;
+  canvas.height = h;
+  canvas.getContext("2d").drawImage(image, column * w, row * h, w, h, 0, 0, w, h);
+}
+
+const percent = (share) => `${Math.round(100 * share)} %`;
+const whole = (value) => Math.round(value).toLocaleString("en");
