@@ -25,7 +25,7 @@ def test_from_noise_on_the_left_to_real_images_on_the_right(tmp_path: Path, monk
     assert [ruler.title for ruler in found] == ["Fréchet distance", "recall", "class divergence"]
     for ruler in found:
         at = {mark.text.rsplit(" ", 1)[0]: mark.at for mark in ruler.marks}
-        order = ["noise", "Gaussian of the pixels", "blurred", "one class missing", "real images"]
+        order = ["noise", "Gaussian", "blurred", "one class missing", "real images"]
         assert sorted(order, key=at.__getitem__) == order
         assert (min(at.values()), max(at.values())) == (3.0, 97.0)
         gan, vae = ruler.lanes

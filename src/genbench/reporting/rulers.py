@@ -21,7 +21,7 @@ SHORT = {  # beside a mark, where half a telephone's width is all the room that 
     REAL: "real images",
     MISSING: "one class missing",
     BLURRED: "blurred",
-    FULL_GAUSSIAN: "Gaussian of the pixels",
+    FULL_GAUSSIAN: "Gaussian",
     UNIFORM: "noise",
 }
 EDGE = 3.0  # per cent that are left free at both ends
@@ -109,8 +109,8 @@ def _sentence(scale: Scale, label: str) -> str:
     worse, better = scale.worse_than(label), scale.better_than(label)
     if among:
         return f"{name} ({mean}): about as good as {' and '.join(among)}."
-    if worse is None:
-        return f"{name} ({mean}): better than {NAMES[better] if better is not None else 'all of these'}."
+    if worse is None:  # real images are not at 0 either: there are only so many
+        return f"{name} ({mean}): no worse than {NAMES[better] if better is not None else 'any of these'}."
     if better is None:
         return f"{name} ({mean}): worse than {NAMES[worse]}."
     return f"{name} ({mean}): worse than {NAMES[worse]}, better than {NAMES[better]}."
