@@ -20,9 +20,10 @@ from genbench import __version__
 from genbench.cli import compose, main, verb_names
 from genbench.command.completion import SCRIPTS, candidates
 from genbench.command.launching import launch
+from genbench.command.sweeping import progress_line
 from genbench.config import CONF, CompareConfig, SearchConfig, TrainConfig
 from genbench.errors import UserError
-from genbench.verbs.compare import progress_line, trainings
+from genbench.verbs.compare import trainings
 from tests.runs.example import example, runs_in
 
 Say = Callable[..., tuple[object, str, str]]
@@ -304,8 +305,10 @@ def test_the_line_for_all_trainings(runs: Path) -> None:
 
     trained = runs_in(runs)
     queued = Run(runs / "not-there-yet")
-    assert progress_line([*trained, queued], 0, 10.0, None) == "training 1 of 3"
-    assert progress_line([*trained, queued], 0, 0.0, 5.0).startswith("training 1 of 3, done about ")
+    assert progress_line([*trained, queued], "full", 0, 10.0, None) == "training 1 of 3"
+    assert progress_line([*trained, queued], "full", 0, 0.0, 5.0).startswith("training 1 of 3, done about ")
+    assert progress_line([*trained, queued], "none", 0, 10.0, None).startswith("training 3 of 3, done about ")
+    assert progress_line(trained, "none", 0, 10.0, None) == "2 of 2 trained"
 
 
 # Completion

@@ -264,7 +264,7 @@ def test_tensorboard_and_the_model_card_know_the_model(runs: Path) -> None:
     run = run_of(runs, "cvae")
     events = EventAccumulator(str(run.path))
     events.Reload()
-    assert {"train/loss", "validation/kl", "classifier/energy"} <= set(events.Tags()["scalars"])
+    assert {"train/loss", "validation/kl", "when_finished/classifier_energy"} <= set(events.Tags()["scalars"])
     told = [meta for meta in events.summary_metadata.values() if meta.plugin_data.plugin_name == "hparams"]
     assert any(b"latent_size" in meta.plugin_data.content for meta in told)
     card = (run.path / "README.md").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -81,10 +82,13 @@ def test_tensorboard_has_curves_samples_layout_and_hparams(runs: Path, model: st
     events.Reload()
     tags = events.Tags()
     loss = "loss" if model == "vae" else "generator_loss"
-    assert {f"train/{loss}", f"validation/{loss}", "speed/images_per_second", "images_seen"} <= set(tags["scalars"])
+    assert {f"train/{loss}", f"validation/{loss}", "train/images_per_second", "when_finished/images_seen"} <= set(
+        tags["scalars"]
+    )
     assert [event.step for event in events.Scalars(f"validation/{loss}")] == [320, 640]
-    assert "samples" in tags["images"]
-    assert ("latent_scatter" in tags["images"]) == (model == "vae")
+    assert min(tags["scalars"]).startswith("train/")  # the curves are what it opens on
+    assert "validation_pictures/samples" in tags["images"]
+    assert ("validation_pictures/latent_scatter" in tags["images"]) == (model == "vae")
     plugins = events.summary_metadata
     assert any(meta.plugin_data.plugin_name == "custom_scalars" for meta in plugins.values())
     assert any(meta.plugin_data.plugin_name == "hparams" for meta in plugins.values())
@@ -150,7 +154,13 @@ def test_wrong_sample_commands(words: list[str], message: str, runs: Path) -> No
 
 def test_a_failing_job_stops_no_other_and_is_named_at_the_end(command: Command, tmp_path: Path) -> None:
     done = command(
-        "genbench.train", "-m", "data=folder,optdigits", "data.root=nowhere", "experiment=smoke", f"runs={tmp_path}"
+        "genbench.train",
+        "-m",
+        "data=folder,optdigits",
+        "seed=0,1",
+        "data.root=nowhere",
+        "experiment=smoke",
+        f"runs={tmp_path}",
     )
     assert done.returncode == 1
     states = {path.name.split("-")[0]: read(path / "status.json") for path in tmp_path.glob("*-vae-*")}
@@ -158,6 +168,27 @@ def test_a_failing_job_stops_no_other_and_is_named_at_the_end(command: Command, 
     assert states["folder"]["state"] == "failed"
     assert "nowhere" in str(states["folder"]["why"])
     assert "nowhere" in done.stdout
+    assert done.stderr.count("nowhere") == 1  # not by each of the runs that need it
+
+
+def test_a_sweep_says_where_it_is_and_what_comes_next(command: Command, tmp_path: Path) -> None:
+    words = ("-m", "model=vae", "seed=0,1", "experiment=smoke", "logger=none", f"runs={tmp_path / 'runs'}")
+    done = command("genbench.train", *words)
+    assert done.returncode == 0, done.stderr
+    first, second = (line for line in done.stdout.splitlines() if line.startswith("training "))
+    assert re.fullmatch(r"training 1 of 2: optdigits-vae-\w+-s0", first)
+    assert re.fullmatch(r"training 2 of 2, done about \d\d:\d\d: optdigits-vae-\w+-s1", second)
+    assert done.stdout.splitlines()[-1] == f"next: genbench evaluate runs={tmp_path / 'runs'}"
+    again = command("genbench.train", *words[1:2], *words[3:])
+    assert "is finished" in again.stdout
+
+
+def test_a_data_set_that_nobody_has_stops_a_sweep_before_it_begins(command: Command, tmp_path: Path) -> None:
+    words = ("-m", "model=gan,vae", "data=folder", "data.root=nowhere", f"runs={tmp_path / 'runs'}")
+    done = command("genbench.train", *words)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == done.stderr.count("nowhere") == 1
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -86,14 +86,18 @@ class TrainerConfig(Schema):
         gt=0, le=1e6, description="passes over the training images; the first bound that is reached ends the training"
     )
     max_images: int | None = Field(ge=1, le=10**12, description="real images seen until the end")
-    max_minutes: float | None = Field(gt=0, le=1e6, description="minutes of training, with validations and pictures")
+    max_minutes: float | None = Field(
+        gt=0, le=1e6, description="minutes of training alone; validations, scores and pictures are beside it"
+    )
     ema_decay: float = Field(
         ge=0,
         le=0.999999,
         description="of the moving average of weights that samples come from; 0: the last weights",
     )
     validations: int = Field(
-        ge=1, le=10_000, description="losses on validation images, sample pictures and checkpoints, evenly spaced"
+        ge=1,
+        le=10_000,
+        description="losses on validation images, samples and a checkpoint, evenly spaced; of a time within a tenth",
     )
     log_every_images: int = Field(ge=1, le=10**12, description="images between two rows of metrics.csv")
     devices: int = Field(default=1, ge=1, le=4096, description="processes on this machine that share every batch")

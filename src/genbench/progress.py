@@ -1,4 +1,4 @@
-"""What is going on where it takes more than a second: for who looks at a terminal a bar with the time left, else lines.
+"""What is going on where it takes long: at a terminal a bar with the time left, elsewhere a line now and then.
 
 Code deep down says what it does (`task`) and how far it is (`advance`), and does not know whether anybody looks.
 """
@@ -36,13 +36,13 @@ class _Display:
         self.console = console
         self.bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.tasks: list[TaskID] = []
-        self._said = 0.0  # when there was a line
+        self._said = 0.0  # when there was a line, or the outermost task began
 
     def begin(self, what: str, total: int | None) -> None:
         if not self.tasks:
             self.bars.start()
+            self._said = time.monotonic()
         self.tasks.append(self.bars.add_task(what, total=total))
-        self._line(what)
 
     def advance(self) -> None:
         if not self.tasks:
@@ -51,17 +51,15 @@ class _Display:
         task = self.bars.tasks[self.bars.task_ids.index(self.tasks[-1])]
         if task.total and time.monotonic() - self._said > LINE_SECONDS:
             left = (task.elapsed or 0.0) * (task.total - task.completed) / task.completed
-            self._line(f"{task.percentage:3.0f} %  {duration(left)} left  {task.description}")
+            self._said = time.monotonic()
+            if not self.console.is_terminal:
+                text = f"{task.percentage:4.0f}%  {duration(left)} left  {task.description}"
+                self.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def end(self) -> None:
         self.bars.remove_task(self.tasks.pop())
         if not self.tasks:
             self.bars.stop()
-
-    def _line(self, text: str) -> None:
-        if not self.console.is_terminal:
-            self.console.print(text, soft_wrap=True, highlight=False, markup=False)
-            self._said = time.monotonic()
 
 
 _display: ContextVar[_Display | None] = ContextVar("display", default=None)

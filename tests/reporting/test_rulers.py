@@ -32,7 +32,7 @@ def test_from_noise_on_the_left_to_real_images_on_the_right(tmp_path: Path, monk
         assert (len(gan.seeds), len(vae.seeds)) == (4, 4)
         assert min(place for place, _ in gan.seeds) > max(place for place, _ in vae.seeds)
     fcd = found[0]
-    assert fcd.scale == "lower is better, logarithmic"
+    assert fcd.scale == "logarithmic, better to the right →"
     assert fcd.sentences[0].endswith("worse than real images without one class, better than blurred real images.")
     assert fcd.sentences[1].endswith("worse than blurred real images, better than a Gaussian of the pixels.")
     assert all(sentence in fcd.text for sentence in fcd.sentences)

@@ -89,7 +89,7 @@ def test_who_is_cheap_in_what_is_counted(runs: Path) -> None:
     assert cost.because[0].startswith("GAN: 2,531,458 parameters, trained 10 min ")
     run = Run(read_folder(runs)[0].path)
     run.write_summary(run.summary().model_copy(update={"validation_seconds": 0.2 * run.summary().train_seconds}))
-    assert "and 10% of that for validations" in answers(judged(runs))[-1].because[0]
+    assert "(and 10% beside it for validations)" in answers(judged(runs))[-1].because[0]
 
 
 def test_a_lead_is_no_winner(runs: Path) -> None:

@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from genbench.cli import compose
+from genbench.command.sweeping import guarded
 from genbench.config import TrainConfig
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
@@ -31,7 +32,6 @@ from genbench.runs.directory import Run
 from genbench.runs.reading import read
 from genbench.training.callbacks.checkpoints import latest, random_states, set_random_states
 from genbench.training.callbacks.checkpoints import told as told_to
-from genbench.verbs.train import guarded
 from genbench.verbs.train import run as train
 from tests.runs.example import SCORECARD
 

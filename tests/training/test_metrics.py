@@ -12,7 +12,8 @@ from genbench.cli import compose
 from genbench.data.batches import Chunk
 from genbench.runs.directory import Run
 from genbench.training.budget import Budget
-from genbench.training.callbacks.metrics import Metrics
+from genbench.training.callbacks.metrics import Metrics, log_hparams
+from tests.runs.example import example
 
 
 class _Trainer:
@@ -82,4 +83,27 @@ def test_tensorboard_is_told_the_same(tmp_path: Path) -> None:
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("train/loss")] == [(40, 2.5)]
     assert [(e.step, e.value) for e in events.Scalars("validation/loss")] == [(40, 7.0)]
-    assert [e.step for e in events.Scalars("speed/images_per_second")] == [40]
+    assert [e.step for e in events.Scalars("train/images_per_second")] == [40]
+
+
+def test_final_numbers_stand_below_the_curves_and_rank_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = example(tmp_path / "run")
+    logged = run.config().model_copy(update={"logger": {"_target_": "torch.utils.tensorboard.SummaryWriter"}})
+    monkeypatch.setattr(Run, "config", lambda _: logged)
+    with SummaryWriter(str(run.path)) as writer:
+        for row in run.metrics().rows:
+            for name, value in row.values.items():
+                writer.add_scalar(name, value, row.images)
+        for name in ("validation/fast_fcd", "train/images_per_second"):
+            for images in (320, 640):
+                writer.add_scalar(name, 1.0, images)
+    log_hparams(run)
+    events: Any = EventAccumulator(str(run.path))
+    events.Reload()
+    tags = sorted(events.Tags()["scalars"])
+    final = [tag for tag in tags if tag.startswith("when_finished/")]
+    assert tags[-len(final) :] == final
+    assert {"when_finished/classifier_fcd", "when_finished/train_seconds"} <= set(final)
+    assert len({tag.partition("/")[2] for tag in final}) == len(final)
+    told = b"".join(meta.plugin_data.content for meta in events.summary_metadata.values())
+    assert b"when_finished/classifier_fcd" in told

@@ -59,14 +59,14 @@ def drawn(tmp_path: Path) -> Callable[[Model], Any]:
 
 def test_a_generator_shows_the_same_samples_by_images_seen(drawn: Callable[[Model], Any]) -> None:
     events = drawn(gan())
-    assert events.Tags()["images"] == ["samples"]
-    first, second = events.Images("samples")
+    assert events.Tags()["images"] == ["validation_pictures/samples"]
+    first, second = events.Images("validation_pictures/samples")
     assert (first.step, second.step) == (0, 50)
     assert first.encoded_image_string == second.encoded_image_string  # from the same noise every time
 
 
 def test_a_model_with_a_latent_plane_shows_it(drawn: Callable[[Model], Any]) -> None:
-    assert set(drawn(vae()).Tags()["images"]) == {"samples", "latent_scatter"}
+    assert set(drawn(vae()).Tags()["images"]) == {"validation_pictures/samples", "validation_pictures/latent_scatter"}
 
 
 def test_a_conditional_model_shows_a_row_a_class(drawn: Callable[[Model], Any]) -> None:

@@ -38,6 +38,7 @@ Config = TypeVar("Config", bound=BaseModel)
 
 # Hydra's own words that a sweep can use. The rest would have Hydra run something else than what was composed here.
 _OF_SWEEPS = re.compile(r"hydra/launcher|hydra\.launcher\..+|hydra\.sweep\.dir")
+_OF_THIS_MACHINE = ("basic", "joblib", "cores", "shared_gpu")  # launchers
 _ELSEWHERE = ("mode", "sweeper.params", "job.chdir")  # in a YAML
 
 
@@ -51,6 +52,13 @@ class CommandLine(Generic[Config]):
     name: str = ""  # of the root config
     jobs: list[list[str]] = field(default_factory=list)  # a sweep's, each with its words
     config_dir: str | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """True if a sweep's jobs may run on other machines."""
+        words = [word.partition("=") for word in self.jobs[0]] if self.jobs else []
+        chosen = [value for name, _, value in words if name.lstrip("+~") == "hydra/launcher"]
+        return bool(chosen) and chosen[-1] not in _OF_THIS_MACHINE
 
 
 def compose(verb: str, schema: type[Config], words: Sequence[str]) -> CommandLine[Config]:

@@ -1,7 +1,8 @@
 """In what trainings differ: their settings, and where and with what they were made."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from genbench.config import DEFAULT_EPOCHS, TrainConfig, flat
@@ -29,6 +30,33 @@ def differing(of: Sequence[dict[str, str]]) -> dict[str, tuple[str | None, ...]]
     keys = dict.fromkeys(key for one in of for key in one)
     values = {key: tuple(one.get(key) for one in of) for key in keys}
     return {key: found for key, found in values.items() if len(set(found)) > 1}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """In what some trainings differ, by key: between models in what all have, and within each model."""
+
+    between: Mapping[str, tuple[str, ...]]  # a value for each training
+    within: Mapping[str, Mapping[str, tuple[str | None, ...]]]  # by model: a value for each of its trainings
+    own: Mapping[str, Mapping[str, str]]  # by model: what it alone has, and all of its trainings alike
+
+
+def differences(models: Sequence[str], of: Sequence[dict[str, str]]) -> Differences:
+    """The differences of trainings, of each of which a model and the settings are given."""
+    shared = set.intersection(*map(set, of)) - {"model._target_"}
+    apart = differing([{key: value for key, value in one.items() if key in shared} for one in of])
+    by_model: dict[str, list[dict[str, str]]] = {}
+    for model, one in zip(models, of, strict=True):
+        by_model.setdefault(model, []).append(one)
+    within = {model: differing(members) for model, members in by_model.items()}
+    return Differences(
+        {key: tuple(value or "" for value in values) for key, values in apart.items()},
+        {model: found for model, found in within.items() if found},
+        {
+            model: {key: value for key, value in members[0].items() if key not in shared | set(within[model])}
+            for model, members in by_model.items()
+        },
+    )
 
 
 def budget(config: TrainConfig) -> str:

@@ -129,10 +129,10 @@ def _ends_chart(judgement: Judgement, kind: Kind) -> Chart | None:
         ),
     )
     unbeaten = [inline(end.contender) for end in found if not end.beaten_by]
-    beaten = [f"{inline(e.contender)} (by {', '.join(map(inline, e.beaten_by))})" for e in found if e.beaten_by]
+    beaten = [inline(end.contender) for end in found if end.beaten_by]
     text = f"A point a setting: its mean, with lines from least to most over its seeds. Nobody who costs no more is \
 surely better than {', '.join(unbeaten) or 'any'}"
-    text += f"; beaten at no higher cost: {', '.join(beaten)}" if beaten else ""
+    text += f". Beaten at no higher cost: {', '.join(beaten)}" if beaten else ""
     headings = ("model", unit, "quickest", "slowest", fcd.label, "least", "most", "beaten at no higher cost by")
     title = f"{ranking.title}: quality against {kind} cost"
     return _chart(f"{ranking.name}-{kind}-cost", title, f"{text}.", layered, headings, rows)

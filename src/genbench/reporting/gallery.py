@@ -25,7 +25,7 @@ class Picture:
     @property
     def uri(self) -> str:
         """The file as text, for a page of a single file."""
-        return "data:image/png;base64," + b64encode(self.png).decode()
+        return data_uri(self.png)
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,11 @@ class Gallery:
     problems: tuple[str, ...]
     blind: Sprite | None = None  # test images among which samples hide
     shown: Shown | None = None  # on the latent planes, if there is one
+
+
+def data_uri(png: bytes) -> str:
+    """A picture's file as text."""
+    return "data:image/png;base64," + b64encode(png).decode()
 
 
 def file_name(label: str) -> str:

@@ -84,7 +84,7 @@ def _silent(need: str, found: Sequence[Lead]) -> Answer:
     reason = Counter(lead.why for lead in found).most_common(1)[0][0]
     why, decided_by = SILENT[reason]
     failed = [f"{lead.score.label} ({', '.join(lead.failed)})" for lead in found if lead.failed]
-    numbers = "; ".join(_means(lead) for lead in found)
+    numbers = "; ".join(_means(lead) for lead in (found if len(found[0].means) == 2 else found[:1]))
     numbers += f". What they misjudge: {'; '.join(failed)}" if failed else ""
     return Answer(need, open="undecided", sure=lead + why, decided_by=decided_by, because=(numbers,))
 
@@ -184,7 +184,7 @@ def _cost(contender: Contender) -> str:
     sampling = cost.seconds_for_10000_samples
     beside = cost.validation_seconds / max(cost.train_seconds, 1e-9)
     trained = f"trained {duration(cost.train_seconds)} on {cost.images_seen:,.0f} images"
-    trained += f" and {beside:.0%} of that for validations" if beside else ""
+    trained += f" (and {beside:.0%} beside it for validations)" if beside else ""
     drawn = "" if math.isnan(sampling) else f", 10,000 samples in {duration(sampling)}"
     return f"{inline(contender.label)}: {cost.parameters:,} parameters, {trained}{drawn}"
 

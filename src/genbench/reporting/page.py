@@ -17,7 +17,7 @@ from genbench.comparison.claims import findings
 from genbench.comparison.curves import at_equal_budget
 from genbench.comparison.judgement import Judgement, judge
 from genbench.comparison.ranking import rankings
-from genbench.comparison.settings import differing, environments, settings
+from genbench.comparison.settings import Differences, differences, environments, settings
 from genbench.console import duration
 from genbench.errors import UserError
 from genbench.reporting import words
@@ -25,7 +25,7 @@ from genbench.reporting.charts import Chart, cost_charts, learning_charts, score
 from genbench.reporting.claims import Claim, LossRow, claims, loss_rows
 from genbench.reporting.formats import inline, number, spread, word
 from genbench.reporting.galleries import Wanted, all_pictures, galleries
-from genbench.reporting.gallery import Gallery
+from genbench.reporting.gallery import Gallery, data_uri
 from genbench.reporting.interaction import GUESSES, interaction, intervals
 from genbench.reporting.needs import Answer, answers, cost_answer, silent_needs
 from genbench.reporting.results import results, results_csv
@@ -66,7 +66,7 @@ class Part:
     equal_budget: tuple[tuple[str, ...], ...]
     learning_charts: tuple[Chart, ...]
     alarms: tuple[tuple[str, str], ...]  # run, alarm
-    settings: tuple[tuple[str, tuple[str, ...]], ...]  # key, value by contender; those that differ
+    differences: Differences  # between the settings of all contenders
     environments: tuple[tuple[str, str], ...]  # what, value
 
     @property
@@ -179,7 +179,7 @@ def _part(judgement: Judgement, pictures: Gallery, several: bool, code: str | No
         tuple(_equal_budget(judgement)),
         tuple(learning_charts(judgement)),
         tuple((run.name, alarm) for run in ranking.runs if run.summary is not None for alarm in run.summary.alarms),
-        tuple(_settings(judgement)),
+        _differences(judgement),
         tuple(_environments(ranking.runs)),
     )
 
@@ -191,10 +191,9 @@ def _equal_budget(judgement: Judgement) -> list[tuple[str, ...]]:
     ]
 
 
-def _settings(judgement: Judgement) -> list[tuple[str, tuple[str, ...]]]:
-    """Settings in which the contenders differ."""
-    found = differing([settings(contender.runs[0]) for contender in judgement.ranking.contenders])
-    return [(key, tuple("–" if value is None else value for value in values)) for key, values in found.items()]
+def _differences(judgement: Judgement) -> Differences:
+    of = judgement.ranking.contenders
+    return differences([c.runs[0].model_title for c in of], [settings(c.runs[0]) for c in of])
 
 
 def _environments(runs: Sequence[RunRecord]) -> list[tuple[str, str]]:
@@ -225,16 +224,17 @@ def write(content: Content, out: Path, *, force: bool = False) -> None:
 def _files(content: Content) -> dict[str, bytes]:
     """What the report consists of, by name."""
     environment = _templates()
+    of_charts = {chart.name: chart_png(chart) for part in content.parts for chart in part.charts}
+    environment.globals["picture_of"] = lambda chart: data_uri(of_charts[chart.name])
     pictures = {picture.name: picture.png for picture in all_pictures([part.gallery for part in content.parts])}
     pictures |= {
         strip.picture.name: strip.picture.png for part in content.parts for strip in part.strips if strip.picture
     }
-    pictures |= {chart.name: chart_png(chart) for part in content.parts for chart in part.charts}
     judgements = [part.judgement for part in content.parts]
     found = results(content.version, content.command, judgements, content.claims, content.records)
     return {
         "index.html": _page(environment, content).encode(),
-        **{f"figures/{name}.png": picture for name, picture in pictures.items()},
+        **{f"figures/{name}.png": picture for name, picture in (pictures | of_charts).items()},
         "report.md": environment.get_template("report.md.jinja").render(content=content).encode(),
         "results.json": (json.dumps(found, indent=1, allow_nan=False) + "\n").encode(),
         "results.csv": results_csv(content.records).encode(),
@@ -257,10 +257,10 @@ def _templates() -> Environment:
 
 
 def _page(environment: Environment, content: Content) -> str:
-    script = vl_convert.javascript_bundle("Object.assign(window, { vega, vegaLite, vegaEmbed });")
+    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
     return environment.get_template("page.html.jinja").render(
         content=content,
-        vega=Markup(script.replace("</script", "<\\/script")),
+        vega=Markup(script),
         charts={chart.name: chart.specification for part in content.parts for chart in part.charts},
         interaction={
             "parts": [

@@ -75,7 +75,7 @@ def _ruler(scale: Scale) -> Ruler:
         Lane(inline(label), i, COLOURS[i], tuple((place(value), number(value)) for value in values))
         for i, (label, values) in enumerate(scale.seeds.items())
     ]
-    way = f"{scale.score.better} is better" + (", logarithmic" if logarithmic else "")
+    way = ("logarithmic, " if logarithmic else "") + "better to the right →"
     sentences = tuple(_sentence(scale, label) for label in scale.seeds)
     return Ruler(scale.score.label, way, tuple(_ordered(marks)), tuple(lanes), sentences)
 

@@ -28,6 +28,8 @@ def summary_table(record: RunRecord) -> Table:
     table.add_row("parameters", ", ".join(f"{name} {n:,}" for name, n in summary.parameters.items()))
     seconds, speed = duration(summary.train_seconds), summary.images_per_second
     table.add_row("trained on", f"{summary.images_seen:,} images in {seconds}, {speed:,.0f} images/s")
+    share = summary.validation_seconds / max(summary.train_seconds, 1e-9)
+    table.add_row("validations", f"{duration(summary.validation_seconds)} besides, {share:.0%} of the training's time")
     table.add_row("last losses", _losses(summary.train))
     if summary.test:
         table.add_row("test images", _losses(summary.test))
@@ -36,7 +38,10 @@ def summary_table(record: RunRecord) -> Table:
     for alarm in summary.alarms:
         table.add_row("[bold red]alarm[/]", escape(alarm))
     table.add_row("pictures", ", ".join(sorted(path.name for path in record.path.glob("*.png"))))
-    table.add_row("next", f"genbench sample run={quote(str(record.path))} n=100 out=grid.png")
+    place = quote(str(record.path))
+    table.add_row("next", f"genbench sample run={place} n=100 out=grid.png")
+    if record.config is not None and record.config.evaluation.level == "none":
+        table.add_row("", f"genbench evaluate run={place}")
     table.add_row("", f"tensorboard --logdir {quote(str(record.path.parent))}")
     return table
 

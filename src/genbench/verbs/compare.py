@@ -18,16 +18,17 @@ from rich.console import Console
 from rich.status import Status
 
 from genbench.command.composition import CommandLine, compose
+from genbench.command.sweeping import Job, guarded, is_done, progress_line, train_all
 from genbench.config import CompareConfig, TrainConfig
 from genbench.console import stdout
 from genbench.errors import UserError
-from genbench.evaluation.protocol import PROTOCOL
 from genbench.interruption import Interrupted
 from genbench.places import near
+from genbench.progress import shown
 from genbench.runs.directory import Run
 from genbench.runs.reading import RunRecord, read
 from genbench.verbs.report import check_page_folder
-from genbench.verbs.train import WITHOUT_OVERWRITE, guarded, train, train_all
+from genbench.verbs.train import WITHOUT_OVERWRITE, train
 
 LOOK_SECONDS = 2.0  # between two looks at how far the trainings are
 _OURS = {"model": "models=gan,vae", "seed": "seeds=4", "evaluation": "nothing: all runs are scored by the protocol"}
@@ -105,9 +106,10 @@ def trainings(config: CompareConfig) -> CommandLine[TrainConfig]:
     return compose("train", TrainConfig, ["-m", *words, *given, *config.words])
 
 
-def quietly(config: TrainConfig) -> None:
+def quietly(job: Job) -> None:
     """One training of several, of which a line for all of them tells."""
-    guarded(config, lambda: train(config, Console(quiet=True)))
+    with shown(None):
+        guarded(job.config, lambda: train(job.config, Console(quiet=True)))
 
 
 def calibrate_missing(configs: Sequence[TrainConfig], console: Console) -> None:
@@ -147,10 +149,10 @@ def _progress(console: Console, runs: Sequence[Run], minutes: float | None) -> I
     ended = threading.Event()
 
     def watch() -> None:
-        started, at_first, shown = time.time(), sum(map(_is_done, runs)), ""
+        started, at_first, shown = time.time(), sum(is_done(run, "full") for run in runs), ""
         with Status("", console=console) if console.is_terminal else Status("", console=Console(quiet=True)) as status:
             while not ended.is_set():
-                text = progress_line(runs, at_first, time.time() - started, minutes)
+                text = progress_line(runs, "full", at_first, time.time() - started, minutes)
                 status.update(text)
                 if not console.is_terminal and text.partition(",")[0] != shown.partition(",")[0]:
                     console.print(text, soft_wrap=True)
@@ -164,35 +166,3 @@ def _progress(console: Console, runs: Sequence[Run], minutes: float | None) -> I
     finally:
         ended.set()
         watcher.join()
-
-
-def progress_line(runs: Sequence[Run], at_first: int, seconds: float, minutes: float | None) -> str:
-    """ "training 3 of 8, done about 14:32".
-
-    Args:
-        runs: all of them.
-        at_first: how many were done when it began.
-        seconds: since then.
-        minutes: of a training, if that is bounded by time.
-    """
-    done = sum(map(_is_done, runs))
-    left = len(runs) - done
-    if left == 0:
-        return f"{done} of {len(runs)} trained and scored"
-    running = max(1, sum(run.is_locked for run in runs))
-    text = f"training {done + 1} of {len(runs)}"
-    if done > at_first:
-        remaining = seconds / (done - at_first) * left
-    elif minutes is not None:
-        remaining = max(minutes * 60 * left / running - seconds, 0)
-    else:
-        return text
-    return f"{text}, done about {time.strftime('%H:%M', time.localtime(time.time() + remaining))}"
-
-
-def _is_done(run: Run) -> bool:
-    """Trained and scored, or given up."""
-    try:
-        return run.is_scored("full", PROTOCOL) or run.status.state == "failed"
-    except UserError:  # not queued yet, or unreadable
-        return False

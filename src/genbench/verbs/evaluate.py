@@ -10,6 +10,7 @@ genbench evaluate samples=mine.npz data=mnist out=mine.json
 import logging
 import sys
 from pathlib import Path
+from shlex import quote
 
 from genbench.config import EvaluateConfig
 from genbench.console import stdout
@@ -65,6 +66,8 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
         own.write_scorecard(scorecard)
         own.write_card(model_card(read(own.path)))
     stdout().print(scores_table(scorecard, str(run.path)))
+    if config.run is not None:
+        print(f"next: genbench report runs={quote(str(run.path.parent))}")
 
 
 def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
@@ -93,6 +96,7 @@ def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
 
     for table in comparison_tables([read(run.path) for run in scored]):
         stdout().print(table)
+    print(f"next: genbench report runs={quote(str(folder))}")
     if len(scored) < len(runs):
         raise UserError(f"{len(runs) - len(scored)} of {len(runs)} runs are not scored: each is named above, and why")
 

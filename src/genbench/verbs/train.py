@@ -5,20 +5,18 @@ genbench train model=vae data=folder data.root=photos trainer.max_minutes=5
 genbench train -m model=gan,vae data=mnist,fashion seed=range(5)
 """
 
-import gc
 import logging
 import sys
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from genbench.command.composition import CommandLine
-from genbench.command.launching import launch
+from genbench.command.sweeping import Job, guarded, progress_line, train_all
 from genbench.config import TrainConfig
-from genbench.errors import UserError
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.interruption import Interrupted, end_with_starter, on_signals
 from genbench.progress import importing
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from genbench.models.model import Model
 
 WITHOUT_OVERWRITE = "the same command without overwrite=true goes on from here"
-MOST_STALLED = 3  # times that a sweep is taken up again although the last time got nowhere
 HELPLESS = 30.0  # seconds in which a process that lost the others ends with the one that started it
 
 
@@ -45,6 +42,8 @@ def run(config: TrainConfig) -> None:
     from genbench.console import stdout
 
     train(config, stdout())
+    if config.evaluation.level != "none":  # else that is the next thing, and the table says so
+        print(f"next: genbench report runs={quote(config.runs)}")
 
 
 def sweep(line: CommandLine[TrainConfig]) -> None:
@@ -55,81 +54,20 @@ def sweep(line: CommandLine[TrainConfig]) -> None:
     code = train_all(line, in_sweep)
     records = [read(config.directory) for config in line.configs]
     stdout().print(sweep_table(records))
+    verb = "evaluate" if line.configs[0].evaluation.level == "none" else "report"
+    print(f"next: genbench {verb} runs={quote(line.configs[0].runs)}")
     sys.exit(code if code > 128 else 0 if all(record.state == "finished" for record in records) else 1)
 
 
-def train_all(line: CommandLine[TrainConfig], job: Callable[[TrainConfig], None]) -> int:
-    """Every job of a sweep, by the launcher that the command line names.
-
-    A run that lost its process (a killed worker, a lost machine) is taken up again, as long as that gets anywhere.
-
-    Args:
-        line: the jobs.
-        job: trains one of them, in whatever process; a function of a module.
-
-    Returns:
-        0, or the exit code of a job or launcher that ended otherwise; above 128 it was a signal.
-
-    Raises:
-        UserError: a run needs several processes, or its directory cannot be had.
-    """
-    if any(config.trainer.devices * config.trainer.num_nodes > 1 for config in line.configs):
-        raise UserError("trainer.devices, trainer.num_nodes: a sweep's runs take one process each; leave out -m")
-    runs = [Run(config.directory) for config in line.configs]
-    for run, config in zip(runs, line.configs, strict=True):  # a long sweep shows from the start what is to come
-        run.queue(config.to_yaml(), overwrite=config.overwrite)
-    # That was done when the run was queued.
-    configs = [config.model_copy(update={"overwrite": False}) for config in line.configs]
-    code = stalled = 0
-    chosen = list(range(len(runs)))
-    before: object = None
-    while stalled < MOST_STALLED:
-        try:
-            launch(line, job, configs, chosen)
-        except Interrupted as signal:
-            code = 128 + signal.number
-        except SystemExit as exit:  # a signal
-            code = exit.code if isinstance(exit.code, int) else 1
-        except UserError:
-            raise
-        except Exception as error:  # noqa: BLE001  (a launcher whose worker died, each has its own)
-            code = 1
-            print(f"genbench: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}", file=sys.stderr)
-        chosen = [i for i, run in enumerate(runs) if _is_lost(run)]
-        if code > 128 or not chosen:
-            break
-        print(f"{len(chosen)} runs lost their process; they go on", file=sys.stderr)
-        now = [read(run.path).state for run in runs], [run.checkpoints[:1] for run in runs]
-        stalled = stalled + 1 if now == before else 0
-        before = now
-    return code
-
-
-def _is_lost(run: Run) -> bool:
-    return read(run.path).state in ("queued", "interrupted") and not run.is_locked
-
-
-def in_sweep(config: TrainConfig) -> None:
+def in_sweep(job: Job) -> None:
     """One training of several."""
     from genbench.console import stdout
 
-    guarded(config, lambda: train(config, stdout()))
-
-
-def guarded(config: TrainConfig, training: Callable[[], None]) -> None:
-    """Do a training; a failure is written into its run directory, and the next one goes on."""
-    run = Run(config.directory)
-    try:
-        training()
-    except Interrupted as signal:
-        sys.exit(128 + signal.number)
-    except Exception as error:  # noqa: BLE001  (whatever it was, it is recorded and reported at the end)
-        # Before the training began, so that nothing has recorded it yet.
-        if read(run.path).state == "queued" and not run.is_locked:
-            run.set_status("failed", str(error))
-        print(f"{run.path}: {error}", file=sys.stderr)
-    finally:
-        gc.collect()  # Trainer and callbacks know each other: without this dozens of models wait for Python to look
+    config, console = job.config, stdout()
+    level, seconds = config.evaluation.level, time.time() - job.started
+    line = progress_line(job.runs, level, job.done, seconds, config.trainer.max_minutes)
+    console.print(f"{line}: {config.run_name}", soft_wrap=True)
+    guarded(config, lambda: train(config, console))
 
 
 def train(config: TrainConfig, console: "Console") -> None:

@@ -14,7 +14,7 @@ from torch.utils.tensorboard.summary import hparams
 from genbench.data.batches import Chunk
 from genbench.models.hyperparameters import NOT_THE_CLASS
 from genbench.runs.directory import Run
-from genbench.runs.records import Row
+from genbench.runs.records import Estimate, Row
 from genbench.training.budget import Budget
 
 Scalars = dict[str, float]
@@ -73,7 +73,7 @@ class Metrics(L.Callback):
         images, seconds = self._budget.images_seen, self._budget.seconds
         if self._writer is not None:
             speed = (images - self._window_start[0]) / max(seconds - self._window_start[1], 1e-9)
-            self._writer.add_scalar("speed/images_per_second", speed, images)
+            self._writer.add_scalar("train/images_per_second", speed, images)
         self._window_start = (images, seconds)
         self._sums, self._steps = {}, 0
 
@@ -115,8 +115,8 @@ class Metrics(L.Callback):
         images = self._budget.images_seen
         self._rows.append((images, values))
         if self._writer is not None:
-            for name, value in values.items():
-                self._writer.add_scalar(name, value, images)
+            for name, value in values.items():  # its groups stand in the order of their letters: training first
+                self._writer.add_scalar(name.replace("fast/", "validation/fast_"), value, images)
 
 
 def add_layout(writer: SummaryWriter, train_metrics: list[str]) -> None:
@@ -128,7 +128,8 @@ def add_layout(writer: SummaryWriter, train_metrics: list[str]) -> None:
 
 
 def add_picture(writer: SummaryWriter, name: str, picture: Image.Image | Figure, images_seen: int) -> None:
-    """A picture or figure at the point of the training at which it was drawn."""
+    """A picture or figure at the point of the training at which it was drawn; below the curves."""
+    name = f"validation_pictures/{name}"
     if isinstance(picture, Figure):
         writer.add_figure(name, picture, images_seen, close=False)
         return
@@ -137,9 +138,10 @@ def add_picture(writer: SummaryWriter, name: str, picture: Image.Image | Figure,
 
 
 def log_hparams(run: Run) -> None:
-    """TensorBoard's hparams tab: the settings and final numbers, so that the runs of a sweep can be compared there.
+    """TensorBoard's hparams tab: the settings and final numbers, so that the runs of a sweep can be ranked there.
 
-    Written once, at the end: the tab shows only metrics that were registered together with the settings.
+    Written once, at the end: the tab shows only metrics that were registered together with the settings. Each is a
+    chart of one dot besides, in a group whose name puts it below all curves.
     """
     config, summary = run.config(), run.summary()
     if not config.logger["_target_"]:
@@ -152,11 +154,15 @@ def log_hparams(run: Run) -> None:
         "seed": config.seed,
         **{name: value if isinstance(value, int | float) else str(value) for name, value in model.items()},
     }
-    results = {name: float(getattr(summary, name)) for name in ("images_seen", "train_seconds", "images_per_second")}
-    results |= {f"final/{name}": value for name, value in summary.train.items()}
-    results |= {f"test/{name}": value for name, value in summary.test.items()}
+    names = ("images_seen", "train_seconds", "validation_seconds", "images_per_second")
+    results = {name: float(getattr(summary, name)) for name in names}
+    results |= {f"train_{name}": value for name, value in summary.train.items()}
+    results |= {f"test_{name}": value for name, value in summary.test.items()}
     if run.has_scorecard:
-        results |= {f"{key.space}/{key.score}": score.mean for key, score in run.scorecard().values().items()}
+        scorecard = run.scorecard()
+        results |= {f"{key.space}_{key.score}": score.mean for key, score in scorecard.values().items()}
+        results |= {name: each.mean for name, each in scorecard.model.items() if isinstance(each, Estimate)}
+    results = {f"when_finished/{name}": value for name, value in results.items()}
     run.check_place()  # TensorBoard would make it again
     with SummaryWriter(str(run.path)) as writer:
         for part in hparams(settings, results):  # type: ignore[no-untyped-call]

@@ -21,18 +21,14 @@ const near = new IntersectionObserver((entries) => {
 }, { rootMargin: "600px" });
 document.querySelectorAll("[data-chart]").forEach((element) => near.observe(element));
 
-// Paper shows everything: what is closed is opened, and what is not drawn yet is drawn, for as long as it is printed.
+// Paper shows everything: what is closed is opened for as long as it is printed. A chart that is not drawn yet is its
+// picture there, for drawing would be ready when the paper is out; so it is where no script runs.
+document.documentElement.classList.add("scripted");
 const opened = [];
 window.addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details:not([open])")) {
     details.open = true;
     opened.push(details);
-  }
-  for (const element of document.querySelectorAll("[data-chart]:not([data-drawn])")) {
-    element.dataset.drawn = "yes";
-    // Not by vegaEmbed, which would be ready when the paper is out.
-    const compiled = vegaLite.compile(charts[element.dataset.chart], { config: chartConfig }).spec;
-    new vega.View(vega.parse(compiled), { renderer: "svg" }).initialize(element).run();
   }
 });
 window.addEventListener("afterprint", () => opened.splice(0).forEach((details) => { details.open = false; }));

@@ -1,0 +1,170 @@
+"""The trainings of a sweep, in whatever processes: each is begun, taken up again if it was lost, and told of."""
+
+import gc
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from genbench.command.composition import CommandLine
+from genbench.command.launching import launch
+from genbench.config import TrainConfig
+from genbench.errors import UserError
+from genbench.evaluation.protocol import PROTOCOL
+from genbench.interruption import Interrupted
+from genbench.progress import importing, task
+from genbench.runs.directory import Run
+from genbench.runs.reading import read
+
+MOST_STALLED = 3  # times that a sweep is taken up again although the last time got nowhere
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a sweep."""
+
+    config: TrainConfig
+    runs: Sequence[Run]  # of all jobs
+    started: float  # the sweep, in seconds since the epoch
+    done: int  # runs that were done then
+
+
+def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None]) -> int:
+    """Every job of a sweep, by the launcher that the command line names.
+
+    A run that lost its process (a killed worker, a lost machine) is taken up again, as long as that gets anywhere.
+
+    Args:
+        line: the jobs.
+        job: trains one of them, in whatever process; a function of a module.
+
+    Returns:
+        0, or the exit code of a job or launcher that ended otherwise; above 128 it was a signal.
+
+    Raises:
+        UserError: a run needs several processes, its directory cannot be had, or nobody's images can.
+    """
+    if any(config.trainer.devices * config.trainer.num_nodes > 1 for config in line.configs):
+        raise UserError("trainer.devices, trainer.num_nodes: a sweep's runs take one process each; leave out -m")
+    missing = {} if line.is_remote else _missing_data(line.configs)
+    runs = [Run(config.directory) for config in line.configs]
+    _queue(line.configs, runs, missing)
+    started, done = time.time(), sum(is_done(run, line.configs[0].evaluation.level) for run in runs)
+    # What was to be overwritten was deleted when the run was queued.
+    configs = [config.model_copy(update={"overwrite": False}) for config in line.configs]
+    jobs = [Job(config, runs, started, done) for config in configs]
+    code = stalled = 0
+    chosen = [i for i, config in enumerate(configs) if _read_from(config) not in missing]
+    before: object = None
+    while stalled < MOST_STALLED:
+        try:
+            launch(line, job, jobs, chosen)
+        except Interrupted as signal:
+            code = 128 + signal.number
+        except SystemExit as exit:  # a signal
+            code = exit.code if isinstance(exit.code, int) else 1
+        except UserError:
+            raise
+        except Exception as error:  # noqa: BLE001  (a launcher whose worker died, each has its own)
+            code = 1
+            print(f"genbench: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}", file=sys.stderr)
+        chosen = [i for i, run in enumerate(runs) if _is_lost(run)]
+        if code > 128 or not chosen:
+            break
+        print(f"{len(chosen)} runs lost their process; they go on", file=sys.stderr)
+        now = [read(run.path).state for run in runs], [run.checkpoints[:1] for run in runs]
+        stalled = stalled + 1 if now == before else 0
+        before = now
+    return code
+
+
+def _queue(configs: Sequence[TrainConfig], runs: Sequence[Run], missing: Mapping[tuple[str, str | None], str]) -> None:
+    """A long sweep shows from the start what is to come, and what is not."""
+    for run, config in zip(runs, configs, strict=True):
+        run.queue(config.to_yaml(), overwrite=config.overwrite)
+        reason = missing.get(_read_from(config))
+        if reason is not None and read(run.path).state == "queued" and not run.is_locked:
+            run.set_status("failed", reason)
+
+
+def _is_lost(run: Run) -> bool:
+    return read(run.path).state in ("queued", "interrupted") and not run.is_locked
+
+
+def _read_from(config: TrainConfig) -> tuple[str, str | None]:
+    return config.data.load, config.data.root
+
+
+def _missing_data(configs: Sequence[TrainConfig]) -> dict[tuple[str, str | None], str]:
+    """The data that cannot be had, and why: said once, and not by every run that needs them.
+
+    Raises:
+        UserError: none can be had.
+    """
+    importing("torch")
+    from genbench.data.sources import load_data
+
+    wanted = {_read_from(config): config.data for config in configs}
+    missing: dict[tuple[str, str | None], str] = {}
+    for place, data in wanted.items():
+        try:
+            with task(f"reading {data.title or data.name}"):
+                load_data(data)
+        except UserError as error:
+            if len(missing) + 1 == len(wanted):
+                raise
+            missing[place] = str(error)
+    for reason in missing.values():
+        print(reason, file=sys.stderr)
+    return missing
+
+
+def guarded(config: TrainConfig, training: Callable[[], None]) -> None:
+    """Do a training; a failure is written into its run directory, and the next one goes on."""
+    run = Run(config.directory)
+    try:
+        training()
+    except Interrupted as signal:
+        sys.exit(128 + signal.number)
+    except Exception as error:  # noqa: BLE001  (whatever it was, it is recorded and reported at the end)
+        # Before the training began, so that nothing has recorded it yet.
+        if read(run.path).state == "queued" and not run.is_locked:
+            run.set_status("failed", str(error))
+        print(f"{run.path}: {error}", file=sys.stderr)
+    finally:
+        gc.collect()  # Trainer and callbacks know each other: without this dozens of models wait for Python to look
+
+
+def is_done(run: Run, level: str) -> bool:
+    """Trained and scored as far as is wanted ("none", "fast", "full"), or given up."""
+    try:
+        if run.status.state == "failed":
+            return True
+        return run.is_finished and (level == "none" or run.is_scored(level, PROTOCOL))
+    except UserError:  # not queued yet, or unreadable
+        return False
+
+
+def progress_line(runs: Sequence[Run], level: str, at_first: int, seconds: float, minutes: float | None) -> str:
+    """ "training 3 of 8, done about 14:32".
+
+    Args:
+        runs: all of them.
+        level: see `is_done`.
+        at_first: how many were done when it began.
+        seconds: since then.
+        minutes: of a training, if that is bounded by time.
+    """
+    done = sum(is_done(run, level) for run in runs)
+    left = len(runs) - done
+    if left == 0:
+        return f"{done} of {len(runs)} trained" + ("" if level == "none" else " and scored")
+    running = max(1, sum(run.is_locked for run in runs))
+    text = f"training {done + 1} of {len(runs)}"
+    if done > at_first:
+        remaining = seconds / (done - at_first) * left
+    elif minutes is not None:
+        remaining = max(minutes * 60 * left / running - seconds, 0)
+    else:
+        return text
+    return f"{text}, done about {time.strftime('%H:%M', time.localtime(time.time() + remaining))}"
