@@ -153,7 +153,7 @@ def test_the_sample_that_opens_is_the_one_in_the_picture(page: Any) -> None:
 
 def test_samples_are_filtered_by_class_and_by_doubt(page: Any, file: Path) -> None:
     exhibits = facts(file)["exhibits"]
-    form = page.locator("form.filter").first
+    bar = page.locator(".filter").first
 
     def left() -> list[int]:
         grids = page.locator("figure.samples").all()
@@ -161,12 +161,12 @@ def test_samples_are_filtered_by_class_and_by_doubt(page: Any, file: Path) -> No
 
     assert left() == [64, 64]
     chosen = exhibits[0]["samples"][0]["class"]
-    form.locator("select").select_option(str(chosen))
+    bar.locator("select").select_option(str(chosen))
     expected = [sum(look["class"] == chosen for look in exhibit["samples"]) for exhibit in exhibits]
     assert left() == expected
-    assert form.locator("output").inner_text() == f"GAN: {expected[0]} of 64; VAE: {expected[1]} of 64"
-    form.locator("select").select_option("")
-    form.locator("input").check()
+    assert bar.locator("output").inner_text() == f"GAN: {expected[0]} of 64; VAE: {expected[1]} of 64"
+    bar.locator("select").select_option("")
+    bar.locator("input").check()
     assert left() == [sum(look["ambiguous"] for look in exhibit["samples"]) for exhibit in exhibits]
 
 
@@ -350,7 +350,7 @@ def test_a_page_without_the_training_images_says_so_and_goes_on(browser: Any, ba
         assert dialog.locator("canvas:visible").count() == 1
         assert violations(page) == []
         page.keyboard.press("Escape")
-        assert page.locator("form.filter, #blind, a[href='#blind'], .lapse").count() == 0
+        assert page.locator(".filter, #blind, a[href='#blind'], .lapse").count() == 0
         assert "There is no time-lapse: these trainings kept no samples" in page.locator("#lapse").inner_text()
         field = page.locator("canvas.map")
         field.focus()

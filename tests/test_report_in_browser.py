@@ -169,7 +169,7 @@ def test_samples_open_beside_the_nearest_in_pixels_where_the_features_are_not_at
     dialog = page.locator("#sample")
     assert "The training image is the nearest in pixels." in dialog.inner_text()
     assert dialog.locator("canvas:visible").count() == 2
-    assert page.locator("form.filter").count() == 0
+    assert page.locator(".filter").count() == 0
 
 
 def test_charts_change_with_the_colours_of_the_page(page: Any) -> None:

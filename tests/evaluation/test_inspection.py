@@ -45,8 +45,14 @@ def images(data: ImageData) -> torch.Tensor:
 @pytest.mark.slow
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_is_said_of_each_is_what_the_scores_count(
-    data: ImageData, cache: Path, evaluator: Evaluator, images: torch.Tensor, kept: bool
+    data: ImageData,
+    cache: Path,
+    evaluator: Evaluator,
+    images: torch.Tensor,
+    kept: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("genbench.evaluation.inspection._CHUNK", 411)  # of 1412 training images
     space = evaluator.spaces.classifier
     assert space is not None
     looks = Inspector(data, space, cache if kept else None).look(images)

@@ -60,8 +60,8 @@ def page(figures: Mapping[str, Any]) -> str:
         "Written by `make reliability` (`python -m tests.faults`, or with the names of rows, those alone; what the "
         "other rows found before stays). Real processes are killed, a real file system is full. Trainings are those of "
         "`experiment=smoke` on the embedded digits, most of them 8x8, on one thread; the same bytes are those of "
-        "weights.safetensors, metrics.csv and samples.png of a run that nothing disturbed. The processor's seconds "
-        "are those of one core; other work on the machine makes the time longer.",
+        "weights.safetensors, metrics.csv, samples.png and frames of a run that nothing disturbed. The processor's "
+        "seconds are those of one core; other work on the machine makes the time longer.",
         "",
         "| row | fault | tried | went wrong | | processor | time | when |",
         "| --- | --- | ---: | ---: | --- | ---: | ---: | --- |",

@@ -119,7 +119,8 @@ def warm() -> Interpreter:
 
 def content(directory: Path) -> dict[str, bytes]:
     """The bytes that must be the same."""
-    return {name: (directory / name).read_bytes() for name in SAME}
+    frames = sorted((directory / "frames").iterdir())
+    return {path.name: path.read_bytes() for path in (*(directory / name for name in SAME), *frames)}
 
 
 def names_in(directory: Path) -> set[str]:

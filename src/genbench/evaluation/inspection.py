@@ -16,6 +16,7 @@ from genbench.evaluation.neighbours import nearest
 from genbench.evaluation.protocol import IMAGES
 
 _BLOCK = 2500  # training images whose pixels are compared at once
+_CHUNK = 10000  # training images whose features are worked out or compared at once: all would take 100 MB more
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,21 +52,37 @@ class Inspector:
         if space is not None:
             real = evenly_spaced(data.test, IMAGES).images
             kept = None if cache is None else stored_reference(space, real, self.train, cache)
-            self._features = space.features(self.train) if kept is None else kept.train
+            self._features = _features(space, self.train) if kept is None else kept.train
 
     def look(self, images: Tensor) -> Looks:
         """What is to be said of images (N, C, H, W) uint8."""
         if self.space is None or self._features is None:
             return Looks(nearest_in_pixels(images, self.train), None, None, None, None)
         embedding = self.space.embed(images)
-        found = nearest(embedding.features, self._features)
-        indices, distances = found.indices[:, 0], found.squared_distances[:, 0]
-        scales = nearest(self._features[indices], self._features, 2).squared_distances[:, 1]  # the first is itself
+        indices, distances = (of[:, 0] for of in _nearest(embedding.features, self._features, 1))
+        scales = _nearest(self._features[indices], self._features, 2)[1][:, 1]  # the first is itself
         ratios = torch.where(distances == 0, 0.0, (distances / scales).sqrt())
         classes = certainties = None
         if embedding.probabilities is not None:
             certainties, classes = embedding.probabilities.max(1)
         return Looks(indices, ratios, are_near_duplicates(distances, scales), classes, certainties)
+
+
+def _features(space: FeatureSpace, images: Tensor) -> Tensor:
+    return torch.cat([space.features(chunk) for chunk in torch.split(images, _CHUNK)])
+
+
+def _nearest(points: Tensor, centres: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Indices and squared distances, each (N, k), of the k rows of centres (M, d) nearest to each of points (N, d)."""
+    indices, distances = [], []
+    for start in range(0, len(centres), _CHUNK):
+        chunk = centres[start : start + _CHUNK]
+        found = nearest(points, chunk, min(k, len(chunk)))
+        indices.append(found.indices + start)
+        distances.append(found.squared_distances)
+    joined = torch.cat(distances, 1)
+    order = joined.argsort(dim=1, stable=True)[:, :k]
+    return torch.cat(indices, 1).gather(1, order), joined.gather(1, order)
 
 
 def nearest_in_pixels(images: Tensor, train: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def gallery(ranking: Ranking, chosen: Sequence[Contender], code: str | None) -> 
     if data is not None:
         try:
             space = _space(data, ranking)
-            missing = f"the {ranking.spaces[0]} features that scored these runs are not in the cache"
+            missing = "the features that scored these runs are not in the cache"
         except (UserError, OSError) as error:
             missing = str(error)
         if space is None:

@@ -112,9 +112,9 @@
     show(open.grid, left[(left.indexOf(open.i) + step + left.length) % left.length]);
   }
 
-  function filter(form) {
-    const [chosen, doubtful] = [form.querySelector("select").value, form.querySelector("input").checked];
-    const counts = grids.filter((grid) => grid.of === form.dataset.part).map((grid) => {
+  function filter(bar) {
+    const [chosen, doubtful] = [bar.querySelector("select").value, bar.querySelector("input").checked];
+    const counts = grids.filter((grid) => grid.of === bar.dataset.part).map((grid) => {
       grid.exhibit.samples.forEach((look, i) => {
         const fits = (chosen === "" || String(look.class) === chosen) && (!doubtful || look.ambiguous);
         grid.buttons[i].disabled = !fits;
@@ -123,14 +123,14 @@
       grid.buttons.forEach((button, i) => { button.tabIndex = i === left[0] ? 0 : -1; });
       return `${grid.exhibit.label}: ${left.length} of ${grid.buttons.length}`;
     });
-    form.querySelector("output").textContent = counts.join("; ");
+    bar.querySelector("output").textContent = counts.join("; ");
   }
 
   document.querySelectorAll("figure.samples").forEach(makeGrid);
-  for (const form of document.querySelectorAll("form.filter")) {
-    form.hidden = false;
-    form.addEventListener("change", () => filter(form));
-    filter(form);
+  for (const bar of document.querySelectorAll(".filter")) {
+    bar.hidden = false;
+    bar.addEventListener("change", () => filter(bar));
+    filter(bar);
   }
   dialog.querySelector(".previous").addEventListener("click", () => turn(-1));
   dialog.querySelector(".next").addEventListener("click", () => turn(1));
