@@ -1,6 +1,7 @@
 """Small runs that several tests look at."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ import pytest
 from tests.warm import Interpreter
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+# A shell's background job ignores Ctrl-C, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

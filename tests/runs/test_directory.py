@@ -135,7 +135,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
 def test_files_are_for_people_too(tmp_path: Path) -> None:
     run = example(tmp_path / "run")
     text = (run.path / "summary.json").read_text(encoding="utf-8")
-    assert text.startswith('{\n  "version": 2,\n  "parameters": {\n    "encoder": 69076,\n')
+    assert text.startswith('{\n  "version": 3,\n  "parameters": {\n    "encoder": 69076,\n')
     assert text.endswith("\n}\n")
 
 

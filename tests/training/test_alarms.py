@@ -12,6 +12,7 @@ from genbench.cli import compose
 from genbench.data.images import Split
 from genbench.data.optdigits import load
 from genbench.training.budget import Budget
+from genbench.training.callbacks import alarms
 from genbench.training.callbacks.alarms import LEARNT, Alarms, ClassSorter, mean_distance
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
@@ -85,6 +86,12 @@ class _Trainer:
 
 class _HalfDone(Budget):
     fraction = 0.5
+
+
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough for what is planted here, and a tenth of the time."""
+    monkeypatch.setattr(alarms, "SAMPLES", 100)
 
 
 def _alarms() -> Alarms:

@@ -1,6 +1,7 @@
 """How long a training lasts is counted in images or time."""
 
 import math
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,14 +9,19 @@ import pytest
 import torch
 
 from genbench.cli import compose
-from genbench.config import DEFAULT_EPOCHS, TrainerConfig
+from genbench.config import DEFAULT_EPOCHS, TrainConfig, TrainerConfig
 from genbench.training.budget import Budget
 
 
-def trainer(**changes: float | int) -> TrainerConfig:
+@cache
+def default() -> TrainerConfig:
     (config,) = compose("train", []).configs
-    found: TrainerConfig = config.trainer.model_copy(update=changes)
-    return found
+    assert isinstance(config, TrainConfig)
+    return config.trainer
+
+
+def trainer(**changes: float | int) -> TrainerConfig:
+    return default().model_copy(update=changes)
 
 
 def test_without_a_bound_there_are_the_default_epochs() -> None:
