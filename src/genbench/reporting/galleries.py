@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from genbench.comparison.ranking import Contender, Ranking
+from genbench.progress import advance, task
 from genbench.reporting.gallery import Gallery, Picture
 
 
@@ -32,7 +33,12 @@ def galleries(wanted: Sequence[Wanted], code: str | None) -> list[Gallery]:
         wanted: whose they are.
         code: the folder whose modules the user allows to be run, for models that are neither genbench's nor installed.
     """
-    return [_drawn(one, code) for one in wanted]
+    found = []
+    with task("drawing samples, and what is nearest to them", len(wanted)):
+        for one in wanted:
+            found.append(_drawn(one, code))
+            advance()
+    return found
 
 
 # The process ends with its work. To tear down its libraries would first read 120 MB of them that nobody used.

@@ -20,6 +20,7 @@ from genbench.comparison.ranking import rankings
 from genbench.comparison.settings import Differences, differences, environments, settings
 from genbench.console import duration
 from genbench.errors import UserError
+from genbench.progress import advance, task
 from genbench.reporting import words
 from genbench.reporting.charts import Chart, cost_charts, learning_charts, score_charts
 from genbench.reporting.claims import Claim, LossRow, claims, loss_rows
@@ -106,7 +107,9 @@ def write_report(folder: Path, out: Path, code: str | None = None, *, force: boo
     Raises:
         UserError: there are no runs, or the folder cannot be written.
     """
-    content = assemble(read_folder(folder), f"python -m genbench.report {_words(folder, out, code)}", code)
+    with task("reading the runs"):
+        records = read_folder(folder)
+    content = assemble(records, f"python -m genbench.report {_words(folder, out, code)}", code)
     write(content, out, force=force)
     lines = [
         f"{part.judgement.ranking.data}: {words.headline(part.judgement)}" for part in content.parts if part.outcome
@@ -224,7 +227,12 @@ def write(content: Content, out: Path, *, force: bool = False) -> None:
 def _files(content: Content) -> dict[str, bytes]:
     """What the report consists of, by name."""
     environment = _templates()
-    of_charts = {chart.name: chart_png(chart) for part in content.parts for chart in part.charts}
+    of_charts = {}
+    charts = [chart for part in content.parts for chart in part.charts]
+    with task("drawing the charts", len(charts)):
+        for chart in charts:
+            of_charts[chart.name] = chart_png(chart)
+            advance()
     environment.globals["picture_of"] = lambda chart: data_uri(of_charts[chart.name])
     pictures = {picture.name: picture.png for picture in all_pictures([part.gallery for part in content.parts])}
     pictures |= {
