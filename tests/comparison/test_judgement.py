@@ -63,6 +63,7 @@ def test_a_circle_is_one_tier() -> None:
     assert found.tiers == (("A", "B", "C"), ("D",))
 
 
+@pytest.mark.slow
 def test_three_models_with_several_settings_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calibrate_in(tmp_path, monkeypatch)
     three_models(tmp_path / "runs", weights=False)
@@ -115,6 +116,7 @@ def test_nothing_is_decided_by_trainings_of_one_setting_that_saw_unequally_many_
         assert all((Reason.UNEVEN in verdict.why) != decided for verdict in found.verdicts)
 
 
+@pytest.mark.slow
 def test_of_too_many_contenders_those_with_the_most_seeds_of_every_model_are_judged(tmp_path: Path) -> None:
     for latent in range(2, 12):
         for seed in range(2 if latent == 11 else 1):

@@ -172,6 +172,7 @@ def test_the_number_of_seeds_named_is_enough_in_four_of_five_cases() -> None:
     assert seeds_to_decide(of_one_score([0.0, 1.0], [0.001, 1.001]), 8, 4) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("contenders", "seeds", "ratio"), [(2, 4, 1.0), (2, 5, 30.0), (4, 5, 3.0)])
 def test_equal_contenders_get_any_verdict_in_at_most_5_percent(

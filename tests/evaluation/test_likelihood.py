@@ -137,6 +137,7 @@ class Told(Linear):
         return super().log_prior(z - 3.0 * labels.unsqueeze(1), None)
 
 
+@pytest.mark.slow
 def test_each_image_is_judged_in_its_class() -> None:
     def broad(x: Tensor) -> tuple[Tensor, Tensor]:
         return torch.full((len(x), 2), 1.5, dtype=x.dtype), torch.full((len(x), 2), 2.0, dtype=x.dtype)

@@ -80,6 +80,7 @@ def test_a_likelihood_of_two_latents_is_integrated_where_that_is_no_more_work(
     assert likelihood.nll(VAE(data.shape, latent_size=3).eval(), data, FULL).method.startswith("importance sampling")
 
 
+@pytest.mark.slow
 def test_a_gan_says_why_it_has_no_likelihood(data: ImageData) -> None:
     small = replace(data, test=Split(data.test.images[:2], None))
     found = estimates(DCGAN(data.shape).eval(), small, FULL)

@@ -23,6 +23,7 @@ def test_images_sorted_by_class_are_mixed() -> None:
     assert in_draw.bincount(minlength=10).min() > 10
 
 
+@pytest.mark.slow
 def test_sorted_and_shuffled_images_have_the_same_scores_and_what_is_left_over_is_said(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

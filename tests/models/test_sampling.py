@@ -31,6 +31,7 @@ def test_sampling_is_in_evaluation_mode_and_leaves_no_trace() -> None:
     assert all(torch.equal(before[name], b) for name, b in model.named_buffers())
 
 
+@pytest.mark.slow
 def test_bfloat16_moves_pixels_by_few_levels_and_float32_is_the_default() -> None:
     for model in (gan(), vae()):
         exact = draw(model, 20, seed=0)
@@ -41,6 +42,7 @@ def test_bfloat16_moves_pixels_by_few_levels_and_float32_is_the_default() -> Non
         assert levels.float().mean() < 1
 
 
+@pytest.mark.slow
 def test_large_images_are_drawn_a_few_at_a_time_from_the_same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     model = gan()
     whole, one = draw(model, sampling.BLOCK + 5, seed=3), draw(model, 1, seed=3)

@@ -164,6 +164,7 @@ def test_three_plain_models_are_put_into_a_row(runs: Path) -> None:
     assert words.trainings(found).startswith("6 trainings of each, which differ in nothing but the random seed.")
 
 
+@pytest.mark.slow
 def test_many_settings_are_named_by_what_differs_and_never_by_a_hash(runs: Path) -> None:
     three_models(runs, weights=False)
     found = judged(runs)

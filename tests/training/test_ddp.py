@@ -84,6 +84,7 @@ def test_torchrun_trains_a_gan_whose_processes_agree(tmp_path: Path) -> None:
     assert column[~column.isnan()].isfinite().all()
 
 
+@pytest.mark.slow
 def test_what_processes_cannot_share_is_refused(command: Command) -> None:
     done = command("genbench.train", "trainer=ddp", "data.batch_size=33")
     assert (done.returncode, done.stdout) == (2, "")

@@ -40,6 +40,7 @@ def scores(spaces: FeatureSpaces, samples: torch.Tensor) -> dict[str, float]:
     return module.logged
 
 
+@pytest.mark.slow
 def test_real_images_are_near_and_noise_is_far(spaces: FeatureSpaces, tmp_path: Path) -> None:
     data = load(None)
     real = scores(spaces, evenly_spaced(data.train, 1000).images)
@@ -49,6 +50,7 @@ def test_real_images_are_near_and_noise_is_far(spaces: FeatureSpaces, tmp_path: 
     assert real["fast/coverage"] > 0.9 > 0.1 > noise["fast/coverage"]
 
 
+@pytest.mark.slow
 def test_they_are_the_scorecards_functions(spaces: FeatureSpaces) -> None:
     data = load(None)
     samples = data.test.images

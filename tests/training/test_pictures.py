@@ -57,6 +57,7 @@ def drawn(tmp_path: Path) -> Callable[[Model], Any]:
     return draw
 
 
+@pytest.mark.slow
 def test_a_generator_shows_the_same_samples_by_images_seen(drawn: Callable[[Model], Any]) -> None:
     events = drawn(gan())
     assert events.Tags()["images"] == ["validation_pictures/samples"]

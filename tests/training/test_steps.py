@@ -59,7 +59,7 @@ def train(model: Model, chunks: int, steps: int, *, device: str = "cpu", precisi
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers|.*val_dataloader|.*validation_step")
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-@pytest.mark.parametrize("build", [gan, vae])
+@pytest.mark.parametrize("build", [pytest.param(gan, marks=pytest.mark.slow), vae])
 def test_steps_in_one_chunk_equal_steps_one_by_one(build: Callable[[], Model], precision: str) -> None:
     one_by_one, in_chunks = build(), build()
     train(one_by_one, chunks=6, steps=1, precision=precision)
