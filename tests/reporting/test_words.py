@@ -194,3 +194,15 @@ def test_who_is_left_out_of_too_many_is_said(tmp_path: Path) -> None:
     said = words.not_judged(judged(tmp_path))
     assert said.startswith("Of 10 settings the 8 with the most seeds are judged")
     assert said.endswith("VAE (latent size 10) (1), VAE (latent size 11) (1).")
+
+
+def test_a_title_says_no_more_than_what_tells_rankings_apart(runs: Path) -> None:
+    other = {"random": "3" * 16, "pixels": "4" * 16}
+    for seed in range(2):
+        synthetic_run(runs, "gan", seed)
+        synthetic_run(runs, "vae", seed, extractors=other)
+    found = [judge(ranking) for ranking in rankings(read_folder(runs))]
+    assert words.titles(found[:1]) == [found[0].ranking.title]
+    assert sorted(words.titles(found)) == sorted(
+        f"{each.ranking.title} (extractors {', '.join(each.ranking.extractors.values())})" for each in found
+    )

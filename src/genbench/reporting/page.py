@@ -129,11 +129,10 @@ def _words(folder: Path, out: Path, code: str | None) -> str:
 def assemble(records: Sequence[RunRecord], command: str, code: str | None) -> Content:
     """Everything that the report says and shows."""
     judgements = [judge(ranking) for ranking in rankings(records)]
-    titles = [judgement.ranking.title for judgement in judgements]
     shown = galleries([Wanted(judgement.ranking, judgement.contenders) for judgement in judgements], code)
     parts = [
-        _part(judgement, pictures, titles.count(judgement.ranking.title) > 1, code)
-        for judgement, pictures in zip(judgements, shown, strict=True)
+        _part(judgement, title, pictures, code)
+        for judgement, title, pictures in zip(judgements, words.titles(judgements), shown, strict=True)
     ]
     first_of_data: dict[str, Judgement] = {}
     for judgement in judgements:  # the largest ranking of a data set speaks to the claims
@@ -152,14 +151,8 @@ def assemble(records: Sequence[RunRecord], command: str, code: str | None) -> Co
     )
 
 
-def _part(judgement: Judgement, pictures: Gallery, several: bool, code: str | None) -> Part:
+def _part(judgement: Judgement, title: str, pictures: Gallery, code: str | None) -> Part:
     ranking = judgement.ranking
-    hashes = ", ".join(ranking.extractors.values())
-    title = (
-        f"{ranking.title} ({ranking.data}, protocol {ranking.protocol}, extractors {hashes})"
-        if several
-        else ranking.title
-    )
     alone = len(judgement.contenders) == 1
     samples = strips(judgement, pictures)
     return Part(

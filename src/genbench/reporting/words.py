@@ -22,6 +22,22 @@ REASONS = {
 }
 
 
+def titles(judgements: Sequence[Judgement]) -> list[str]:
+    """What each ranking is called: its data set, and as much more as tells it from the others."""
+    rankings = [judgement.ranking for judgement in judgements]
+    found = []
+    for ranking in rankings:
+        alike = [other for other in rankings if other.title == ranking.title and other is not ranking]
+        more = [ranking.data] if any(other.data != ranking.data for other in alike) else []
+        same = [other for other in alike if other.data == ranking.data]
+        if any(other.protocol != ranking.protocol for other in same):
+            more.append(f"protocol {ranking.protocol}")
+        if any(other.protocol == ranking.protocol for other in same):
+            more.append(f"extractors {', '.join(ranking.extractors.values())}")
+        found.append(f"{ranking.title} ({', '.join(more)})" if more else ranking.title)
+    return found
+
+
 def heading(judgement: Judgement) -> str:
     """What is asked: "GAN or VAE?"."""
     if len(judgement.contenders) <= 3:
