@@ -26,48 +26,49 @@ def digits() -> tuple[ClassSorter, Split]:
     return sorter, data.test
 
 
-def test_real_images_hit_every_class_and_a_missing_one_is_seen(digits: tuple[ClassSorter, Split]) -> None:
+def test_real_images_hit_every_class_and_missing_ones_are_seen(digits: tuple[ClassSorter, Split]) -> None:
     sorter, test = digits
-    assert test.labels is not None
+    labels = test.labels
+    assert labels is not None
     shares = sorter.shares(test.images)
     assert float(shares.sum()) == pytest.approx(1.0, abs=0.02)
     assert float(shares.min()) > 0.05
     assert sorter.missing(test.images) == []
-    found = [sorter.missing(test.images[test.labels != label]) for label in range(10)]
+    found = [sorter.missing(test.images[labels != label]) for label in range(10)]
     assert all(set(missing) <= {label} for label, missing in enumerate(found))
-    assert sum(map(len, found)) >= 9  # it knows one of these digits badly, by 128 validation images
+    assert sum(map(len, found)) >= 8  # it knows some of these digits badly, by 128 validation images
+    for few in range(1, 6):
+        missing = sorter.missing(test.images[labels < few])
+        assert set(missing) <= set(range(few, 10))
+        assert len(missing) >= 3
 
 
-def test_what_it_takes_for_another_class_is_taken_off(digits: tuple[ClassSorter, Split]) -> None:
-    test = digits[1]
-    assert test.labels is not None
-    confused = ClassSorter(_Halves(), Split(test.images, test.labels))
-    shares = confused.shares(test.images)
-    assert shares[:2].tolist() == pytest.approx([0.1, 0.1], abs=0.03)
-    without = test.images[test.labels != 1]
-    taken = _Halves().predict(without.flatten(1).float().div(255.0).numpy())
-    assert (taken == 1).mean() > 0.03  # a third of class 0
-    assert 1 in confused.missing(without)
-    assert 0 not in confused.missing(without)
+def test_a_class_is_missing_as_counted_and_with_what_is_confused_taken_off() -> None:
+    labels = torch.arange(10).repeat_interleave(30)
+    sorter = ClassSorter(_Thirds(), Split(images_of(labels), labels))
+    assert sorter.shares(images_of(labels)).tolist() == pytest.approx([0.1] * 10)
+    without = labels[labels != 1]
+    assert float(sorter.shares(images_of(without))[1]) == pytest.approx(0.0, abs=1e-9)
+    assert sorter.missing(images_of(without)) == []  # a third of class 0 may be more of class 1 than it knows
+    assert sorter.missing(images_of(labels[labels > 1])) == [0, 1]
 
 
-class _Halves:
+def images_of(labels: Tensor) -> Tensor:
+    """Images of one pixel, which is the label; of those of class 0 every third is another one, to be taken for 1."""
+    pixels = labels.clone()
+    zeros = (labels == 0).nonzero().flatten()
+    pixels[zeros[::3]] = 100
+    return pixels.to(torch.uint8).view(-1, 1, 1, 1)
+
+
+class _Thirds:
     """A classifier that knows all classes, but takes a third of class 0 for class 1."""
 
-    def __init__(self) -> None:
-        data = load(None)
-        assert data.test.labels is not None
-        images = data.test.images.flatten(1).float().div(255.0)
-        self.known = {image.numpy().tobytes(): int(n) for image, n in zip(images, data.test.labels, strict=True)}
-        self.classes_ = torch.arange(10).numpy()
+    classes_ = torch.arange(10).numpy()
 
     def predict(self, pixels: Any) -> Any:
-        labels = [self.known[row.tobytes()] for row in pixels]
-        zeros = 0
-        for place, label in enumerate(labels):
-            zeros += label == 0
-            labels[place] = 1 if label == 0 and zeros % 3 == 0 else label
-        return torch.tensor(labels).numpy()
+        levels = torch.from_numpy(pixels).mul(255).round().long().flatten()
+        return torch.where(levels == 100, 1, levels).numpy()
 
 
 def test_the_mean_distance_of_equal_images_is_zero_and_of_known_ones_known() -> None:

@@ -134,7 +134,8 @@ class ClassSorter:
     """A linear classifier of pixels: crude, but made in a second, and enough to see that a class is missing.
 
     It puts some images of every class into others. How often it does with real images is known, and taken off
-    (Lipton, Wang, Smola 2018: the shares of classes by a black box).
+    (Lipton, Wang, Smola 2018: the shares of classes by a black box). With samples it errs otherwise than with real
+    images, so that a class is missing only if it is both as counted and with that taken off.
     """
 
     def __init__(self, classifier: LinearDiscriminantAnalysis, real: Split) -> None:
@@ -166,13 +167,16 @@ class ClassSorter:
 
     def shares(self, images: Tensor) -> Tensor:
         """About the share of images (N, C, H, W) uint8 that are of each class: (classes,); some may be below 0."""
-        taken = self._predict(images).bincount(minlength=len(self._taken_for)).double() / len(images)
-        found: Tensor = torch.linalg.pinv(self._taken_for) @ taken
+        found: Tensor = torch.linalg.pinv(self._taken_for) @ self._counted(images)
         return found
 
     def missing(self, images: Tensor) -> list[int]:
         """The classes that hardly any of images (N, C, H, W) uint8 is of, of those that it knows well enough."""
-        return ((self.shares(images) < MISSING * self._due) & self._known).nonzero().flatten().tolist()
+        largest = torch.maximum(self.shares(images), self._counted(images))
+        return ((largest < MISSING * self._due) & self._known).nonzero().flatten().tolist()
+
+    def _counted(self, images: Tensor) -> Tensor:
+        return self._predict(images).bincount(minlength=len(self._taken_for)).double() / len(images)
 
     def _predict(self, images: Tensor) -> Tensor:
         return torch.from_numpy(self._classifier.predict(_pixels(images)))
