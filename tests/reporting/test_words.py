@@ -61,6 +61,10 @@ def test_the_conditions_stand_in_the_sentence(runs: Path) -> None:
         data = data_record(record.told.run_name)
         Run(record.path).write_data(data)
     assert words.conditions(judged(runs)).endswith(", for 28x28 grey images (1,283 to train on)")
+    for record in found.ranking.runs:
+        on = Run(record.path).environment()
+        Run(record.path).write_environment(on.model_copy(update={"device": "an abacus, 1 threads", "threads": 1}))
+    assert "of training on 1 core of an abacus, with 5" in words.conditions(judged(runs))
     first = Run(found.contenders[0].runs[0].path)
     first.write_summary(first.summary().model_copy(update={"images_seen": 55_000}))
     uneven = judged(runs)

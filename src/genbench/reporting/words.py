@@ -158,7 +158,7 @@ def _hardware(judgement: Judgement) -> str:
         return " on several machines" if len({device for device, _ in places}) > 1 else f" on {known[0].device}"
     ((device, threads),) = places
     cores = "" if threads is None or known[0].accelerator != "cpu" else f"{threads} core{'s' * (threads > 1)} of "
-    return f" on {cores}{device}"
+    return f" on {cores}{device.removesuffix(f', {threads} threads')}"
 
 
 def trainings(judgement: Judgement) -> str:
