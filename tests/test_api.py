@@ -110,6 +110,7 @@ def test_importing_genbench_is_light() -> None:
         _ = genbench.nothing
 
 
+@pytest.mark.slow
 def test_samples_are_those_of_the_command(vae: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "samples.npz"
     sample.run(cli.compose("sample", [f"run={vae.path}", "n=9", "seed=7", f"out={out}"]).configs[0])

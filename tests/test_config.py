@@ -125,6 +125,7 @@ def test_help_says_what_can_be_set_and_shows_examples() -> None:
         assert word in done.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_composes_every_job() -> None:
     line = compose("train", ["-m", "model=gan,vae", "data=mnist,fashion", "seed=range(5)"])
     assert line.sweep
@@ -132,6 +133,7 @@ def test_a_sweep_composes_every_job() -> None:
     assert len({config.run_name for config in line.configs}) == 20
 
 
+@pytest.mark.slow
 def test_the_run_name_follows_all_that_affects_the_result_and_nothing_else() -> None:
     def name(*words: str) -> str:
         return str(compose("train", list(words)).configs[0].run_name)

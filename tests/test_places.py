@@ -10,6 +10,7 @@ from genbench.errors import UserError, refused_by_system
 from genbench.places import absolute, near
 
 
+@pytest.mark.slow
 def test_every_word_for_a_place_is_the_same_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "work").mkdir()

@@ -82,6 +82,7 @@ def test_shifted_copies_are_moved_by_one_pixel() -> None:
     assert sum(ways.values()) > 0.95 * N
 
 
+@pytest.mark.slow
 def test_gaussians_have_the_moments_of_the_pixels() -> None:
     real = DATA.train.images.flatten(1).double() / 255
     full = ROWS["full-covariance Gaussian on the pixels"](DATA, 0, 5000).flatten(1).double() / 255

@@ -21,6 +21,7 @@ def test_the_same_seed_gives_the_same_images_however_many_are_asked_for(
         assert not torch.equal(few, draw(model, 5, seed=4))
 
 
+@pytest.mark.slow
 def test_sampling_is_in_evaluation_mode_and_leaves_no_trace() -> None:
     model = gan().train()
     before = {name: b.clone() for name, b in model.named_buffers()}

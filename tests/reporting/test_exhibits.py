@@ -41,6 +41,7 @@ def kinds(run: Run, folder: Path) -> list[str]:
     return [picture.kind for picture in exhibit.pictures]
 
 
+@pytest.mark.slow
 def test_samples_neighbours_and_what_the_run_has_drawn(tmp_path: Path) -> None:
     run = synthetic_run(tmp_path / "runs", "vae", 0, weights=True)
     Image.new("L", (64, 32), 128).save(run.path / "reconstructions.png")
@@ -49,6 +50,7 @@ def test_samples_neighbours_and_what_the_run_has_drawn(tmp_path: Path) -> None:
     assert kinds(run, tmp_path / "runs") == ["samples", "neighbours", "reconstructions"]
 
 
+@pytest.mark.slow
 def test_real_images_are_shown_only_if_they_are_the_run_s(tmp_path: Path) -> None:
     run = synthetic_run(tmp_path / "runs", "vae", 0, weights=True)
     run.write_data(data_record(load_data(config_of("vae", 0).data).fingerprint))
@@ -61,6 +63,7 @@ def test_real_images_are_shown_only_if_they_are_the_run_s(tmp_path: Path) -> Non
     assert [picture.kind for picture in refused.exhibits[0].pictures] == ["samples"]
 
 
+@pytest.mark.slow
 def test_samples_are_looked_at_as_far_as_there_is_something_to_look_with(tmp_path: Path) -> None:
     """The features that scored these runs are nowhere: the training images are, until they are others."""
     run = synthetic_run(tmp_path / "runs", "vae", 0, weights=True)
@@ -93,6 +96,7 @@ def frames_of(run: Run, count: int, size: tuple[int, int] = (224, 224)) -> None:
         write_frame(run, 3000 * (i + 1), Image.new("L", size, 10 * i))
 
 
+@pytest.mark.slow
 def test_a_lapse_holds_frames_from_the_first_to_the_last_with_their_seconds(tmp_path: Path) -> None:
     run = synthetic_run(tmp_path / "runs", "vae", 0, weights=True)
     assert gallery_of(tmp_path / "runs").exhibits[0].lapse is None
