@@ -40,7 +40,7 @@ def test_a_run_directory_holds_all_that_it_should(runs: Path, model: str) -> Non
     run = run_of(runs, model)
     expected = {
         *("config.yaml", "status.json", "environment.json", "data.json", "summary.json", "metrics.csv", "timing.csv"),
-        *("train.log", "weights.safetensors", "README.md", "samples.png", "checkpoints"),
+        *("train.log", "weights.safetensors", "README.md", "samples.png", "checkpoints", "frames"),
     }
     if model == "vae":
         expected |= {"reconstructions.png", "latent_grid.png", "latent_scatter.png"}
@@ -246,4 +246,4 @@ def test_runs_side_by_side_come_to_the_same(command: Command, tmp_path: Path) ->
     first, second = sorted((tmp_path / "beside").glob("optdigits-*"))
     assert (first / "weights.safetensors").read_bytes() == (alone / "weights.safetensors").read_bytes()
     for run in (first, second):  # their lines can be told apart
-        assert f"{run.name} 100%" in done.stdout
+        assert re.search(rf"100%  .* left  {run.name}  640 images", done.stdout)

@@ -24,7 +24,12 @@ def write_frame(run: Run, images_seen: int, picture: Image.Image) -> None:
 
 
 def drop_frames(run: Run, after: int) -> None:
-    """Delete those of more images than that, from before an interruption: they are of a time that is trained anew."""
+    """Delete those of more images than that, from before an interruption: they are of a time that is trained anew.
+
+    Raises:
+        UserError: the directory was moved or deleted.
+    """
     for images_seen, path in frames(run.path).items():
         if images_seen > after:
+            run.check_place()  # another run's are not ours to delete
             path.unlink()
