@@ -59,6 +59,7 @@ def browser() -> Iterator[Any]:
         yield found
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Of several workers each takes whole files, whose tests share what they made; the rows of faults share nothing."""
     for item in items:
