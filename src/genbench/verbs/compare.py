@@ -63,7 +63,7 @@ def compared(config: CompareConfig, console: Console) -> Compared:
     check_page_folder(out, force=config.force)
     line = trainings(config)
     runs = [Run(each.directory) for each in line.configs]
-    with _progress(console, runs, config.minutes):
+    with shown(None), _progress(console, runs, config.minutes):  # one line: two displays would overwrite each other
         code = train_all(line, quietly)
     if code > 128:
         signal = Interrupted(code - 128)
@@ -108,8 +108,7 @@ def trainings(config: CompareConfig) -> CommandLine[TrainConfig]:
 
 def quietly(job: Job) -> None:
     """One training of several, of which a line for all of them tells."""
-    with shown(None):
-        guarded(job.config, lambda: train(job.config, Console(quiet=True)))
+    guarded(job.config, lambda: train(job.config, Console(quiet=True)))
 
 
 def calibrate_missing(configs: Sequence[TrainConfig], console: Console) -> None:
@@ -149,14 +148,14 @@ def _progress(console: Console, runs: Sequence[Run], minutes: float | None) -> I
     ended = threading.Event()
 
     def watch() -> None:
-        started, at_first, shown = time.time(), sum(is_done(run, "full") for run in runs), ""
+        started, at_first, said = time.time(), sum(is_done(run, "full") for run in runs), ""
         with Status("", console=console) if console.is_terminal else Status("", console=Console(quiet=True)) as status:
             while not ended.is_set():
                 text = progress_line(runs, "full", at_first, time.time() - started, minutes)
                 status.update(text)
-                if not console.is_terminal and text.partition(",")[0] != shown.partition(",")[0]:
+                if not console.is_terminal and text.partition(",")[0] != said.partition(",")[0]:
                     console.print(text, soft_wrap=True)
-                    shown = text
+                    said = text
                 ended.wait(LOOK_SECONDS)
 
     watcher = threading.Thread(target=watch, daemon=True)
