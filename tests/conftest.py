@@ -59,10 +59,6 @@ def browser() -> Iterator[Any]:
         yield found
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several workers each takes whole files, whose tests share what they made; the rows of faults share nothing."""
-    for item in items:
-        if "faults" not in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: "faults" not in item.path.parts)  # the longest first
+    """The longest file first, for the other workers to go on with the rest beside it."""
+    items.sort(key=lambda item: "faults" not in item.path.parts)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from genbench.runs.records import Absent, Estimate
 from tests.conftest import Command
 from tests.runs.example import runs_in
 
@@ -32,6 +33,11 @@ def test_a_comparison_trains_scores_and_makes_the_page(compared: Compared) -> No
     runs = runs_in(folder / "page" / "runs")
     assert {run.config().model_name for run in runs} == {"gan", "vae"}
     assert all(run.is_finished and run.scorecard().level == "full" for run in runs)
+    gan, vae = (run.scorecard().model for run in runs)  # by name
+    assert isinstance(vae["nll"], Estimate)
+    assert gan["nll"] == Absent(absent="no likelihood: implicit model")  # why, never a blank
+    assert isinstance(gan["mse"], Estimate)  # without an encoder: searched for
+    assert 0 < gan["mse"].mean < 1
     assert "training 1 of 2" in done.stdout
     assert "images/s" not in done.stdout  # a line for the whole, not one for each
     assert done.stdout.strip().endswith("index.html")

@@ -30,8 +30,10 @@ import genbench
 from genbench import cli
 from genbench.api import Comparison
 from genbench.data.optdigits import load as optdigits
+from genbench.evaluation import reconstruction, usefulness
 from genbench.evaluation.calibrations import Calibration, find_calibration
 from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.classifier import Recipe
 from genbench.interruption import Interrupted
 from genbench.models.weights import save
 from genbench.runs.directory import Run
@@ -53,7 +55,7 @@ pytestmark = [
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 MODELS = ("cvae", "flow", "staged")
-IMAGES = 20_000  # in each training, as the page's command has it
+IMAGES = 10_000  # in each training, as the page's command has it
 QUICK = ["trainer=cpu", "trainer.validations=4", "evaluation.nll_images=50", "evaluation.nll_samples=50"]
 
 
@@ -127,7 +129,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def compared(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     """The three models trained, scored, calibrated and on a page."""
     out = tmp_path_factory.mktemp("comparison")
-    with redirect_stdout(io.StringIO()) as said:
+    with redirect_stdout(io.StringIO()) as said, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alarms, "LEARNT", IMAGES // 2)
+        # What takes long in a score whose value is not looked at here.
+        patch.setattr(reconstruction, "STEPS", 10)
+        patch.setattr(usefulness, "_RECIPE", Recipe(epochs=1, min_steps=20))
         found = genbench.compare("optdigits", MODELS, seeds=1, images=IMAGES, out=out, words=QUICK)
     assert said.getvalue() == ""
     return found
@@ -160,6 +166,7 @@ def resumed(mine: Path, installed: Path, tmp_path_factory: pytest.TempPathFactor
     assert run.status.state == "interrupted"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(mine)
+        patch.setattr(alarms, "LEARNT", IMAGES // 2)
         patch.setattr(alarms, "DEAD_NATS", 1e9)  # no dimension carries that much
         do(train, "train", *words)
     return run
