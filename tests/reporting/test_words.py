@@ -8,7 +8,9 @@ import pytest
 from genbench.cli import compose
 from genbench.comparison.judgement import Judgement, judge
 from genbench.comparison.ranking import rankings
-from genbench.evaluation.protocol import TOPICS
+from genbench.comparison.scales import Scale
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.protocol import BLURRED, TOPICS
 from genbench.reporting import words
 from genbench.reporting.formats import word
 from genbench.reporting.needs import answers, silent_needs
@@ -49,6 +51,16 @@ def test_a_better_one_of_two_is_named_with_the_other(runs: Path) -> None:
         "5 trainings of GAN, 5 of VAE, which differ in nothing but the random seed."
         " Those of one setting saw equally many images."
     )
+
+
+def test_the_best_of_bad_ones_is_not_recommended_without_a_word(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = two(runs, 0.5, 0.0)
+    caution = " But neither is good yet: by Fréchet distance all are worse than blurred real images."
+    for blurred, expected in ((20.0, True), (30.0, False), (50.0, False)):
+        scale = Scale(catalogue()["fcd"], {BLURRED: blurred}, {"GAN": (24.0, 26.0), "VAE": (38.5,)})
+        monkeypatch.setattr(words, "scales", lambda judgement, scale=scale: [scale])
+        first = words.outcome(found)[0]
+        assert first == "take the GAN. It is better on 6 of 6 scores, the VAE on none." + caution * expected
 
 
 def test_the_conditions_stand_in_the_sentence(runs: Path) -> None:

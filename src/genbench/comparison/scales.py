@@ -29,6 +29,12 @@ class Scale:
         worst_seed = max(value * self.score.worse for value in self.seeds[label])
         return next((row for row, value in self.anchors.items() if value * self.score.worse > worst_seed), None)
 
+    def all_worse_than(self, row: str) -> bool:
+        """Whether every seed of every contender is worse than known images; not if these were not measured."""
+        known = self.anchors.get(row)
+        values = [value for seeds in self.seeds.values() for value in seeds]
+        return known is not None and all((value - known) * self.score.worse > 0 for value in values)
+
     def among(self, label: str) -> tuple[str, ...]:
         """The known images than which some seeds of a contender are better and others worse."""
         low, high = min(self.seeds[label]), max(self.seeds[label])

@@ -6,9 +6,10 @@ from shlex import quote
 
 from genbench.comparison.judgement import Judgement, Standing
 from genbench.comparison.ranking import EVEN, Contender, Ranking
+from genbench.comparison.scales import scales
 from genbench.comparison.verdicts import Reason, Verdict
 from genbench.console import duration
-from genbench.evaluation.protocol import TOPICS
+from genbench.evaluation.protocol import BLURRED, TOPICS
 from genbench.reporting.formats import inline, listed, word
 
 REASONS = {
@@ -60,7 +61,17 @@ def outcome(judgement: Judgement) -> tuple[str, ...]:
         missing = judgement.ranking.calibration is None
         why = "there is no calibration that belongs to these scores" if missing else "each fails for these models"
         return (f"not decided: no score may vote, because {why}.",)
-    return (_of_two(judgement),) if len(judgement.contenders) == 2 else _of_many(judgement)
+    first, *needs = (_of_two(judgement),) if len(judgement.contenders) == 2 else _of_many(judgement)
+    return f"{first}{_caution(judgement)}", *needs
+
+
+def _caution(judgement: Judgement) -> str:
+    """That the best is not good either: whoever reads the answer alone would take it for a recommendation."""
+    for scale in scales(judgement)[:1]:
+        if scale.all_worse_than(BLURRED):
+            who = "neither" if len(judgement.contenders) == 2 else "none of them"
+            return f" But {who} is good yet: by {scale.score.label} all are worse than blurred real images."
+    return ""
 
 
 def _of_two(judgement: Judgement) -> str:
