@@ -32,7 +32,7 @@ NOT_FOR_WORDS = ("data.load", "data.root", "code", "runs", "model", "logger", "s
 
 def overrides(folder: Path, long: bool) -> Finding:
     """Words drawn from the types of the config, of which a third is trained, and random ones: done, or one line."""
-    wanted = 2000 if long else 60
+    wanted = 2000 if long else 40
     source = random.Random(1)
     known = _known()
     digits = small_digits(folder)
