@@ -26,7 +26,6 @@ class Job:
     config: TrainConfig
     runs: Sequence[Run]  # of all jobs
     started: float  # the sweep, in seconds since the epoch
-    done: int  # runs that were done then
 
 
 def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None]) -> int:
@@ -49,10 +48,10 @@ def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None]) -> int
     missing = {} if line.is_remote else _missing_data(line.configs)
     runs = [Run(config.directory) for config in line.configs]
     _queue(line.configs, runs, missing)
-    started, done = time.time(), sum(is_done(run, line.configs[0].evaluation.level) for run in runs)
+    started = time.time()
     # What was to be overwritten was deleted when the run was queued.
     configs = [config.model_copy(update={"overwrite": False}) for config in line.configs]
-    jobs = [Job(config, runs, started, done) for config in configs]
+    jobs = [Job(config, runs, started) for config in configs]
     code = stalled = 0
     chosen = [i for i, config in enumerate(configs) if _read_from(config) not in missing]
     before: object = None
@@ -145,26 +144,35 @@ def is_done(run: Run, level: str) -> bool:
         return False
 
 
-def progress_line(runs: Sequence[Run], level: str, at_first: int, seconds: float, minutes: float | None) -> str:
-    """ "training 3 of 8, done about 14:32".
+def progress_line(runs: Sequence[Run], level: str, seconds: float, minutes: float | None) -> str:
+    """ "training 3 of 8, done about 14:32", by what those that are done took for themselves.
+
+    Not by the time since the beginning: the first of them waits for what is made once, a classifier say.
 
     Args:
         runs: all of them.
         level: see `is_done`.
-        at_first: how many were done when it began.
-        seconds: since then.
+        seconds: since the beginning.
         minutes: of a training, if that is bounded by time.
     """
-    done = sum(is_done(run, level) for run in runs)
-    left = len(runs) - done
+    done = [run for run in runs if is_done(run, level)]
+    took = [_seconds(run, level) for run in done if run.is_finished]  # the others failed
+    left = len(runs) - len(done)
     if left == 0:
-        return f"{done} of {len(runs)} trained" + ("" if level == "none" else " and scored")
+        return f"{len(done)} of {len(runs)} trained" + ("" if level == "none" else " and scored")
     running = max(1, sum(run.is_locked for run in runs))
-    text = f"training {done + 1} of {len(runs)}"
-    if done > at_first:
-        remaining = seconds / (done - at_first) * left
+    text = f"training {len(done) + 1} of {len(runs)}"
+    if took:
+        remaining = sum(took) / len(took) * left / running
     elif minutes is not None:
         remaining = max(minutes * 60 * left / running - seconds, 0)
     else:
         return text
     return f"{text}, done about {time.strftime('%H:%M', time.localtime(time.time() + remaining))}"
+
+
+def _seconds(run: Run, level: str) -> float:
+    """What a run took that is done."""
+    summary = run.summary()
+    scoring = 0.0 if level == "none" else run.scorecard().evaluation_seconds
+    return summary.train_seconds + summary.validation_seconds + scoring

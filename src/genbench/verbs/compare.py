@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.status import Status
 
 from genbench.command.composition import CommandLine, compose
-from genbench.command.sweeping import Job, guarded, is_done, progress_line, train_all
+from genbench.command.sweeping import Job, guarded, progress_line, train_all
 from genbench.config import CompareConfig, TrainConfig
 from genbench.console import stdout
 from genbench.errors import UserError
@@ -148,10 +148,10 @@ def _progress(console: Console, runs: Sequence[Run], minutes: float | None) -> I
     ended = threading.Event()
 
     def watch() -> None:
-        started, at_first, said = time.time(), sum(is_done(run, "full") for run in runs), ""
+        started, said = time.time(), ""
         with Status("", console=console) if console.is_terminal else Status("", console=Console(quiet=True)) as status:
             while not ended.is_set():
-                text = progress_line(runs, "full", at_first, time.time() - started, minutes)
+                text = progress_line(runs, "full", time.time() - started, minutes)
                 status.update(text)
                 if not console.is_terminal and text.partition(",")[0] != said.partition(",")[0]:
                     console.print(text, soft_wrap=True)
