@@ -116,11 +116,14 @@ def variables(folder: Path, long: bool) -> Finding:
     whole = content(one_run(folder / "alone"))
     tried, failed, started = 0, [], 0
     refused: list[str] = []
+    alone: set[str] = set()  # what a value has made a difference of is tried by itself with the next ones
     for value in VALUES if long else VALUES[:1]:
         without = [name for name in known if not _starts(name, value)]
         refused += [f"{name}={value}" for name in without]
         pythons = [name for name in known if name.startswith("PYTHON") and name not in without]  # some make it talk
-        groups = [pythons, [name for name in known if name not in (*pythons, *without)]]
+        others = [name for name in known if name not in (*pythons, *without)]
+        groups = [[name for name in group if name not in alone] for group in (pythons, others)]
+        groups += [[name] for name in sorted(alone.difference(without))]
         while groups:
             group = groups.pop()
             runs = folder / "beside"
@@ -129,6 +132,7 @@ def variables(folder: Path, long: bool) -> Finding:
             same = done.code == 0 and content(one_run(runs)) == whole
             if same or len(group) == 1:
                 tried += len(group)
+                alone |= set() if same else set(group)
                 if not same and _refusal(done) and not runs.exists():
                     refused.append(f"{group[0]}={value}")
                 elif not same:
