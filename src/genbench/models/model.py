@@ -287,7 +287,13 @@ class Posterior(Model):
 
 
 class Likelihood(Posterior):
-    """A model with a likelihood of its own, so that -log p(x) can be estimated by importance sampling from q(z|x)."""
+    """A model with a likelihood of its own, so that -log p(x) can be estimated by importance sampling from q(z|x).
+
+    Attributes:
+        binary: whether p(x|z) is a probability of black and white pixels. A density of grey ones has no `nll`.
+    """
+
+    binary = True
 
     @abstractmethod
     def log_likelihood(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
