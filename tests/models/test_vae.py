@@ -6,9 +6,11 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
+from genbench.models.pictures import latent_grid
 from genbench.models.pixels import Bernoulli
 from genbench.models.vae import VAE, importance_weighted_bound, kl_divergence
 from genbench.models.weights import parameters
@@ -180,6 +182,22 @@ def test_every_likelihood_trains_draws_and_is_told_the_class(likelihood: Literal
         pairs = model.log_likelihood(images.float() / 255, torch.zeros(6, 2), labels)
         every = model.log_likelihoods(images.float() / 255, z, labels)
     torch.testing.assert_close(every[:, 0], pairs, rtol=1e-5, atol=1e-3)
+
+
+def test_the_latent_plane_of_a_conditional_model_is_that_of_its_first_class() -> None:
+    torch.manual_seed(0)
+    model = VAE(ImageShape(1, 8, 8), 3, latent_size=2, conditional=True)
+    first = model.decode
+    told: list[Tensor] = []
+
+    def spy(z: Tensor, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        told.append(labels)
+        return first(z, labels)
+
+    model.decode = spy  # type: ignore[method-assign]
+    latent_grid(model, side=3)
+    assert torch.equal(told[0], torch.zeros(9, dtype=torch.int64))
 
 
 def test_the_classes_are_told_only_where_that_is_wanted() -> None:

@@ -273,7 +273,7 @@ class Model(L.LightningModule, ABC):
 
 
 class Posterior(Model):
-    """A model with an encoder: q(z|x) = N(mean, diag(exp(log_variance))), z of `noise_shape`, a vector."""
+    """A model with an encoder: q(z|x) = N(mean, diag(exp(log_variance))) of a vector z."""
 
     @abstractmethod
     def encode(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -65,7 +65,7 @@ class Mixture(nn.Module):
 
     def draw(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, size): the noise's last number chooses the component, the others the place in it."""
-        group = noise.new_zeros(len(noise), dtype=torch.int64) if labels is None else labels
+        group = torch.zeros_like(noise[:, 0], dtype=torch.int64) if labels is None else labels
         share = 0.5 * (1.0 + torch.erf(noise[:, -1:] / math.sqrt(2.0)))  # uniform
         below = self.log_weights.exp().cumsum(1)[group, :-1]  # (N, K - 1)
         chosen = (share > below).sum(1)
@@ -251,7 +251,7 @@ class Coupling(nn.Module):
     def __init__(self, kept: Tensor, classes: int, width: int) -> None:
         """For x (N, size), of which `kept` (size,) is 1 where x stays."""
         super().__init__()
-        self.register_buffer("kept", kept, persistent=False)
+        self.register_buffer("kept", kept)
         size = len(kept)
         last = nn.Linear(width, 2 * size)
         nn.init.zeros_(last.weight)
