@@ -109,7 +109,8 @@ def assert_same(run: Run, other: Run) -> None:
 @pytest.mark.parametrize(
     ("model", "steps"),
     [
-        *(("gan", [6]), ("vae", [3, 3]), ("vae", [8]), ("vae", [STEPS]), ("flow model.conditional=true", [6])),
+        *(("gan", [6]), ("vae", [3, 3]), ("vae", [8]), ("vae", [STEPS])),
+        ("flow model.conditional=true model.width=8 model.sample.steps=1", [6]),
         ("vae_prior model.prior=flow", [6, 10, 2]),  # in the first stage, where the second begins, and in that
         ("vae_prior model.components=5", [STEPS]),  # where its prior is fitted
     ],

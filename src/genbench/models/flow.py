@@ -67,7 +67,7 @@ class FlowMatching(Conditional, Reconstruction):
         width: Annotated[
             int, Field(ge=4, le=1024, description="channels of the U-Net's largest maps; the others have twice as many")
         ] = 32,
-        learning_rate: Annotated[float, Field(gt=0, le=1000, description="of Adam")] = 1e-3,
+        learning_rate: Annotated[float, Field(gt=0, le=1000, description="of Adam")] = 2e-3,
         label_dropout: Annotated[
             float, Field(ge=0, le=1, description="share of images whose class is not told, for guidance")
         ] = 0.1,
