@@ -323,7 +323,7 @@ def test_the_line_for_all_trainings(runs: Path) -> None:
         ("genbench ", verb_names()),
         ("genbench tr", ["train"]),
         ("genbench train mod", ["model.", "model="]),
-        ("genbench train model=", ["model=gan", "model=vae"]),
+        ("genbench train model=", ["model=flow", "model=gan", "model=vae", "model=vae_prior"]),
         ("genbench train model=gan data=f", ["data=fashion", "data=folder"]),
         ("genbench train model=gan model.drop", ["model.dropout="]),
         ("genbench train trainer.max_m", ["trainer.max_minutes="]),
@@ -372,13 +372,19 @@ try "genbench train trainer.max_min" genbench train trainer.max_min
 def test_completion_in_bash(tmp_path: Path) -> None:
     lines = shell("bash", BASH, tmp_path).splitlines()
     assert "-F _genbench genbench" in lines[0]
-    assert lines[1:] == ["<train >", "<gan><vae>", "<gan >", "<trainer.max_minutes=>"]
+    assert lines[1:] == ["<train >", "<flow><gan><vae><vae_prior>", "<gan >", "<trainer.max_minutes=>"]
 
 
 @pytest.mark.slow
 def test_completion_in_fish(tmp_path: Path) -> None:
     program = 'genbench completion fish | source; complete -C "genbench tra"; complete -C "genbench train model="'
-    assert shell("fish", program, tmp_path).split() == ["train", "model=gan", "model=vae"]
+    assert shell("fish", program, tmp_path).split() == [
+        "train",
+        "model=flow",
+        "model=gan",
+        "model=vae",
+        "model=vae_prior",
+    ]
 
 
 @pytest.mark.slow

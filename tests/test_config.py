@@ -17,7 +17,7 @@ from genbench.errors import UserError
 from genbench.models.hyperparameters import hyperparameters
 
 MISTAKES = [
-    ("model=gna", "model=gna: there is no such model; did you mean gan?; choose one of gan, vae"),
+    ("model=gna", "model=gna: there is no such model; did you mean gan?; choose one of flow, gan, vae, vae_prior"),
     ("data=minst", "data=minst: there is no such data; did you mean mnist?; choose one of "),
     ("data.batchsize=3", "data.batchsize: there is no such key; did you mean data.batch_size?"),
     ("batch_size=3", "batch_size: there is no such key; did you mean data.batch_size?"),
@@ -147,6 +147,20 @@ def test_the_run_name_follows_all_that_affects_the_result_and_nothing_else() -> 
         assert name("model=vae", "data=mnist", other) != plain
     assert name("model=vae", "data=mnist", "seed=7") == plain.removesuffix("0") + "7"
     assert name("data=folder", "data.root=/x") != name("data=folder", "data.root=/y")
+
+
+def test_a_run_of_before_a_word_was_there_keeps_its_name() -> None:
+    """A VAE had no likelihood= once: what its runs meant is what the word's default means."""
+    (now,) = compose("train", ["model=vae", "data=mnist", "experiment=paper"]).configs
+    old = now.model_dump()
+    for word in ("likelihood", "importance_samples", "conditional"):
+        del old["model"][word]
+    then = parse_train(old)
+    assert then == now
+    assert "likelihood" not in str(now.identity)
+    (other,) = compose("train", ["model=vae", "data=mnist", "experiment=paper", "model.conditional=true"]).configs
+    assert other.run_name != now.run_name
+    assert other.identity["model.conditional"] is True
 
 
 def test_the_written_config_composes_to_the_same_run(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ pytestmark = [
 ]
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-MODELS = ("cvae", "flow", "staged")
+MODELS = ("cvae", "rectified", "staged")
 IMAGES = 10_000  # in each training, as the page's command has it
 QUICK = ["trainer=cpu", "trainer.validations=4", "evaluation.nll_images=50", "evaluation.nll_samples=50"]
 
@@ -194,7 +194,7 @@ def test_losses_are_in_metrics_csv_and_alarms_look_at_it(resumed: Run, runs: Pat
     assert resumed.summary().alarms == (
         "posterior collapse: latent dimension 1, 2, 3, 4 of 4 carries nothing (KL below 1000000000.0 nats)",
     )
-    assert "validation/classes_hit" in run_of(runs, "flow").metrics().names
+    assert "validation/classes_hit" in run_of(runs, "rectified").metrics().names
 
 
 def test_samples_are_of_the_class_that_is_asked_for_a_row_each(runs: Path) -> None:
@@ -235,11 +235,11 @@ def test_every_model_has_a_whole_scorecard_with_the_added_score(model: str, runs
     assert isinstance(scorecard.model["mse"], Estimate)
     assert isinstance(scorecard.model["nll"], Estimate if model == "cvae" else Absent)
     assert isinstance(scorecard.cost, Cost)
-    assert scorecard.cost.network_evaluations == {"cvae": 1, "flow": 10, "staged": 11}[model]
+    assert scorecard.cost.network_evaluations == {"cvae": 1, "rectified": 10, "staged": 11}[model]
 
 
 def test_options_change_the_samples_without_a_training(runs: Path) -> None:
-    run = genbench.load(run_of(runs, "flow").path)
+    run = genbench.load(run_of(runs, "rectified").path)
     np.testing.assert_array_equal(run.sample(4), run.sample(4, steps=10))  # as its YAML says
     assert (run.sample(4) != run.sample(4, steps=2)).any()
 
@@ -259,7 +259,7 @@ def test_the_added_score_is_calibrated_and_votes(compared: Comparison) -> None:
 
 def test_the_page_names_the_models_and_the_score(compared: Comparison) -> None:
     (judgement,) = compared.judgements
-    assert judgement.labels == ("Conditional VAE", "Flow matching", "Latent flow")
+    assert judgement.labels == ("Conditional VAE", "Rectified flow", "Latent flow")
     assert Key("classifier", "energy") in judgement.votes
     assert compared.left_out == ()
     page = compared.page.read_text(encoding="utf-8")
@@ -300,7 +300,7 @@ def test_its_hyperparameters_are_checked_before_anything_is_run(mine: Path, inst
     assert [
         refusal("model=cvae", "model.latent_size=0"),
         refusal("model=cvae", "model.width=8"),
-        refusal("model=flow", "model.sample.steps=0"),
+        refusal("model=rectified", "model.sample.steps=0"),
         refusal("--config-dir", str(mine / "mine"), "model._target_=cvae.CVAE"),
     ] == [
         "model.latent_size=0: must be a whole number at least 1",

@@ -175,7 +175,7 @@ def test_a_decoder_that_ignores_the_latents_gives_the_bernoulli_likelihood(monke
     x = binarise(torch.randint(0, 256, (5, 1, 4, 4), dtype=torch.uint8), seed=0)
     logits = torch.linspace(-3, 3, 16).view(1, 1, 4, 4)
     vae = VAE(ImageShape(1, 4, 4), latent_size=2)
-    monkeypatch.setattr(vae, "decode", lambda z: logits.expand(len(z), -1, -1, -1))
+    monkeypatch.setattr(vae, "decode", lambda z, labels=None: logits.expand(len(z), -1, -1, -1))
     monkeypatch.setattr(vae, "encode", lambda images, labels=None: (torch.zeros(len(images), 2),) * 2)
     expected = -torch.where(x == 1, logits.sigmoid(), 1 - logits.sigmoid()).log().sum((1, 2, 3))
     found = importance_sampled_nll(vae, x, 3, seed=0)

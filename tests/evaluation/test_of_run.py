@@ -21,6 +21,7 @@ from genbench.evaluation.of_run import estimates
 from genbench.models.gan import DCGAN
 from genbench.models.model import Conditional, Model, Reconstruction, Update
 from genbench.models.vae import VAE
+from genbench.models.weights import build
 from genbench.runs.records import Absent, Estimate
 
 FULL = EvaluationConfig(level="full", nll_samples=8, nll_images=4)
@@ -75,9 +76,19 @@ def test_a_likelihood_of_two_latents_is_integrated_where_that_is_no_more_work(
     data: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(likelihood, "_LARGEST_STEP", 6.5)
-    found = likelihood.nll(VAE(data.shape, latent_size=2).eval(), data, FULL)
+    found, other = (likelihood.nll(VAE(data.shape, latent_size=size).eval(), data, FULL) for size in (2, 3))
+    assert isinstance(found, Estimate) and isinstance(other, Estimate)
     assert found.method == "integrated over 9 points"
-    assert likelihood.nll(VAE(data.shape, latent_size=3).eval(), data, FULL).method.startswith("importance sampling")
+    assert other.method.startswith("importance sampling")
+
+
+def test_a_density_of_grey_pixels_has_no_likelihood_of_black_and_white_ones(data: ImageData) -> None:
+    for kind in ("gaussian", "continuous_bernoulli"):
+        model = build({"_target_": "genbench.models.vae.VAE", "likelihood": kind}, data.shape)
+        assert isinstance(model, VAE)
+        found = likelihood.nll(model.eval(), data, FULL)
+        assert isinstance(found, Absent)
+        assert found.absent.startswith("the model's likelihood is a density of grey pixels")
 
 
 @pytest.mark.slow

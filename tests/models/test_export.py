@@ -14,8 +14,10 @@ from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.models.export import SUFFIXES, export, networks
 from genbench.models.model import Conditional, Model, Update
+from tests.models.test_flow import flow
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
+from tests.models.test_vae_prior import begun
 
 pytestmark = pytest.mark.slow
 SHAPE = ImageShape(1, 28, 28)
@@ -68,7 +70,7 @@ class Told(Bare, Conditional):
 
 def written(model: Model, form: str, folder: Path) -> dict[str, Path]:
     paths = {}
-    for name, (function, rows) in networks(model, SHAPE).items():
+    for name, (function, rows) in networks(model, model.shape).items():
         paths[name] = folder / f"{name}{SUFFIXES[form]}"
         assert export(function, rows, form, paths[name], {}) < 1e-5
     return paths
@@ -78,6 +80,16 @@ def written(model: Model, form: str, folder: Path) -> dict[str, Path]:
 def test_a_model_of_any_build_is_exported(form: str, tmp_path: Path) -> None:
     assert list(written(Odd(SHAPE), form, tmp_path)) == ["generator"]
     assert list(written(Told(SHAPE, 4), form, tmp_path)) == ["generator"]
+
+
+@pytest.mark.parametrize("form", SUFFIXES)
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_fitted_prior_and_a_solver_are_exported(classes: int, form: str, tmp_path: Path) -> None:
+    for prior in ("mixture", "flow"):
+        assert list(written(begun(prior, classes), form, tmp_path)) == ["decoder", "encoder"]
+    solved = flow(classes=classes)
+    solved.sample_options = {"steps": 2}
+    assert list(written(solved, form, tmp_path)) == ["generator"]
 
 
 def test_the_weights_are_named_as_plain_pytorch_names_them(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
 """The VAE: the paper's sizes, the loss's formula, and gradients through the sampling."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
-from genbench.models.vae import VAE, kl_divergence, reconstruction_loss
+from genbench.models.pictures import latent_grid
+from genbench.models.pixels import Bernoulli
+from genbench.models.vae import VAE, importance_weighted_bound, kl_divergence
 from genbench.models.weights import parameters
 
 GREY = ImageShape(1, 28, 28)
@@ -40,8 +44,8 @@ def test_reconstruction_loss_is_the_cross_entropy_summed_over_pixels() -> None:
     logits, images = generator.normal(0, 2, (3, 2, 4, 4)), generator.random((3, 2, 4, 4))
     p = 1 / (1 + np.exp(-logits))
     expected = -np.sum(images * np.log(p) + (1 - images) * np.log(1 - p), axis=(1, 2, 3))
-    actual = reconstruction_loss(torch.from_numpy(logits), torch.from_numpy(images).float())
-    np.testing.assert_allclose(actual.numpy(), expected, rtol=1e-5)
+    actual = Bernoulli().losses(torch.from_numpy(logits), torch.from_numpy(images))
+    np.testing.assert_allclose(actual.flatten(1).sum(1).numpy(), expected, rtol=1e-10)
 
 
 def test_kl_is_the_divergence_of_two_gaussians() -> None:
@@ -118,3 +122,86 @@ def test_glorot_weights_and_zero_biases() -> None:
     weight = vae().encoder.get_parameter("body.5.weight")  # (16, 3136)
     assert float(weight.detach().abs().max()) <= (6 / (16 + 3136)) ** 0.5
     assert float(weight.detach().var()) == pytest.approx(2 / (16 + 3136), rel=0.03)
+
+
+def test_the_importance_weighted_bound_is_the_formula() -> None:
+    generator = np.random.default_rng(0)
+    reconstruction, divergence = generator.normal(90, 3, (7, 5)), generator.normal(10, 3, (7, 5))
+    expected = -np.log(np.mean(np.exp(-reconstruction - divergence), axis=0))
+    found = importance_weighted_bound(torch.from_numpy(reconstruction), torch.from_numpy(divergence))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-10)
+    one = importance_weighted_bound(torch.from_numpy(reconstruction[:1]), torch.from_numpy(divergence[:1]))
+    np.testing.assert_allclose(one.numpy(), (reconstruction + divergence)[0], rtol=1e-10)
+
+
+def test_with_one_sample_it_is_the_usual_bound_on_average_and_more_samples_are_never_worse() -> None:
+    model = VAE(ImageShape(1, 8, 8), latent_size=2)
+    torch.nn.init.constant_(model.encoder.get_parameter("log_variance.bias"), 1.0)  # a posterior far off
+    many = Batch(random_batch(1).images[..., :8, :8].expand(1_000, -1, -1, -1))
+    noise = torch.randn(20, 1_000, 2, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        usual = model.losses(many, noise[0])
+        found = [model._importance_weighted(many, noise[:k]) for k in (1, 4, 20)]
+    assert float(found[0]["loss"]) == pytest.approx(float(usual["loss"]), abs=0.2)
+    torch.testing.assert_close(found[0]["reconstruction"], usual["reconstruction"])
+    assert found[0]["loss"] > found[1]["loss"] + 0.05 > found[2]["loss"] + 0.1
+
+
+def test_a_model_of_several_samples_trains_on_their_bound_and_watches_it_without_drawing() -> None:
+    model = VAE(GREY, latent_size=2, importance_samples=5)
+    batch, noise = random_batch(), torch.randn(8, 2)
+    (update,) = model.updates(batch, noise)
+    torch.autograd.backward(update.losses["both"])
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    state = torch.get_rng_state()
+    first, second = model.losses(batch, noise), model.losses(batch, noise)
+    assert torch.equal(state, torch.get_rng_state())
+    assert first == second
+    assert set(first) == set(update.scalars)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli", "gaussian"])
+def test_every_likelihood_trains_draws_and_is_told_the_class(likelihood: Literal["bernoulli", "gaussian"]) -> None:
+    torch.manual_seed(0)
+    model = VAE(ImageShape(3, 8, 8), 3, latent_size=2, likelihood=likelihood, conditional=True)
+    assert model.classes == 3
+    assert model.binary == (likelihood == "bernoulli")
+    images = torch.randint(0, 256, (6, 3, 8, 8), dtype=torch.uint8)
+    labels = torch.arange(6) % 3
+    (update,) = model.updates(Batch(images, labels), torch.randn(6, 2))
+    torch.autograd.backward(update.losses["both"])
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    z = torch.zeros(3, 2)
+    with torch.no_grad():
+        drawn = model.sample(z, torch.arange(3))
+        assert drawn.min() >= 0
+        assert drawn.max() <= 1
+        assert (drawn[0] - drawn[1]).abs().max() > 1e-3
+        means = [model.encode(images.float() / 255, of)[0] for of in (labels, (labels + 1) % 3)]
+        assert not torch.equal(*means)
+        pairs = model.log_likelihood(images.float() / 255, torch.zeros(6, 2), labels)
+        every = model.log_likelihoods(images.float() / 255, z, labels)
+    torch.testing.assert_close(every[:, 0], pairs, rtol=1e-5, atol=1e-3)
+
+
+def test_the_latent_plane_of_a_conditional_model_is_that_of_its_first_class() -> None:
+    torch.manual_seed(0)
+    model = VAE(ImageShape(1, 8, 8), 3, latent_size=2, conditional=True)
+    first = model.decode
+    told: list[Tensor] = []
+
+    def spy(z: Tensor, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        told.append(labels)
+        return first(z, labels)
+
+    model.decode = spy  # type: ignore[method-assign]
+    latent_grid(model, side=3)
+    assert torch.equal(told[0], torch.zeros(9, dtype=torch.int64))
+
+
+def test_the_classes_are_told_only_where_that_is_wanted() -> None:
+    assert VAE(GREY, 10).classes == 0
+    assert parameters(VAE(GREY, 10)) == parameters(VAE(GREY))
+    told = parameters(VAE(GREY, 10, conditional=True))
+    assert told == {"encoder": 69_076 + 2 * 2 * 10, "decoder": 65_089 + 10 * 64 * 49}

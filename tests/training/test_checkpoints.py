@@ -26,8 +26,10 @@ from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
 from genbench.interruption import Interrupted
+from genbench.models.flow import FlowMatching
 from genbench.models.gan import DCGAN
 from genbench.models.vae import VAE
+from genbench.models.vae_prior import VAEWithPrior
 from genbench.runs.directory import Run
 from genbench.runs.reading import read
 from genbench.training.callbacks.checkpoints import latest, random_states, set_random_states
@@ -40,12 +42,13 @@ pytestmark = [
     # SummaryWriter leaves its file to the garbage collector when a training is cut off.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE}
+MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE, "vae_prior": VAEWithPrior, "flow": FlowMatching}
 STEPS = 20  # 640 images in batches of 32; validations after 4, 8, 12, 16, 20
 
 
 def config(model: str, runs: Path, *words: str) -> TrainConfig:
-    own = [f"model={model}", "experiment=smoke", "trainer=cpu", "trainer.validations=5", f"runs={runs}"]
+    """A training of a model, after whose name further words may stand."""
+    own = [*f"model={model}".split(), "experiment=smoke", "trainer=cpu", "trainer.validations=5", f"runs={runs}"]
     told: TrainConfig = compose("train", [*own, *words]).configs[0]
     return told
 
@@ -70,7 +73,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
 
 def at_step(monkeypatch: pytest.MonkeyPatch, model: str, number: int, act: Callable[[], Any]) -> None:
     """Do something in the middle of a step, counted from 1."""
-    step = MODELS[model].step
+    kind = MODELS[model.split()[0]]
+    step = kind.step
     taken = 0
 
     def disturbed(self: Any, batch: Batch) -> dict[str, Tensor]:
@@ -81,7 +85,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch, model: str, number: int, act: Calla
         outputs: dict[str, Tensor] = step(self, batch)
         return outputs
 
-    monkeypatch.setattr(MODELS[model], "step", disturbed)
+    monkeypatch.setattr(kind, "step", disturbed)
 
 
 def assert_same(run: Run, other: Run) -> None:
@@ -102,7 +106,15 @@ def assert_same(run: Run, other: Run) -> None:
 
 
 # In the middle of an epoch, in its last step (whose validation must come first), in the very last, and twice.
-@pytest.mark.parametrize(("model", "steps"), [("gan", [6]), ("vae", [3, 3]), ("vae", [8]), ("vae", [STEPS])])
+@pytest.mark.parametrize(
+    ("model", "steps"),
+    [
+        *(("gan", [6]), ("vae", [3, 3]), ("vae", [8]), ("vae", [STEPS])),
+        ("flow model.conditional=true model.width=8 model.sample.steps=1", [6]),
+        ("vae_prior model.prior=flow", [6, 10, 2]),  # in the first stage, where the second begins, and in that
+        ("vae_prior model.components=5", [STEPS]),  # where its prior is fitted
+    ],
+)
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(
     model: str, steps: list[int], whole: Callable[[str], Run], tmp_path: Path
 ) -> None:

@@ -18,12 +18,12 @@ from genbench.data.images import ImageData, Split
 from genbench.data.optdigits import load
 from genbench.device import choose_device
 from genbench.errors import UserError
-from genbench.models import DCGAN, VAE
+from genbench.models import DCGAN, VAE, FlowMatching
 from genbench.models.model import Model
 from genbench.runs.directory import Run
 from genbench.training.engine import fit
 
-MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE}
+MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE, "flow": FlowMatching}
 QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
 # Of Lightning: what it advises for its own loaders, and that it will ask for weights_only one day.
 pytestmark = [
@@ -78,7 +78,7 @@ def test_both_ways_come_to_the_same_weights(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_lightnings_own_checkpoints_logger_and_early_stopping_work(name: str, tmp_path: Path) -> None:
-    watched = "validation/loss" if name == "vae" else "validation/generator_loss"
+    watched = "validation/generator_loss" if name == "gan" else "validation/loss"
     best = ModelCheckpoint(tmp_path / "best", monitor=watched)
     stopping = EarlyStopping(watched, patience=5)
     data = few()

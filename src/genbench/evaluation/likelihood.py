@@ -12,7 +12,7 @@ from genbench.evaluation.conditions import labels_of
 from genbench.models.model import Integrable, Likelihood, Posterior
 from genbench.models.sampling import posterior_means
 from genbench.progress import advance, task
-from genbench.runs.records import Estimate
+from genbench.runs.records import Absent, Estimate
 
 ACTIVE_ABOVE = 0.01
 GRIDDED = 2  # latent dimensions up to which p(x) is integrated
@@ -21,12 +21,17 @@ _LARGEST_STEP = 0.05  # between grid points; half the sd of the narrowest poster
 _ROWS = 256  # latents decoded at once: more are slower on a CPU, and thousands take gigabytes
 
 
-def nll(model: Likelihood, data: ImageData, level: EvaluationConfig) -> Estimate:
+def nll(model: Likelihood, data: ImageData, level: EvaluationConfig) -> Estimate | Absent:
     """-log p(x) of test images binarised once, in nats per image.
 
     With one or two latent dimensions the integral over z is worked out on a grid, where the model allows for it and it
     takes no more decoding; else by importance sampling, which estimates from above, by much where q(z|x) is far off.
+    Absent for a model of grey pixels: its density at black and white ones is no probability.
     """
+    if not model.binary:
+        return Absent(
+            absent="the model's likelihood is a density of grey pixels, no probability of black and white ones"
+        )
     chosen = evenly_spaced(data.test, level.nll_images)
     images = binarise(chosen.images, seed=0).to(model.device)
     labels = labels_of(model, chosen)

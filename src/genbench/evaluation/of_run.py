@@ -106,7 +106,7 @@ def _estimate(entry: Entry, model: Model, data: ImageData, level: EvaluationConf
         kind = CAPABILITIES.get(entry.needs)
         if kind is None:
             raise UserError(f"the score {entry.name} needs {entry.needs!r}: no model can have that")
-        if not isinstance(model, kind):
+        if not isinstance(model, kind) or (kind is Conditional and not model.classes):  # one that could be told
             return Absent(absent=WITHOUT.get(entry.needs, f"the model declares no {entry.needs}"))
     estimate: Estimate | Absent = entry.measure(model, data, level)
     return estimate

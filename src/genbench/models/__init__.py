@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from genbench.models.flow import FlowMatching as FlowMatching
     from genbench.models.gan import DCGAN as DCGAN
     from genbench.models.vae import VAE as VAE
+    from genbench.models.vae_prior import VAEWithPrior as VAEWithPrior
 
-_PLACES = {"DCGAN": "gan", "VAE": "vae"}
+_PLACES = {"DCGAN": "gan", "FlowMatching": "flow", "VAE": "vae", "VAEWithPrior": "vae_prior"}
 
 
 def __getattr__(name: str) -> Any:  # not imported before it is used: PyTorch takes seconds

@@ -273,7 +273,7 @@ class Model(L.LightningModule, ABC):
 
 
 class Posterior(Model):
-    """A model with an encoder: q(z|x) = N(mean, diag(exp(log_variance))), z of `noise_shape`, a vector."""
+    """A model with an encoder: q(z|x) = N(mean, diag(exp(log_variance))) of a vector z."""
 
     @abstractmethod
     def encode(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -287,7 +287,13 @@ class Posterior(Model):
 
 
 class Likelihood(Posterior):
-    """A model with a likelihood of its own, so that -log p(x) can be estimated by importance sampling from q(z|x)."""
+    """A model with a likelihood of its own, so that -log p(x) can be estimated by importance sampling from q(z|x).
+
+    Attributes:
+        binary: whether p(x|z) is a probability of black and white pixels. A density of grey ones has no `nll`.
+    """
+
+    binary = True
 
     @abstractmethod
     def log_likelihood(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:

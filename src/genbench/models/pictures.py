@@ -69,7 +69,9 @@ def latent_grid(model: LatentPlane, side: int = 20) -> Image.Image:
     z[:, 0] = quantiles.repeat(side)
     if z.shape[1] > 1:
         z[:, 1] = quantiles.flip(0).repeat_interleave(side)
-    return grid(decode(model, z), side)
+    # Of a conditional model its first class: all in turn would make no plane.
+    labels = torch.zeros(len(z), dtype=torch.int64) if model.classes else None
+    return grid(decode(model, z, labels=labels), side)
 
 
 def latent_scatter(model: LatentPlane, images: Tensor, labels: Tensor | None, classes: Sequence[str]) -> Figure:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
@@ -12,7 +13,8 @@ from torch.optim import Optimizer
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.models.layers import Conv2d, ConvTranspose2d
-from genbench.models.model import Integrable, LatentPlane, Reconstruction, Update
+from genbench.models.model import Conditional, Integrable, LatentPlane, Reconstruction, Update
+from genbench.models.pixels import KINDS, Pixels
 
 
 class Encoder(nn.Module):
@@ -22,7 +24,7 @@ class Encoder(nn.Module):
     digits, and four of ten seeds lost a latent dimension. A leak lets the units recover: none of ten did.
     """
 
-    def __init__(self, shape: ImageShape, latent_size: int, leak: float) -> None:
+    def __init__(self, shape: ImageShape, latent_size: int, leak: float, classes: int = 0) -> None:
         super().__init__()
         self.body = nn.Sequential(
             Conv2d(shape.channels, 32, 3, stride=2, padding=1),  # (B, 32, H/2, W/2)
@@ -33,12 +35,14 @@ class Encoder(nn.Module):
             nn.Linear(64 * (shape.height // 4) * (shape.width // 4), 16),
             nn.LeakyReLU(leak),
         )
-        self.mean = nn.Linear(16, latent_size)
-        self.log_variance = nn.Linear(16, latent_size)
+        self.mean = nn.Linear(16 + classes, latent_size)
+        self.log_variance = nn.Linear(16 + classes, latent_size)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance (B, latent_size) of images (B, C, H, W)."""
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance (B, latent_size) of images (B, C, H, W); labels (B, classes) are one-hot."""
         hidden = self.body(images)  # (B, 16)
+        if labels is not None:
+            hidden = torch.cat([hidden, labels.to(hidden.dtype)], 1)
         return self.mean(hidden), self.log_variance(hidden)
 
 
@@ -65,19 +69,6 @@ class Decoder(nn.Module):
         return logits
 
 
-def reconstruction_loss(logits: Tensor, images: Tensor) -> Tensor:
-    """-log p(x|z) with Bernoulli pixels, in nats per image: cross-entropy summed over the pixels.
-
-    Args:
-        logits: (B, C, H, W), of the pixels' probabilities.
-        images: (B, C, H, W) in [0, 1].
-
-    Returns:
-        (B,) float32.
-    """
-    return F.binary_cross_entropy_with_logits(logits.float(), images, reduction="none").flatten(1).sum(1)
-
-
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(q(z|x) || N(0, I)) of each latent dimension in nats (Kingma & Welling 2014, appendix B).
 
@@ -92,12 +83,32 @@ def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance)
 
 
-class VAE(Integrable, Reconstruction, LatentPlane):
-    """Encoder and decoder, trained on the evidence lower bound by one Adam; prior N(0, I), Bernoulli pixels."""
+def importance_weighted_bound(reconstruction: Tensor, divergence: Tensor) -> Tensor:
+    """-log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) in nats per image (Burda et al. 2015, eq. 8); K = 1 is the usual bound.
+
+    Args:
+        reconstruction: -log p(x|z_k), (K, B).
+        divergence: log q(z_k|x) - log p(z_k), (K, B).
+
+    Returns:
+        (B,).
+    """
+    return math.log(len(reconstruction)) - (-reconstruction - divergence).logsumexp(0)
+
+
+class Variational(Conditional, Integrable, Reconstruction):
+    """Encoder and decoder, trained on the evidence lower bound with the prior N(0, I) by one Adam.
+
+    Attributes:
+        latent_size: dimensions of z.
+        pixels: how they are distributed about what the decoder says.
+        binary: whether p(x|z) is a probability of black and white pixels, rather than a density of grey ones.
+    """
 
     def __init__(
         self,
         shape: ImageShape | tuple[int, int, int],
+        classes: int = 0,
         *,
         latent_size: Annotated[
             int, Field(ge=1, le=65536, description="dimensions of z; 2 gives the pictures of the latent plane")
@@ -114,13 +125,25 @@ class VAE(Integrable, Reconstruction, LatentPlane):
             float,
             Field(ge=0, le=0.99, description="slope below 0 of the encoder's 16 hidden units; 0: ReLU, which can die"),
         ] = 0.2,
+        likelihood: Annotated[
+            Literal["bernoulli", "continuous_bernoulli", "gaussian"],
+            Field(description="how pixels are distributed about what the decoder says"),
+        ] = "bernoulli",
+        importance_samples: Annotated[
+            int, Field(ge=1, le=1000, description="latents an image, for the bound of an IWAE; 1: the usual bound")
+        ] = 1,
+        conditional: Annotated[bool, Field(description="whether the model is told the images' classes")] = False,
     ) -> None:
-        super().__init__(shape, noise_shape=(latent_size,))
+        super().__init__(shape, noise_shape=(latent_size,), classes=classes if conditional else 0)
+        self.latent_size = latent_size
         self.learning_rate = learning_rate
         self.betas = betas
         self.kl_weight = kl_weight
-        self.encoder = Encoder(self.shape, latent_size, leak)
-        self.decoder = Decoder(self.shape, latent_size)
+        self.importance_samples = importance_samples
+        self.encoder = Encoder(self.shape, latent_size, leak, self.classes)
+        self.decoder = Decoder(self.shape, latent_size + self.classes)
+        self.pixels: Pixels = KINDS[likelihood]()
+        self.binary = self.pixels.binary
         self.apply(_initialise)
 
     def make_optimizers(self) -> dict[str, Optimizer]:
@@ -129,6 +152,11 @@ class VAE(Integrable, Reconstruction, LatentPlane):
 
     def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
         """The negative evidence lower bound; its parts are watched."""
+        if self.importance_samples > 1:
+            more = torch.randn(self.importance_samples - 1, *noise.shape, device=noise.device)
+            scalars = self._importance_weighted(batch, torch.cat([noise.unsqueeze(0), more]))
+            yield Update({"both": scalars["loss"]}, scalars)
+            return
         reconstruction_of_each, kl_of_each = self._bound(batch, noise)
         reconstruction, kl = reconstruction_of_each.mean(), kl_of_each.sum(1).mean()
         loss = reconstruction + self.kl_weight * kl
@@ -136,6 +164,10 @@ class VAE(Integrable, Reconstruction, LatentPlane):
 
     def losses(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
         """The negative evidence lower bound, its parts, and the KL of each latent dimension."""
+        if self.importance_samples > 1:  # noise of its own, the same every time
+            generator = torch.Generator().manual_seed(0)
+            more = torch.randn(self.importance_samples - 1, *noise.shape, generator=generator).to(noise)
+            return self._importance_weighted(batch, torch.cat([noise.unsqueeze(0), more]))
         reconstruction, kl = self._bound(batch, noise)
         return {
             "loss": (reconstruction + self.kl_weight * kl.sum(1)).mean(),
@@ -145,48 +177,82 @@ class VAE(Integrable, Reconstruction, LatentPlane):
         }
 
     def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W) in [0, 1]: the pixels' probabilities p(x|z) of z (B, latent_size)."""
-        return self.decode(noise).float().sigmoid()
+        """Images (B, C, H, W) in [0, 1]: the pixels' means E[x|z] of z (B, latent_size)."""
+        return self.pixels.mean(self.decode(noise, labels))
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, latent_size) of q(z|x) for images (B, C, H, W) in [0, 1]."""
-        mean, log_variance = self.encoder(images)
+        mean, log_variance = self.encoder(images, self._one_hot(labels))
         return mean, log_variance
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (B, C, H, W) of p(x|z) for latent vectors (B, latent_size)."""
-        logits: Tensor = self.decoder(z)
+        told = self._one_hot(labels)
+        logits: Tensor = self.decoder(z if told is None else torch.cat([z, told.to(z.dtype)], 1))
         return logits
 
     def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """The decoded posterior means of images (B, C, H, W) in [0, 1]."""
-        return self.sample(self.encode(images)[0])
+        return self.pixels.mean(self.decode(self.encode(images, labels)[0], labels))
 
     def kl(self, mean: Tensor, log_variance: Tensor) -> Tensor:
         """See `kl_divergence`."""
         return kl_divergence(mean, log_variance)
 
     def log_likelihood(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """log p(x|z) of Bernoulli pixels in nats, (B,) float64."""
-        pixels = F.binary_cross_entropy_with_logits(self.decode(z), images, reduction="none")
-        return -pixels.flatten(1).double().sum(1)
+        """log p(x|z) in nats, (B,) float64."""
+        return -self.pixels.losses(self.decode(z, labels), images).flatten(1).double().sum(1)
 
     def log_likelihoods(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """log p(x|z) of Bernoulli pixels in nats, (N, K) float64, of every image (N, ...) under every latent (K, d)."""
-        logits = self.decode(z).flatten(1).double()  # x log p + (1 - x) log(1 - p) = x logit(p) + log(1 - p)
-        return images.flatten(1).double() @ logits.T - F.softplus(logits).sum(1)
+        """log p(x|z) in nats, (N, K) float64, of every image (N, C, H, W) under every latent (K, latent_size)."""
+        flat = images.flatten(1).double()
+        if labels is None:
+            return self.pixels.log_likelihoods(self.decode(z).flatten(1).double(), flat)
+        seen, which = torch.unique(labels, return_inverse=True)  # every latent is decoded once a class
+        found = torch.empty(len(images), len(z), dtype=torch.float64, device=flat.device)
+        for i, label in enumerate(seen):
+            logits = self.decode(z, label.expand(len(z))).flatten(1).double()
+            found[which == i] = self.pixels.log_likelihoods(logits, flat[which == i])
+        return found
 
     def log_prior(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """log N(z; 0, I) in nats, (B,) float64."""
         return -0.5 * (z.double().square() + math.log(2.0 * math.pi)).sum(1)
 
+    def _one_hot(self, labels: Tensor | None) -> Tensor | None:
+        return F.one_hot(labels, self.classes) if labels is not None and self.classes else None
+
+    def _labels(self, batch: Batch) -> Tensor | None:
+        """The batch's labels, if the model is told them."""
+        return batch.labels if self.classes else None
+
     def _bound(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstruction loss (B,) and KL of each latent dimension (B, latent_size)."""
-        images = batch.images.float().div(255.0)  # (B, C, H, W) in [0, 1]
-        mean, log_variance = self.encode(images)
+        images, labels = batch.images.float().div(255.0), self._labels(batch)  # (B, C, H, W) in [0, 1]
+        mean, log_variance = self.encode(images, labels)
         mean, log_variance = mean.float(), log_variance.float()
         z = mean + (0.5 * log_variance).exp() * noise  # reparameterised, (B, latent_size)
-        return reconstruction_loss(self.decode(z), images), kl_divergence(mean, log_variance)
+        reconstruction = self.pixels.losses(self.decode(z, labels), images).flatten(1).sum(1)
+        return reconstruction, kl_divergence(mean, log_variance)
+
+    def _importance_weighted(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
+        """The bound by K latents an image, of noise (K, B, latent_size), and its parts."""
+        images, labels, k = batch.images.float().div(255.0), self._labels(batch), len(noise)
+        mean, log_variance = (value.float() for value in self.encode(images, labels))  # (B, latent_size)
+        z = mean + (0.5 * log_variance).exp() * noise  # (K, B, latent_size)
+        logits = self.decode(z.flatten(0, 1), None if labels is None else labels.repeat(k))
+        losses = self.pixels.losses(logits, images.repeat(k, 1, 1, 1)).flatten(1).sum(1)
+        reconstruction = losses.view(k, -1)
+        divergence = 0.5 * (z.square() - noise.square() - log_variance).sum(2)  # log q(z|x) - log N(z; 0, I)
+        return {
+            "loss": importance_weighted_bound(reconstruction, self.kl_weight * divergence).mean(),
+            "reconstruction": reconstruction.mean(),
+            "kl": kl_divergence(mean, log_variance).sum(1).mean(),
+        }
+
+
+class VAE(Variational, LatentPlane):
+    """The paper's: its prior stays N(0, I), and its first two latent dimensions are worth a picture."""
 
 
 def _initialise(module: nn.Module) -> None:

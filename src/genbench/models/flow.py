@@ -1,0 +1,160 @@
+"""Flow matching: an ordinary differential equation that carries noise to images (Lipman et al. 2023)."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.optim import Optimizer
+
+from genbench.data.batches import Batch
+from genbench.data.images import ImageShape
+from genbench.errors import UserError
+from genbench.models.model import Conditional, Reconstruction, Update
+from genbench.models.unet import UNet
+
+Velocity = Callable[[Tensor, float], Tensor]
+
+
+def flow_matching_loss(velocity: Tensor, images: Tensor, noise: Tensor) -> Tensor:
+    """Mean squared error per pixel of a velocity at x_t = (1 - t) noise + t images, whose target is images - noise.
+
+    The conditional flow matching loss with linear paths (Lipman et al. 2023, eq. 23 with no noise left at t = 1).
+
+    Args:
+        velocity: (B, C, H, W), of the network.
+        images: (B, C, H, W) in [-1, 1].
+        noise: (B, C, H, W).
+
+    Returns:
+        (B,) float32.
+    """
+    return (velocity.float() - (images - noise)).square().flatten(1).mean(1)
+
+
+def integrate(velocity: Velocity, x: Tensor, start: float, end: float, steps: int, solver: str) -> Tensor:
+    """Where x' = velocity(x, t) carries x from one time to another.
+
+    Args:
+        velocity: of x and a time.
+        x: at the start; any shape.
+        start: the time of x.
+        end: the time of the result.
+        steps: of equal length.
+        solver: euler, of first order with one velocity a step; midpoint or heun, of second order with two.
+    """
+    length = (end - start) / steps
+    for i in range(steps):
+        time = start + i * length
+        slope = velocity(x, time)
+        if solver == "midpoint":
+            slope = velocity(x + length / 2 * slope, time + length / 2)
+        elif solver == "heun":
+            slope = (slope + velocity(x + length * slope, time + length)) / 2
+        x = x + length * slope
+    return x
+
+
+class FlowMatching(Conditional, Reconstruction):
+    """A U-Net that is trained to be the velocity of straight lines from noise to images."""
+
+    def __init__(
+        self,
+        shape: ImageShape | tuple[int, int, int],
+        classes: int = 0,
+        *,
+        width: Annotated[
+            int, Field(ge=4, le=1024, description="channels of the U-Net's largest maps; the others have twice as many")
+        ] = 32,
+        learning_rate: Annotated[float, Field(gt=0, le=1000, description="of Adam")] = 2e-3,
+        label_dropout: Annotated[
+            float, Field(ge=0, le=1, description="share of images whose class is not told, for guidance")
+        ] = 0.1,
+        conditional: Annotated[bool, Field(description="whether the model is told the images' classes")] = False,
+    ) -> None:
+        super().__init__(shape, noise_shape=tuple(shape), classes=classes if conditional else 0)
+        self.learning_rate = learning_rate
+        self.label_dropout = label_dropout
+        self.unet = UNet(self.shape, width, self.classes)
+
+    def make_optimizers(self) -> dict[str, Optimizer]:
+        """One Adam."""
+        return {"unet": self.adam(self.unet.parameters(), self.learning_rate)}
+
+    def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
+        """The error of the velocity at logit-normal times (Esser et al. 2024, eq. 19 with m = 0, s = 1)."""
+        time = torch.randn(len(noise), device=noise.device).sigmoid()
+        labels = batch.labels if self.classes else None
+        if labels is not None and self.label_dropout > 0:
+            untold = torch.rand(len(labels), device=labels.device) < self.label_dropout
+            labels = labels.masked_fill(untold, self.classes)
+        loss = self._error(batch, noise, time, labels).mean()
+        yield Update({"unet": loss}, {"loss": loss})
+
+    def losses(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
+        """The same at evenly spaced quantiles of the times; all images' classes are told."""
+        quantiles = (torch.arange(len(noise), device=noise.device) + 0.5) / len(noise)
+        time = torch.special.ndtri(quantiles).sigmoid()
+        return {"loss": self._error(batch, noise, time, batch.labels if self.classes else None).mean()}
+
+    def sample(
+        self,
+        noise: Tensor,
+        labels: Tensor | None = None,
+        *,
+        steps: Annotated[int, Field(ge=1, le=1000, description="of the solver")] = 12,
+        solver: Annotated[
+            Literal["euler", "midpoint", "heun"],
+            Field(description="of the differential equation; midpoint and heun call the network twice a step"),
+        ] = "heun",
+        guidance: Annotated[
+            float, Field(ge=0, le=100, description="how much the class counts, of a conditional model; 1: as learnt")
+        ] = 1.0,
+    ) -> Tensor:
+        """Images (B, C, H, W) in [0, 1], carried there from noise (B, C, H, W).
+
+        Args:
+            noise: standard normal.
+            labels: (B,) int64, for a conditional model.
+            steps: of the solver.
+            solver: see `integrate`.
+            guidance: w of classifier-free guidance, v + (w - 1) (v - v without the class) (Ho & Salimans 2022); but for
+                0 and 1 the network is called twice as often.
+
+        Raises:
+            UserError: guidance of a model that was told no classes.
+        """
+        images = integrate(self._velocity(labels, guidance), noise.float(), 0.0, 1.0, steps, solver)
+        return images.add(1.0).div(2.0).clamp(0.0, 1.0)
+
+    def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) carried back to the noise from which they come, and from there again.
+
+        The flow can be inverted: what differs are the errors of the solver, with the options that samples are drawn by.
+        """
+        options: dict[str, Any] = {"steps": 12, "solver": "heun", "guidance": 1.0} | self.sample_options
+        velocity = self._velocity(labels, options["guidance"])
+        noise = integrate(velocity, 2.0 * images - 1.0, 1.0, 0.0, options["steps"], options["solver"])
+        return self.sample(noise, labels, **options)
+
+    def _error(self, batch: Batch, noise: Tensor, time: Tensor, labels: Tensor | None) -> Tensor:
+        """(B,), of images as bytes."""
+        images = batch.images.float().div(127.5).sub(1.0)
+        t = time.view(-1, 1, 1, 1)
+        velocity = self.unet((1.0 - t) * noise + t * images, time, labels)
+        return flow_matching_loss(velocity, images, noise)
+
+    def _velocity(self, labels: Tensor | None, guidance: float) -> Velocity:
+        if guidance != 1.0 and not self.classes:
+            raise UserError(f"guidance={guidance:g}: this model was not told classes: leave it out")
+
+        def velocity(x: Tensor, time: float) -> Tensor:
+            times = torch.full_like(x[:, 0, 0, 0], time)
+            if labels is None or guidance == 1.0:
+                told: Tensor = self.unet(x, times, labels)
+                return told.float()
+            untold: Tensor = self.unet(x, times, torch.full_like(labels, self.classes)).float()
+            return untold if guidance == 0.0 else untold.lerp(self.unet(x, times, labels).float(), guidance)
+
+        return velocity
