@@ -137,7 +137,8 @@ class TrainConfig(Schema):
         target = model.get("_target_")
         if not isinstance(target, str) or "." not in target:
             raise ValueError("a model's values with its class, _target_: <module>.<class>")
-        return {**model, "_target_": _RENAMED.get(target, target)}
+        target = _RENAMED.get(target, target)
+        return {**model, "_target_": target, **{k: v for k, v in _LATER.get(target, {}).items() if k not in model}}
 
     @field_validator("logger")
     @classmethod
@@ -174,7 +175,8 @@ class TrainConfig(Schema):
         for key in ("devices", "num_nodes"):  # as many runs were named before there were several
             if trainer[key] == 1:
                 del trainer[key]
-        model = {key: value for key, value in self.model.items() if key not in ("title", "sample")}
+        later = _LATER.get(self.model["_target_"], {}).items()
+        model = {k: v for k, v in self.model.items() if k not in ("title", "sample") and (k, v) not in later}
         return {"model": model, "data": self.data.model_dump(exclude={"title", "root"}), "trainer": trainer}
 
     @property
@@ -208,6 +210,11 @@ _HEADER = [
 ]
 # What was named otherwise in runs of before.
 _RENAMED = {"genbench.models.gan.GAN": "genbench.models.gan.DCGAN"}
+# Hyperparameters that runs of before do not name, with what they mean there: such runs keep their names.
+_LATER: dict[str, dict[str, Any]] = {
+    "genbench.models.gan.DCGAN": dict.fromkeys(("gamma", "critic_steps", "spectral_norm"))
+    | {"loss": "nonsaturating", "generator": "dcgan", "conditional": False, "augment": 0.0},
+}
 _LOGGER = "torch.utils.tensorboard.SummaryWriter"
 
 

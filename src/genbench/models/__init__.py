@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genbench.models.gan import DCGAN as DCGAN
     from genbench.models.vae import VAE as VAE
+    from genbench.models.vaegan import VAEGAN as VAEGAN
 
-_PLACES = {"DCGAN": "gan", "VAE": "vae"}
+_PLACES = {"DCGAN": "gan", "VAE": "vae", "VAEGAN": "vaegan"}
 
 
 def __getattr__(name: str) -> Any:  # not imported before it is used: PyTorch takes seconds

@@ -101,13 +101,16 @@ def build(model: Mapping[str, Any], shape: ImageShape, classes: int = 0, code: s
     """
     target = str(model["_target_"])
     check_hyperparameters(model, code)
+    if model.get("conditional") is True and not classes:
+        raise UserError("model.conditional=true: these images have no classes: leave it out")
     kind = model_class(target, code)
     values = {key: value for key, value in model.items() if key not in NOT_THE_CLASS}
     try:
         built = kind(shape, classes, **values) if issubclass(kind, Conditional) else kind(shape, **values)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise UserError(f"model {target}: {str(error).strip().splitlines()[0]}") from error
-    if isinstance(built, Conditional) and built.classes != classes:
+    told = classes if built.hparams.get("conditional", True) else 0  # a model may have a word for it
+    if isinstance(built, Conditional) and built.classes != told:
         raise TypeError(f"{target}: its constructor must hand `classes` on: super().__init__(..., classes=classes)")
     built.sample_options = dict(model.get("sample") or {})
     return built
