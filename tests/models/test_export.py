@@ -13,7 +13,9 @@ from torch.optim import Optimizer
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.models.export import SUFFIXES, export, networks
+from genbench.models.gan import DCGAN
 from genbench.models.model import Conditional, Model, Update
+from genbench.models.vaegan import VAEGAN
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
 
@@ -66,9 +68,9 @@ class Told(Bare, Conditional):
         return (images + 0.1 * noise).sigmoid()
 
 
-def written(model: Model, form: str, folder: Path) -> dict[str, Path]:
+def written(model: Model, form: str, folder: Path, shape: ImageShape = SHAPE) -> dict[str, Path]:
     paths = {}
-    for name, (function, rows) in networks(model, SHAPE).items():
+    for name, (function, rows) in networks(model, shape).items():
         paths[name] = folder / f"{name}{SUFFIXES[form]}"
         assert export(function, rows, form, paths[name], {}) < 1e-5
     return paths
@@ -78,6 +80,15 @@ def written(model: Model, form: str, folder: Path) -> dict[str, Path]:
 def test_a_model_of_any_build_is_exported(form: str, tmp_path: Path) -> None:
     assert list(written(Odd(SHAPE), form, tmp_path)) == ["generator"]
     assert list(written(Told(SHAPE, 4), form, tmp_path)) == ["generator"]
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch_export"])
+def test_the_gans_kin_are_exported(form: str, tmp_path: Path) -> None:
+    small = ImageShape(3, 8, 8)
+    style = DCGAN(small, 3, latent_size=4, generator="style", loss="hinge", conditional=True)
+    assert list(written(style, form, tmp_path, small)) == ["generator"]
+    assert list(written(DCGAN(small, 3, conditional=True, loss="r3"), form, tmp_path, small)) == ["generator"]
+    assert list(written(VAEGAN(small, 3, conditional=True), form, tmp_path, small)) == ["decoder", "encoder"]
 
 
 def test_the_weights_are_named_as_plain_pytorch_names_them(tmp_path: Path) -> None:

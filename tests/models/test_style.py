@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from genbench.data.images import ImageShape
+from genbench.models.gan import DCGAN
+from genbench.models.pictures import style_mixing
 from genbench.models.style import ModulatedConv2d, StyleGenerator
 
 
@@ -71,6 +73,29 @@ def test_the_latents_length_says_nothing() -> None:
     network = StyleGenerator(ImageShape(1, 8, 8), 6)
     z = torch.randn(3, 6)
     torch.testing.assert_close(network.map(3.0 * z), network.map(z), rtol=1e-4, atol=1e-5)
+
+
+def test_mixed_with_itself_an_image_is_what_it_was() -> None:
+    torch.manual_seed(0)
+    model = DCGAN(ImageShape(1, 8, 8), latent_size=6, generator="style").eval()
+    assert model.mixes
+    noise, other = torch.randn(2, 3, *model.noise_shape)
+    with torch.no_grad():
+        torch.testing.assert_close(model.mix(noise, noise), model.sample(noise))
+        mixed = model.mix(noise, other)
+    assert not torch.allclose(mixed, model.sample(noise)) and not torch.allclose(mixed, model.sample(other))
+    with pytest.raises(ValueError, match="no styles to mix"):
+        DCGAN(ImageShape(1, 8, 8)).mix(noise, other)
+
+
+def test_the_picture_of_mixed_styles_has_a_row_and_a_column_of_what_is_mixed() -> None:
+    torch.manual_seed(0)
+    model = DCGAN(ImageShape(3, 8, 8), 4, latent_size=6, generator="style", conditional=True)
+    picture = style_mixing(model)
+    assert model.training
+    scale = round(900 / (9 * 10 + 2))
+    assert picture.size == ((9 * 10 + 2) * scale, (6 * 10 + 2) * scale)
+    assert picture.getpixel((5 * scale, 5 * scale)) == (255, 255, 255)  # the corner
 
 
 def test_it_is_told_the_class() -> None:

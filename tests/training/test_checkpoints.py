@@ -28,6 +28,7 @@ from genbench.errors import UserError
 from genbench.interruption import Interrupted
 from genbench.models.gan import DCGAN
 from genbench.models.vae import VAE
+from genbench.models.vaegan import VAEGAN
 from genbench.runs.directory import Run
 from genbench.runs.reading import read
 from genbench.training.callbacks.checkpoints import latest, random_states, set_random_states
@@ -40,12 +41,13 @@ pytestmark = [
     # SummaryWriter leaves its file to the garbage collector when a training is cut off.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE}
+MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE, "vaegan": VAEGAN}
 STEPS = 20  # 640 images in batches of 32; validations after 4, 8, 12, 16, 20
 
 
 def config(model: str, runs: Path, *words: str) -> TrainConfig:
-    own = [f"model={model}", "experiment=smoke", "trainer=cpu", "trainer.validations=5", f"runs={runs}"]
+    """Of a model, which may have words behind it."""
+    own = [*f"model={model}".split(), "experiment=smoke", "trainer=cpu", "trainer.validations=5", f"runs={runs}"]
     told: TrainConfig = compose("train", [*own, *words]).configs[0]
     return told
 
@@ -70,7 +72,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
 
 def at_step(monkeypatch: pytest.MonkeyPatch, model: str, number: int, act: Callable[[], Any]) -> None:
     """Do something in the middle of a step, counted from 1."""
-    step = MODELS[model].step
+    kind = MODELS[model.split()[0]]
+    step = kind.step
     taken = 0
 
     def disturbed(self: Any, batch: Batch) -> dict[str, Tensor]:
@@ -81,7 +84,7 @@ def at_step(monkeypatch: pytest.MonkeyPatch, model: str, number: int, act: Calla
         outputs: dict[str, Tensor] = step(self, batch)
         return outputs
 
-    monkeypatch.setattr(MODELS[model], "step", disturbed)
+    monkeypatch.setattr(kind, "step", disturbed)
 
 
 def assert_same(run: Run, other: Run) -> None:
@@ -102,7 +105,14 @@ def assert_same(run: Run, other: Run) -> None:
 
 
 # In the middle of an epoch, in its last step (whose validation must come first), in the very last, and twice.
-@pytest.mark.parametrize(("model", "steps"), [("gan", [6]), ("vae", [3, 3]), ("vae", [8]), ("vae", [STEPS])])
+@pytest.mark.parametrize(
+    ("model", "steps"),
+    [
+        *(("gan", [6]), ("vae", [3, 3]), ("vae", [8]), ("vae", [STEPS]), ("vaegan model.conditional=true", [6])),
+        ("gan model.loss=r3 model.generator=style model.augment=1", [6]),
+        ("gan model.loss=wgan_gp model.spectral_norm=true model.conditional=true", [6]),
+    ],
+)
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(
     model: str, steps: list[int], whole: Callable[[str], Run], tmp_path: Path
 ) -> None:

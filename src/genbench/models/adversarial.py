@@ -65,7 +65,10 @@ def gradient_norms(logits: Tensor, images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Seen:
-    """Real and generated images (B, C, H, W) in [-1, 1], their logits (B,), and the discriminator that gave them."""
+    """Real and generated images (B, C, H, W) in [-1, 1], their logits (B,), and the discriminator that gave them.
+
+    For a penalty the images need gradients.
+    """
 
     real: Tensor
     fake: Tensor
@@ -83,7 +86,7 @@ def zero_centred_penalty(seen: Seen) -> Tensor:
 def one_centred_penalty(seen: Seen) -> Tensor:
     """(|dD/dx| - 1)^2 on straight lines between real and generated images (Gulrajani et al. 2017, eq. 3)."""
     share = torch.rand(len(seen.real), 1, 1, 1, dtype=seen.real.dtype, device=seen.real.device)
-    between = torch.lerp(seen.real.detach(), seen.fake.detach().to(seen.real.dtype), share).requires_grad_()
+    between = torch.lerp(seen.real, seen.fake.detach().to(seen.real.dtype), share)
     norms = (gradient_norms(seen.judge(between), between) + 1e-12).sqrt()  # a root has no gradient at 0
     return (norms - 1.0).square().mean()
 

@@ -16,11 +16,11 @@ from genbench.data.images import ImageShape
 from genbench.models.adversarial import LOSSES, Seen
 from genbench.models.augmentation import augmented
 from genbench.models.convolutional import Discriminator, Generator
-from genbench.models.model import Conditional, Update
+from genbench.models.model import Conditional, StyleMixing, Update
 from genbench.models.style import StyleGenerator
 
 
-class DCGAN(Conditional):
+class DCGAN(Conditional, StyleMixing):
     """Generator and discriminator, each with its own Adam.
 
     With one critic step both networks take theirs at once, per batch of real images. With several the discriminator's
@@ -67,7 +67,7 @@ class DCGAN(Conditional):
             critic_steps=critic_steps,
             spectral_norm=spectral_norm,
         )
-        self.augment = augment
+        self.augment, self.mixes = augment, generator == "style"
         self.generator = made
         self.discriminator = Discriminator(
             size, self.recipe.dropout, told, batch_norm=self.recipe.batch_norm, spectral_norm=self.recipe.spectral_norm
@@ -125,6 +125,12 @@ class DCGAN(Conditional):
         images: Tensor = self.generator(noise, labels)
         return images.float().add(1.0).div(2.0)
 
+    def mix(self, coarse: Tensor, fine: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] of two noises, with generator=style; see `StyleGenerator.mix`."""
+        if not isinstance(self.generator, StyleGenerator):
+            raise ValueError("generator=dcgan has no styles to mix")
+        return self.generator.mix(coarse, fine, labels).float().add(1.0).div(2.0)
+
     def _see(self, batch: Batch, noise: Tensor) -> Seen:
         """Real images, as many generated ones, and what D says of both."""
         labels = batch.labels if self.classes else None
@@ -134,9 +140,8 @@ class DCGAN(Conditional):
             logits: Tensor = self.discriminator(augmented(images, augment) if augment else images, labels)
             return logits
 
-        real = batch.images.float().div(127.5).sub(1.0)
-        if self._penalised:
-            real.requires_grad_()
+        # Not of a leaf: PyTorch's counter of operations cannot look on while a leaf's gradient is asked for.
+        real = batch.images.float().requires_grad_(self._penalised).div(127.5).sub(1.0)
         real_logits = judge(real)  # before the generator's turn, as ever: dropout draws in this order
         fake: Tensor = self.generator(noise, labels)
         return Seen(real, fake, real_logits, judge(fake), judge)
@@ -166,7 +171,7 @@ class DCGAN(Conditional):
 
 
 def _parts(batch: Batch, noise: Tensor, n: int) -> tuple[list[Batch], list[Tensor]]:
-    """The batch and its noise in n parts, or one for each image if there are fewer."""
-    images = batch.images.chunk(n)
-    labels = [None] * len(images) if batch.labels is None else batch.labels.chunk(n)
-    return [Batch(*part) for part in zip(images, labels, strict=True)], list(noise.chunk(n))
+    """The batch and its noise in n parts, or in fewer of two images, without which there is no BatchNorm."""
+    n = max(1, min(n, len(noise) // 2))
+    labels = [None] * n if batch.labels is None else batch.labels.tensor_split(n)
+    return [Batch(*part) for part in zip(batch.images.tensor_split(n), labels, strict=True)], [*noise.tensor_split(n)]

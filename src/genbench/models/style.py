@@ -90,6 +90,14 @@ class StyleGenerator(nn.Module):
         w = self.map(noise[:, : self.latent_size], labels)
         return self.synthesise([w] * len(self.first), noise[:, self.latent_size :])
 
+    def mix(self, coarse: Tensor, fine: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] of the styles of two noises (B, noise_size): the first's at the least size.
+
+        Their noise inputs are the first's.
+        """
+        first, second = (self.map(noise[:, : self.latent_size], labels) for noise in (coarse, fine))
+        return self.synthesise([first, *[second] * (len(self.first) - 1)], coarse[:, self.latent_size :])
+
     def map(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Intermediate latents w (B, 256) of z (B, latent_size), which is brought to length 1 in each dimension."""
         z = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
@@ -103,7 +111,7 @@ class StyleGenerator(nn.Module):
         """Images (B, C, H, W) in [-1, 1] of w (B, 256) for each size, coarsest first, and the noise of all layers."""
         parts = torch.split(noise, [height * width for height, width in self.sizes], dim=1)
         maps = [part.reshape(-1, *size) for part, size in zip(parts, self.sizes, strict=True)]  # (B, H, W) each
-        values = self.first[0](self.start.expand(len(noise), -1, -1, -1), styles[0], maps[0])
+        values = self.first[0](self.start.expand(noise.shape[0], -1, -1, -1), styles[0], maps[0])
         images: Tensor = self.to_image[0](values, styles[0])
         for i, w in enumerate(styles[1:]):
             values, images = (F.interpolate(x, scale_factor=2, mode="bilinear") for x in (values, images))
