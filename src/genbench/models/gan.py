@@ -35,7 +35,7 @@ class DCGAN(Conditional, StyleMixing):
         latent_size: Annotated[int, Field(ge=1, le=65536, description="dimensions of z")] = 100,
         loss: Annotated[
             Literal["nonsaturating", "minimax", "hinge", "least_squares", "wgan_gp", "r3"],
-            Field(description="of both networks; settings that are null are those that it was published with"),
+            Field(description="of both networks; settings that are null are those that go with it"),
         ] = "nonsaturating",
         generator: Annotated[Literal["dcgan", "style"], Field(description="style: StyleGAN2's")] = "dcgan",
         conditional: Annotated[bool, Field(description="both networks are told the class")] = False,

@@ -88,7 +88,7 @@ class VAEGAN(Conditional, Posterior, Reconstruction):
         ] = 0.01,
         kl_weight: Annotated[
             float, Field(ge=0, le=1e6, description="of the KL to the feature loss, for the encoder; 1 is the paper's")
-        ] = 1.0,
+        ] = 10.0,
         conditional: Annotated[bool, Field(description="the networks are told the class")] = False,
     ) -> None:
         super().__init__(shape, noise_shape=(latent_size,), classes=classes if conditional else 0)
