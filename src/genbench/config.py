@@ -212,7 +212,9 @@ _HEADER = [
 _RENAMED = {"genbench.models.gan.GAN": "genbench.models.gan.DCGAN"}
 # Hyperparameters that runs of before do not name, with what they mean there: such runs keep their names.
 _LATER: dict[str, dict[str, Any]] = {
-    "genbench.models.vae.VAE": {"likelihood": "bernoulli", "importance_samples": 1, "conditional": False}
+    "genbench.models.vae.VAE": {"likelihood": "bernoulli", "importance_samples": 1, "conditional": False},
+    "genbench.models.gan.DCGAN": dict.fromkeys(("gamma", "critic_steps", "spectral_norm"))
+    | {"loss": "nonsaturating", "generator": "dcgan", "conditional": False, "augment": 0.0},
 }
 _LOGGER = "torch.utils.tensorboard.SummaryWriter"
 

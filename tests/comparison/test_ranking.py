@@ -65,6 +65,22 @@ def test_every_kind_of_setting_has_a_name(word: str, label: str, tmp_path: Path)
     assert label in labels(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("model.loss=r3", ["GAN, nonsaturating loss", "GAN, r3 loss"]),
+        ("model.loss=least_squares", ["GAN, least squares loss", "GAN, nonsaturating loss"]),
+        ("model.generator=style", ["GAN, dcgan generator", "GAN, style generator"]),
+        ("model.conditional=true", ["GAN, conditional", "GAN, conditional off"]),
+        ("model.gamma=0.5", ["GAN, default gamma", "GAN, gamma 0.5"]),
+    ],
+)
+def test_words_and_switches_are_said_as_one_says_them(word: str, expected: list[str], tmp_path: Path) -> None:
+    synthetic_run(tmp_path, "gan", 0)
+    synthetic_run(tmp_path, "gan", 0, word)
+    assert labels(tmp_path) == expected
+
+
 def test_a_model_of_the_same_title_is_told_by_its_class(tmp_path: Path) -> None:
     synthetic_run(tmp_path, "vae", 0)
     run_of(tmp_path, foreign_config(0, "mine.Better", "VAE"))

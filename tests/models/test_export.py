@@ -13,7 +13,9 @@ from torch.optim import Optimizer
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.models.export import SUFFIXES, export, networks
+from genbench.models.gan import DCGAN
 from genbench.models.model import Conditional, Model, Update
+from genbench.models.vaegan import VAEGAN
 from tests.models.test_flow import flow
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
@@ -68,9 +70,9 @@ class Told(Bare, Conditional):
         return (images + 0.1 * noise).sigmoid()
 
 
-def written(model: Model, form: str, folder: Path) -> dict[str, Path]:
+def written(model: Model, form: str, folder: Path, shape: ImageShape = SHAPE) -> dict[str, Path]:
     paths = {}
-    for name, (function, rows) in networks(model, model.shape).items():
+    for name, (function, rows) in networks(model, shape).items():
         paths[name] = folder / f"{name}{SUFFIXES[form]}"
         assert export(function, rows, form, paths[name], {}) < 1e-5
     return paths
@@ -86,17 +88,27 @@ def test_a_model_of_any_build_is_exported(form: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("classes", [0, 3])
 def test_a_fitted_prior_and_a_solver_are_exported(classes: int, form: str, tmp_path: Path) -> None:
     for prior in ("mixture", "flow"):
-        assert list(written(begun(prior, classes), form, tmp_path)) == ["decoder", "encoder"]
+        model = begun(prior, classes)
+        assert list(written(model, form, tmp_path, model.shape)) == ["decoder", "encoder"]
     solved = flow(classes=classes)
     solved.sample_options = {"steps": 2}
-    assert list(written(solved, form, tmp_path)) == ["generator"]
+    assert list(written(solved, form, tmp_path, solved.shape)) == ["generator"]
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch_export"])
+def test_the_gans_kin_are_exported(form: str, tmp_path: Path) -> None:
+    small = ImageShape(3, 8, 8)
+    style = DCGAN(small, 3, latent_size=4, generator="style", loss="hinge", conditional=True)
+    assert list(written(style, form, tmp_path, small)) == ["generator"]
+    assert list(written(DCGAN(small, 3, conditional=True, loss="r3"), form, tmp_path, small)) == ["generator"]
+    assert list(written(VAEGAN(small, 3, conditional=True), form, tmp_path, small)) == ["decoder", "encoder"]
 
 
 def test_the_weights_are_named_as_plain_pytorch_names_them(tmp_path: Path) -> None:
     two = {"first.weight", "first.bias", "second.weight", "second.bias", "offset", "scale"}
     assert set(load_file(written(Odd(SHAPE), "safetensors", tmp_path)["generator"])) == two
     paths = {**written(gan(), "safetensors", tmp_path), **written(vae(), "safetensors", tmp_path)}
-    assert set(load_file(paths["generator"])) == set(gan().generator.body.state_dict())
+    assert set(load_file(paths["generator"])) == set(gan().generator.get_submodule("body").state_dict())
     assert set(load_file(paths["decoder"])) == set(vae().decoder.body.state_dict())
     assert set(load_file(paths["encoder"])) == set(vae().encoder.state_dict())
 

@@ -1,5 +1,7 @@
 """The DCGAN: the paper's sizes, the losses' formulas, and whose gradients go where."""
 
+from typing import Any
+
 import lightning as L
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ from torch import Tensor
 from genbench.data.batches import Batch
 from genbench.data.datamodule import InOrder
 from genbench.data.images import ImageShape, Split
-from genbench.models.gan import DCGAN, discriminator_loss, generator_loss
-from genbench.models.weights import parameters
+from genbench.errors import UserError
+from genbench.models.adversarial import LOSSES, discriminator_loss, generator_loss, zero_centred_penalty
+from genbench.models.gan import DCGAN
+from genbench.models.weights import build, parameters
 
 GREY = ImageShape(1, 28, 28)
 
@@ -112,3 +116,111 @@ def test_initialisation() -> None:
             assert float(parameter.detach().abs().max()) == 0.0
     convolution = model.generator.get_parameter("body.4.weight")
     assert float(convolution.detach().std()) == pytest.approx(0.02, rel=0.01)
+
+
+SMALL = ImageShape(1, 8, 8)
+CRITIC_STEPS = {"wgan_gp": 5}
+
+
+def batch_of(shape: ImageShape, n: int = 10) -> Batch:
+    torch.manual_seed(1)
+    return Batch(torch.randint(0, 256, (n, *shape), dtype=torch.uint8), torch.arange(n) % 3)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("more", [{}, {"generator": "style", "conditional": True, "augment": 1.0}])
+def test_every_loss_teaches_both_networks_and_sees_every_image_once(loss: Any, more: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    model = DCGAN(SMALL, 3, latent_size=4, loss=loss, **more)
+    seen: list[int] = []
+    model.discriminator.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    steps = CRITIC_STEPS.get(loss, 1)
+    updates = list(model.updates(batch_of(SMALL), torch.randn(10, *model.noise_shape)))
+    assert [set(update.losses) for update in updates] == (
+        [{"generator", "discriminator"}] if steps == 1 else [{"discriminator"}] * steps + [{"generator"}]
+    )
+    of_critic = seen if steps == 1 else seen[:-2]
+    assert len(of_critic) / steps == (3 if loss == "wgan_gp" else 2)  # real, generated, and between them
+    assert sum(of_critic) == 10 * len(of_critic) / steps
+    for update in updates:
+        for name, value in update.losses.items():
+            network = getattr(model, name)
+            found = torch.autograd.grad(value, list(network.parameters()), retain_graph=True, allow_unused=True)
+            assert all(bool(gradient.isfinite().all()) for gradient in found if gradient is not None)
+            assert any(bool((gradient != 0).any()) for gradient in found if gradient is not None)
+    scalars = {name for update in updates for name in update.scalars}
+    assert ("penalty" in scalars) == (loss in ("wgan_gp", "r3"))
+    assert {"generator_loss", "discriminator_loss", "d_real", "d_fake"} <= scalars
+
+
+def test_r3s_penalty_is_a_part_of_the_discriminators_loss_alone() -> None:
+    torch.manual_seed(0)
+    model = DCGAN(SMALL, latent_size=4, loss="r3", gamma=3.0)
+    (update,) = model.updates(batch_of(SMALL), torch.randn(10, 4))
+    seen = model._see(batch_of(SMALL), torch.randn(10, 4))
+    assert float(model._penalty(seen)["penalty"].detach()) == pytest.approx(
+        3.0 * float(zero_centred_penalty(seen).detach()), rel=1e-5
+    )
+    expected = update.scalars["discriminator_loss"] + update.scalars["penalty"]
+    torch.testing.assert_close(update.losses["discriminator"], expected)
+    torch.testing.assert_close(update.losses["generator"], update.scalars["generator_loss"])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_validation_losses_draw_nothing_and_need_no_gradient(loss: Any) -> None:
+    torch.manual_seed(0)
+    model = DCGAN(SMALL, latent_size=4, loss=loss, augment=1.0).eval()
+    batch, noise = batch_of(SMALL), torch.randn(10, 4)
+    state = torch.random.get_rng_state()
+    with torch.inference_mode():
+        found = model.losses(batch, noise)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert ("discriminator_accuracy" in found) == (loss not in ("wgan_gp", "r3"))
+
+
+@pytest.mark.parametrize("loss", ["hinge", "wgan_gp", "r3"])
+def test_losses_that_forbid_batch_norm_have_none_in_the_discriminator(loss: Any) -> None:
+    model = DCGAN(SMALL, loss=loss)
+    assert not [layer for layer in model.discriminator.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert [layer for layer in model.generator.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+
+
+@pytest.mark.parametrize("shape", [ImageShape(3, 64, 64), ImageShape(3, 32, 32)])
+@pytest.mark.parametrize("generator", ["dcgan", "style"])
+def test_colour_and_64_pixels(shape: ImageShape, generator: Any) -> None:
+    torch.manual_seed(0)
+    model = DCGAN(shape, 3, latent_size=4, generator=generator, loss="r3", conditional=True)
+    (update,) = model.updates(batch_of(shape, 2), torch.randn(2, *model.noise_shape))
+    assert bool(update.losses["discriminator"].isfinite())
+    images = model.eval().sample(torch.randn(2, *model.noise_shape), torch.tensor([0, 2]))
+    assert images.shape == (2, *shape)
+    assert images.min() >= 0 and images.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"conditional": True}, "conditional=true needs images with classes"),
+        ({"loss": "hinge", "gamma": 1.0}, "gamma is a setting of the losses wgan_gp, r3 alone"),
+        ({"loss": "r3", "label_smoothing": 0.1}, "label_smoothing is a setting of the losses nonsaturating, minimax"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(words: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DCGAN(SMALL, **words)
+
+
+def test_a_data_set_without_labels_is_answered_in_one_line() -> None:
+    about = {"_target_": "genbench.models.gan.DCGAN", "conditional": True}
+    with pytest.raises(UserError, match=r"model.conditional=true: these images have no classes: leave it out$"):
+        build(about, SMALL, classes=0)
+    assert build(about, SMALL, classes=3).classes == 3
+    assert build({"_target_": "genbench.models.gan.DCGAN"}, SMALL, classes=3).classes == 0
+
+
+def test_settings_of_the_loss_can_be_overridden() -> None:
+    model = DCGAN(SMALL, loss="wgan_gp", critic_steps=2, betas=(0.1, 0.2), discriminator_learning_rate=0.5)
+    optimizers = model.make_optimizers()
+    assert [group["lr"] for of in optimizers.values() for group in of.param_groups] == [1e-4, 0.5]
+    assert optimizers["generator"].param_groups[0]["betas"] == (0.1, 0.2)
+    assert len(list(model.updates(batch_of(SMALL), torch.randn(10, 100)))) == 3

@@ -30,6 +30,7 @@ from genbench.models.flow import FlowMatching
 from genbench.models.gan import DCGAN
 from genbench.models.vae import VAE
 from genbench.models.vae_prior import VAEWithPrior
+from genbench.models.vaegan import VAEGAN
 from genbench.runs.directory import Run
 from genbench.runs.reading import read
 from genbench.training.callbacks.checkpoints import latest, random_states, set_random_states
@@ -42,12 +43,18 @@ pytestmark = [
     # SummaryWriter leaves its file to the garbage collector when a training is cut off.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE, "vae_prior": VAEWithPrior, "flow": FlowMatching}
+MODELS: dict[str, type[Any]] = {
+    "gan": DCGAN,
+    "vae": VAE,
+    "vae_prior": VAEWithPrior,
+    "flow": FlowMatching,
+    "vaegan": VAEGAN,
+}
 STEPS = 20  # 640 images in batches of 32; validations after 4, 8, 12, 16, 20
 
 
 def config(model: str, runs: Path, *words: str) -> TrainConfig:
-    """A training of a model, after whose name further words may stand."""
+    """Of a model, which may have words behind it."""
     own = [*f"model={model}".split(), "experiment=smoke", "trainer=cpu", "trainer.validations=5", f"runs={runs}"]
     told: TrainConfig = compose("train", [*own, *words]).configs[0]
     return told
@@ -109,7 +116,9 @@ def assert_same(run: Run, other: Run) -> None:
 @pytest.mark.parametrize(
     ("model", "steps"),
     [
-        *(("gan", [6]), ("vae", [3, 3]), ("vae", [8]), ("vae", [STEPS])),
+        *(("gan", [6]), ("vae", [3, 3]), ("vae", [8]), ("vae", [STEPS]), ("vaegan model.conditional=true", [6])),
+        ("gan model.loss=r3 model.generator=style model.augment=1", [6]),
+        ("gan model.loss=wgan_gp model.spectral_norm=true model.conditional=true", [6]),
         ("flow model.conditional=true model.width=8 model.sample.steps=1", [6]),
         ("vae_prior model.prior=flow", [6, 10, 2]),  # in the first stage, where the second begins, and in that
         ("vae_prior model.components=5", [STEPS]),  # where its prior is fitted

@@ -18,12 +18,12 @@ from genbench.data.images import ImageData, Split
 from genbench.data.optdigits import load
 from genbench.device import choose_device
 from genbench.errors import UserError
-from genbench.models import DCGAN, VAE, FlowMatching
+from genbench.models import DCGAN, VAE, VAEGAN, FlowMatching
 from genbench.models.model import Model
 from genbench.runs.directory import Run
 from genbench.training.engine import fit
 
-MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE, "flow": FlowMatching}
+MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE, "flow": FlowMatching, "vaegan": VAEGAN}
 QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
 # Of Lightning: what it advises for its own loaders, and that it will ask for weights_only one day.
 pytestmark = [

@@ -139,6 +139,7 @@ def test_a_plain_loop_comes_to_the_same_weights(name: str, recipe: str, tmp_path
     L.seed_everything(told.seed, verbose=False)
     model = build(told.model, data.shape).to(memory_format=torch.channels_last)
     stream = Stream(data.train, told.data.batch_size, told.seed)
+    parts: list[torch.nn.Module]
     if isinstance(model, DCGAN):
         parts, rate, betas = [model.generator, model.discriminator], 2e-4, (0.5, 0.999)
     else:

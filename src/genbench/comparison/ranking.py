@@ -14,6 +14,7 @@ from genbench.evaluation.protocol import SPACES
 from genbench.runs.reading import RunRecord
 from genbench.runs.records import Cost, Key, Score, Scorecard, Summary
 
+_SAID = {"true": "{}", "false": "{} off", "null": "default {}"}  # settings of these values, by their names
 EVEN = 0.05  # on a loaded machine equal times are not equal trainings, and the scores follow the images seen
 
 
@@ -190,8 +191,14 @@ def summary_of(record: RunRecord) -> Summary:
 
 
 def _named(key: str, value: str | None) -> str:
+    """A setting with its value: "latent size 2", "r3 loss", "conditional", "default betas"."""
+    if key == "budget":
+        return f"{value}"
     name = {"model._target_": "class"}.get(key, key.rpartition(".")[2].replace("_", " "))
-    return f"{value}" if key == "budget" else f"{name} {value}"
+    if value in _SAID:
+        return _SAID[value].format(name)
+    is_word = name != "class" and value is not None and value.isidentifier()
+    return f"{value} {name}".replace("_", " ") if is_word else f"{name} {value}"
 
 
 def _natural(text: str) -> list[tuple[float, str]]:

@@ -7,8 +7,15 @@ if TYPE_CHECKING:
     from genbench.models.gan import DCGAN as DCGAN
     from genbench.models.vae import VAE as VAE
     from genbench.models.vae_prior import VAEWithPrior as VAEWithPrior
+    from genbench.models.vaegan import VAEGAN as VAEGAN
 
-_PLACES = {"DCGAN": "gan", "FlowMatching": "flow", "VAE": "vae", "VAEWithPrior": "vae_prior"}
+_PLACES = {
+    "DCGAN": "gan",
+    "FlowMatching": "flow",
+    "VAE": "vae",
+    "VAEGAN": "vaegan",
+    "VAEWithPrior": "vae_prior",
+}
 
 
 def __getattr__(name: str) -> Any:  # not imported before it is used: PyTorch takes seconds

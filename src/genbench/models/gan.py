@@ -1,178 +1,177 @@
-"""The deep convolutional GAN of the paper (Goodfellow et al. 2014, arXiv:1406.2661; Radford et al. 2016)."""
+"""The deep convolutional GAN of the paper (Goodfellow et al. 2014, arXiv:1406.2661; Radford et al. 2016), and its kin.
+
+Other losses are in adversarial.py, another generator is in style.py.
+"""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
-from genbench.models.layers import Conv2d, ConvTranspose2d
-from genbench.models.model import Model, Update
+from genbench.models.adversarial import LOSSES, Seen
+from genbench.models.augmentation import augmented
+from genbench.models.convolutional import Discriminator, Generator
+from genbench.models.model import Conditional, StyleMixing, Update
+from genbench.models.style import StyleGenerator
 
 
-class Generator(nn.Module):
-    """Latent vectors to images in [-1, 1]."""
+class DCGAN(Conditional, StyleMixing):
+    """Generator and discriminator, each with its own Adam.
 
-    def __init__(self, shape: ImageShape, latent_size: int) -> None:
-        super().__init__()
-        height, width = shape.height // 4, shape.width // 4
-        self.body = nn.Sequential(
-            nn.Linear(latent_size, 256 * height * width),
-            nn.BatchNorm1d(256 * height * width),
-            nn.ReLU(),
-            nn.Unflatten(1, (256, height, width)),
-            ConvTranspose2d(256, 128, 5, stride=2, padding=2, output_padding=1),  # (B, 128, H/2, W/2)
-            nn.BatchNorm2d(128),
-            nn.ReLU(),
-            ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),  # (B, 64, H, W)
-            nn.BatchNorm2d(64),
-            nn.ReLU(),
-            Conv2d(64, shape.channels, 5, padding=2),  # (B, C, H, W)
-            nn.Tanh(),
-        )
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] of latent vectors (B, latent_size)."""
-        images: Tensor = self.body(z)
-        return images
-
-
-class Discriminator(nn.Module):
-    """Images in [-1, 1] to the logit of being real."""
-
-    def __init__(self, shape: ImageShape, dropout: float) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            Conv2d(shape.channels, 64, 5, stride=2, padding=2),  # (B, 64, H/2, W/2)
-            nn.BatchNorm2d(64),
-            nn.LeakyReLU(0.2),
-            Conv2d(64, 128, 5, stride=2, padding=2),  # (B, 128, H/4, W/4)
-            nn.BatchNorm2d(128),
-            nn.LeakyReLU(0.2),
-            nn.Flatten(),
-            nn.Dropout(dropout),
-            nn.Linear(128 * (shape.height // 4) * (shape.width // 4), 1),
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (B,) of images (B, C, H, W)."""
-        logits: Tensor = self.body(images)
-        return logits.squeeze(1)
-
-
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, label_smoothing: float) -> Tensor:
-    """Binary cross-entropy on real plus on generated images (Goodfellow et al. 2014, eq. 1), in nats.
-
-    Args:
-        real_logits: (B,), of real images; their target is 1 - label_smoothing (one-sided, Salimans et al. 2016).
-        fake_logits: (B,), of generated images; their target is 0.
-        label_smoothing: in [0, 0.5).
+    With one critic step both networks take theirs at once, per batch of real images. With several the discriminator's
+    steps divide the batch's images among them, so that each is seen once, and the generator's step is the last.
     """
-    real_logits, fake_logits = real_logits.float(), fake_logits.float()
-    target = torch.full_like(real_logits, 1.0 - label_smoothing)
-    return F.binary_cross_entropy_with_logits(real_logits, target) + F.softplus(fake_logits).mean()
-
-
-def generator_loss(fake_logits: Tensor) -> Tensor:
-    """The non-saturating loss -log D(G(z)) (Goodfellow et al. 2014, section 3), in nats; fake_logits is (B,)."""
-    return F.softplus(-fake_logits.float()).mean()
-
-
-class DCGAN(Model):
-    """Generator and discriminator, each with its own Adam, one step each per batch of real images."""
 
     def __init__(
         self,
         shape: ImageShape | tuple[int, int, int],
+        classes: int = 0,
         *,
         latent_size: Annotated[int, Field(ge=1, le=65536, description="dimensions of z")] = 100,
-        generator_learning_rate: Annotated[float, Field(gt=0, le=1000, description="of the generator's Adam")] = 2e-4,
-        discriminator_learning_rate: Annotated[
-            float, Field(gt=0, le=1000, description="of the discriminator's Adam")
-        ] = 2e-4,
+        loss: Annotated[
+            Literal["nonsaturating", "minimax", "hinge", "least_squares", "wgan_gp", "r3"],
+            Field(description="of both networks; settings that are null are those that go with it"),
+        ] = "nonsaturating",
+        generator: Annotated[Literal["dcgan", "style"], Field(description="style: StyleGAN2's")] = "dcgan",
+        conditional: Annotated[bool, Field(description="both networks are told the class")] = False,
+        generator_learning_rate: Annotated[float | None, Field(gt=0, le=1000, description="of its Adam")] = None,
+        discriminator_learning_rate: Annotated[float | None, Field(gt=0, le=1000, description="of its Adam")] = None,
         betas: Annotated[
-            tuple[Annotated[float, Field(ge=0, le=0.999999)], Annotated[float, Field(ge=0, le=0.999999)]],
+            tuple[Annotated[float, Field(ge=0, le=0.999999)], Annotated[float, Field(ge=0, le=0.999999)]] | None,
             Field(description="of both Adams: decay of the first and the second moment"),
-        ] = (0.5, 0.999),
-        dropout: Annotated[
-            float, Field(ge=0, le=0.99, description="share of units left out before the discriminator's last layer")
-        ] = 0.3,
-        label_smoothing: Annotated[
-            float, Field(ge=0, le=0.49, description="real images' target is 1 minus this")
-        ] = 0.0,
+        ] = None,
+        dropout: Annotated[float | None, Field(ge=0, le=0.99, description="before D's last layer")] = None,
+        label_smoothing: Annotated[float, Field(ge=0, le=0.49, description="real images' target is 1 - this")] = 0.0,
+        gamma: Annotated[float | None, Field(ge=0, le=1e6, description="of r3's or wgan_gp's penalty")] = None,
+        critic_steps: Annotated[int | None, Field(ge=1, le=100, description="of D, on parts of a batch")] = None,
+        spectral_norm: Annotated[bool | None, Field(description="of D, in place of BatchNorm")] = None,
+        augment: Annotated[float, Field(ge=0, le=1, description="DiffAugment's strength, for small data")] = 0.0,
     ) -> None:
-        super().__init__(shape, noise_shape=(latent_size,))
-        self.generator_learning_rate = generator_learning_rate
-        self.discriminator_learning_rate = discriminator_learning_rate
-        self.betas = betas
-        self.label_smoothing = label_smoothing
-        self.generator = Generator(self.shape, latent_size)
-        self.discriminator = Discriminator(self.shape, dropout)
-        self.apply(_initialise)
+        if conditional and not classes:
+            raise ValueError("conditional=true needs images with classes")
+        told, size = classes if conditional else 0, ImageShape(*shape)
+        made = StyleGenerator(size, latent_size, told) if generator == "style" else Generator(size, latent_size, told)
+        super().__init__(shape, noise_shape=(made.noise_size,), classes=told)
+        self.recipe = LOSSES[loss].changed(
+            generator_learning_rate=generator_learning_rate,
+            discriminator_learning_rate=discriminator_learning_rate,
+            betas=betas,
+            dropout=dropout,
+            label_smoothing=label_smoothing or None,
+            gamma=gamma,
+            critic_steps=critic_steps,
+            spectral_norm=spectral_norm,
+        )
+        self.augment, self.mixes = augment, generator == "style"
+        self.generator = made
+        self.discriminator = Discriminator(
+            size, self.recipe.dropout, told, batch_norm=self.recipe.batch_norm, spectral_norm=self.recipe.spectral_norm
+        )
+        self.generator.initialise()
+        self.discriminator.initialise()
 
     def make_optimizers(self) -> dict[str, Optimizer]:
         """Two Adams."""
+        rates, betas = self.recipe, self.recipe.betas
         return {
-            "generator": self.adam(self.generator.parameters(), self.generator_learning_rate, self.betas),
-            "discriminator": self.adam(self.discriminator.parameters(), self.discriminator_learning_rate, self.betas),
+            "generator": self.adam(self.generator.parameters(), rates.generator_learning_rate, betas),
+            "discriminator": self.adam(self.discriminator.parameters(), rates.discriminator_learning_rate, betas),
         }
 
     def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
-        """Both networks at once: both losses, mean D(x) and mean D(G(z)).
+        """Both losses, mean D(x) and mean D(G(z)), and the gradient penalty of a loss that has one.
 
-        As in the paper's code, both losses see the same generated images and the same discriminator: neither
-        network's step waits for the other's.
+        As in the paper's code, with one critic step both losses see the same generated images and the same
+        discriminator: neither network's step waits for the other's.
         """
-        real_logits, fake_logits = self._logits(batch, noise)
-        losses = self._losses(real_logits, fake_logits)
-        yield Update(
-            {name: losses[f"{name}_loss"] for name in ("generator", "discriminator")},
-            {**losses, **_means(real_logits.detach(), fake_logits.detach())},
-        )
+        if self.recipe.critic_steps == 1:
+            seen = self._see(batch, noise)
+            losses, penalty = self._losses(seen), self._penalty(seen)
+            taught = {
+                "generator": losses["generator_loss"],
+                "discriminator": sum(penalty.values(), losses["discriminator_loss"]),
+            }
+            yield Update(taught, {**losses, **self._means(seen), **penalty})
+            return
+        for part, of_part in zip(*_parts(batch, noise, self.recipe.critic_steps), strict=True):
+            seen = self._see(part, of_part)
+            loss, penalty = self._losses(seen)["discriminator_loss"], self._penalty(seen)
+            scalars = {"discriminator_loss": loss, **self._means(seen), **penalty}
+            yield Update({"discriminator": sum(penalty.values(), loss)}, scalars)
+        loss = self._losses(self._see(batch, noise))["generator_loss"]
+        yield Update({"generator": loss}, {"generator_loss": loss})
 
     def losses(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
-        """Both losses, mean D(x) and D(G(z)), and the share of real and generated images that D tells rightly."""
-        real_logits, fake_logits = (logits.float() for logits in self._logits(batch, noise))
-        right = torch.cat([real_logits > 0, fake_logits < 0])
-        return {
-            **self._losses(real_logits, fake_logits),
-            **_means(real_logits, fake_logits),
-            "discriminator_accuracy": right.float().mean(),
-        }
+        """Both losses, mean D(x) and D(G(z)), and the share of real and generated images that D tells rightly.
+
+        There is no penalty, which is not a function of images alone; nor a share where D has no boundary.
+        """
+        seen = self._see(batch, noise)
+        found = {**self._losses(seen), **self._means(seen)}
+        if self.recipe.boundary is not None:
+            right = torch.cat(
+                [seen.real_logits.float() > self.recipe.boundary, seen.fake_logits.float() < self.recipe.boundary]
+            )
+            found["discriminator_accuracy"] = right.float().mean()
+        return found
 
     def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W) in [0, 1] of z (B, latent_size)."""
-        images: Tensor = self.generator(noise)
+        """Images (B, C, H, W) in [0, 1] of noise (B, *noise_shape): z, and the noise inputs of generator=style."""
+        images: Tensor = self.generator(noise, labels)
         return images.float().add(1.0).div(2.0)
 
-    def _logits(self, batch: Batch, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """D(x) and D(G(z)) before the sigmoid, (B,) each."""
-        real = batch.images.float().div(127.5).sub(1.0)
-        return self.discriminator(real), self.discriminator(self.generator(noise))
+    def mix(self, coarse: Tensor, fine: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) in [0, 1] of two noises, with generator=style; see `StyleGenerator.mix`."""
+        if not isinstance(self.generator, StyleGenerator):
+            raise ValueError("generator=dcgan has no styles to mix")
+        return self.generator.mix(coarse, fine, labels).float().add(1.0).div(2.0)
 
-    def _losses(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+    def _see(self, batch: Batch, noise: Tensor) -> Seen:
+        """Real images, as many generated ones, and what D says of both."""
+        labels = batch.labels if self.classes else None
+        augment = self.augment if self.training else 0.0
+
+        def judge(images: Tensor) -> Tensor:
+            logits: Tensor = self.discriminator(augmented(images, augment) if augment else images, labels)
+            return logits
+
+        # Not of a leaf: PyTorch's counter of operations cannot look on while a leaf's gradient is asked for.
+        real = batch.images.float().requires_grad_(self._penalised).div(127.5).sub(1.0)
+        real_logits = judge(real)  # before the generator's turn, as ever: dropout draws in this order
+        fake: Tensor = self.generator(noise, labels)
+        return Seen(real, fake, real_logits, judge(fake), judge)
+
+    @property
+    def _penalised(self) -> bool:
+        return self.recipe.penalty is not None and self.recipe.gamma != 0.0 and torch.is_grad_enabled()
+
+    def _losses(self, seen: Seen) -> dict[str, Tensor]:
+        of = self.recipe
+        smoothing = {} if of.label_smoothing is None else {"label_smoothing": of.label_smoothing}
         return {
-            "discriminator_loss": discriminator_loss(real_logits, fake_logits, self.label_smoothing),
-            "generator_loss": generator_loss(fake_logits),
+            "discriminator_loss": of.discriminator(seen.real_logits, seen.fake_logits, **smoothing),
+            "generator_loss": of.generator(seen.real_logits, seen.fake_logits),
         }
 
+    def _penalty(self, seen: Seen) -> dict[str, Tensor]:
+        """By its weight, which the discriminator goes down beside its loss."""
+        if self.recipe.penalty is None or self.recipe.gamma is None or not self._penalised:
+            return {}
+        return {"penalty": self.recipe.gamma * self.recipe.penalty(seen)}
 
-def _means(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-    return {"d_real": real_logits.float().sigmoid().mean(), "d_fake": fake_logits.float().sigmoid().mean()}
+    def _means(self, seen: Seen) -> dict[str, Tensor]:
+        said = [logits.detach().float() for logits in (seen.real_logits, seen.fake_logits)]
+        real, fake = (logits.sigmoid() if self.recipe.probability else logits for logits in said)
+        return {"d_real": real.mean(), "d_fake": fake.mean()}
 
 
-def _initialise(module: nn.Module) -> None:
-    # Convolutions from N(0, 0.02) (Radford et al. 2016); linear layers Glorot-uniform; no bias at the start.
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)
-    else:
-        return
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
+def _parts(batch: Batch, noise: Tensor, n: int) -> tuple[list[Batch], list[Tensor]]:
+    """The batch and its noise in n parts, or in fewer of two images, without which there is no BatchNorm."""
+    n = max(1, min(n, len(noise) // 2))
+    labels = [None] * n if batch.labels is None else batch.labels.tensor_split(n)
+    return [Batch(*part) for part in zip(batch.images.tensor_split(n), labels, strict=True)], [*noise.tensor_split(n)]

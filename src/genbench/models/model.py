@@ -328,6 +328,17 @@ class LatentPlane(Posterior):
     """A model whose first two latent dimensions are worth a picture: z itself is its noise."""
 
 
+class StyleMixing(Model):
+    """A model whose coarse features may be of one noise, and its fine ones of another."""
+
+    mixes: bool  # whether this one's network can
+
+    @abstractmethod
+    def mix(self, coarse: Tensor, fine: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [0, 1] from two noises (N, *noise_shape)."""
+        raise NotImplementedError
+
+
 class Conditional(Model):
     """A model that can be told the class: its constructor takes `classes` after the shape, and hands it on.
 

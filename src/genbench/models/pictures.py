@@ -13,8 +13,8 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from genbench.data.images import ImageData
-from genbench.models.model import LatentPlane, Model, Reconstruction
-from genbench.models.sampling import decode, draw, posterior_means, reconstructed
+from genbench.models.model import LatentPlane, Model, Reconstruction, StyleMixing
+from genbench.models.sampling import decode, draw, evaluating, posterior_means, reconstructed
 
 COLUMNS = 8  # of a grid of samples
 
@@ -27,6 +27,8 @@ def draw_all(model: Model, data: ImageData) -> dict[str, Image.Image]:
     if isinstance(model, Reconstruction):
         labels = None if test.labels is None else test.labels[:64]
         pictures["reconstructions.png"] = reconstructions(model, test.images[:64], labels)
+    if isinstance(model, StyleMixing) and model.mixes:
+        pictures["style_mixing.png"] = style_mixing(model)
     if isinstance(model, LatentPlane):
         pictures["latent_grid.png"] = latent_grid(model)
         figure = latent_scatter(model, test.images, test.labels, data.classes)
@@ -57,6 +59,24 @@ def reconstructions(
     white = images.new_full((-len(images) % columns, *images.shape[1:]), 255)
     above, below = (torch.split(torch.cat([part, white]), columns) for part in (images.cpu(), restored))
     return grid(torch.cat([row for pair in zip(above, below, strict=True) for row in pair]), columns)
+
+
+def style_mixing(model: StyleMixing, rows: int = 5) -> Image.Image:
+    """Images of which each has the coarse features of its row's first image, and the fine ones of its column's.
+
+    Karras et al. 2019, figure 3. Of a conditional model all are of its first class.
+    """
+    noise = model.noise(rows + COLUMNS, torch.Generator().manual_seed(0))
+    coarse, fine = noise[:rows], noise[rows:]
+    left, above = coarse.repeat_interleave(COLUMNS, 0), fine.repeat(rows, *(1,) * (fine.ndim - 1))
+    labels = torch.zeros(len(left), dtype=torch.int64, device=model.device) if model.classes else None
+    with torch.no_grad(), evaluating(model):
+        mixed = model.mix(left, above, labels).clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8).cpu()
+    plain = decode(model, noise, labels=None if labels is None else labels[: len(noise)])
+    cells = [torch.full_like(plain[:1], 255), plain[rows:]]
+    for row, images in enumerate(torch.split(mixed, COLUMNS)):
+        cells += [plain[row : row + 1], images]
+    return grid(torch.cat(cells), COLUMNS + 1)
 
 
 def latent_grid(model: LatentPlane, side: int = 20) -> Image.Image:

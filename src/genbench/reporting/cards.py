@@ -6,6 +6,7 @@ from genbench.evaluation.catalogue import catalogue
 from genbench.reporting.formats import number, word
 from genbench.runs.reading import RunRecord
 from genbench.runs.records import Absent, Estimate, Key, Score, Scorecard
+from genbench.wording import shown
 
 
 def model_card(record: RunRecord) -> str:
@@ -63,7 +64,8 @@ def _training(record: RunRecord) -> str:
         )
         lines += [f"- After an interruption it went on with {change}" for change in environment.changes]
     hidden = ("_target_", "title")
-    settings = ", ".join(f"{key} {value}" for key, value in config.model.items() if key not in hidden)
+    said = {key: value for key, value in config.model.items() if key not in hidden and value is not None}
+    settings = ", ".join(f"{key} {shown(value)}" for key, value in said.items())
     return "\n".join([*lines, f"- Settings: {settings}", "- Again: `config.yaml` holds every value"])
 
 

@@ -37,6 +37,7 @@ OF_RUN = {  # pictures in the run's directory
     "reconstructions": "Test images of {data} in odd rows, below each its reconstruction by {label}",
     "latent_grid": "{label} on {data}, decoded over a grid of the latent plane",
     "latent_scatter": "Where {label} puts the test images of {data} in the latent plane, by class",
+    "style_mixing": "{label} on {data}: coarse features of each row's first image, fine ones of each column's",
 }
 
 

@@ -15,7 +15,8 @@
         weights.safetensors  the networks, and in its metadata how to build them
         README.md            the model card
         scores.json          what the evaluation measured
-        samples.png, and for a model with an encoder reconstructions.png, latent_grid.png, latent_scatter.png
+        samples.png, and for a model with an encoder reconstructions.png, latent_grid.png, latent_scatter.png;
+                             of styles style_mixing.png
         .lock                held by the process that trains the run
 
 Every file but the two logs is written whole or not at all. What the JSON and CSV files hold stands in records.py.

@@ -18,7 +18,7 @@ LOCK = ".lock"
 _FILES = (
     *("config.yaml", "status.json", "environment.json", "data.json", "summary.json", "scores.json"),
     *("metrics.csv", "timing.csv", "train.log", "weights.safetensors", "README.md"),
-    *("samples.png", "reconstructions.png", "latent_grid.png", "latent_scatter.png"),
+    *("samples.png", "reconstructions.png", "latent_grid.png", "latent_scatter.png", "style_mixing.png"),
 )
 _EVENTS = "events.out.tfevents."  # TensorBoard's
 _NUMBERED = {"checkpoints": re.compile(r"\d{12,}\.ckpt"), "frames": re.compile(r"\d{12,}\.png")}  # by folder
