@@ -49,8 +49,7 @@ def test_sizes_are_read_off_the_images(shape: ImageShape, sizes: list[tuple[int,
     assert list(dict.fromkeys(network.sizes)) == sizes
     images = network(torch.randn(2, network.noise_size)).detach()
     assert images.shape == (2, *shape)
-    assert float(images.abs().max()) <= 1
-    assert float(images.std()) > 0.1
+    assert 0.1 < float(images.std()) < 3.0
 
 
 def test_images_depend_on_the_noise_alone_and_on_all_of_it() -> None:

@@ -122,14 +122,13 @@ class DCGAN(Conditional, StyleMixing):
 
     def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) in [0, 1] of noise (B, *noise_shape): z, and the noise inputs of generator=style."""
-        images: Tensor = self.generator(noise, labels)
-        return images.float().add(1.0).div(2.0)
+        return _in_range(self.generator(noise, labels))
 
     def mix(self, coarse: Tensor, fine: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) in [0, 1] of two noises, with generator=style; see `StyleGenerator.mix`."""
         if not isinstance(self.generator, StyleGenerator):
             raise ValueError("generator=dcgan has no styles to mix")
-        return self.generator.mix(coarse, fine, labels).float().add(1.0).div(2.0)
+        return _in_range(self.generator.mix(coarse, fine, labels))
 
     def _see(self, batch: Batch, noise: Tensor) -> Seen:
         """Real images, as many generated ones, and what D says of both."""
@@ -168,6 +167,11 @@ class DCGAN(Conditional, StyleMixing):
         said = [logits.detach().float() for logits in (seen.real_logits, seen.fake_logits)]
         real, fake = (logits.sigmoid() if self.recipe.probability else logits for logits in said)
         return {"d_real": real.mean(), "d_fake": fake.mean()}
+
+
+def _in_range(images: Tensor) -> Tensor:
+    """A generator's images, from [-1, 1] to [0, 1]; those of generator=style may lie a little beyond."""
+    return images.float().add(1.0).div(2.0).clamp(0.0, 1.0)
 
 
 def _parts(batch: Batch, noise: Tensor, n: int) -> tuple[list[Batch], list[Tensor]]:

@@ -57,7 +57,8 @@ class StyleGenerator(nn.Module):
     """Mapping network, a learnt first picture, and convolutions at every size, each of which adds to the image.
 
     Its noise inputs are a part of the noise that it is given: an image depends on that alone. There is no path length
-    regularisation and no equalised learning rate, which are for large pictures.
+    regularisation and no equalised learning rate, which are for large pictures. What it gives is not bounded: with a
+    tanh at the end it came to all black and stayed there, as it has no BatchNorm that would lead it out.
 
     Attributes:
         noise_size: of the vector that one image is made of: the latent z, then each layer's noise.
@@ -86,12 +87,12 @@ class StyleGenerator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] of noise (B, noise_size)."""
+        """Images (B, C, H, W), about in [-1, 1], of noise (B, noise_size)."""
         w = self.map(noise[:, : self.latent_size], labels)
         return self.synthesise([w] * len(self.first), noise[:, self.latent_size :])
 
     def mix(self, coarse: Tensor, fine: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] of the styles of two noises (B, noise_size): the first's at the least size.
+        """Images (B, C, H, W), about in [-1, 1], of the styles of two noises (B, noise_size): the first's at the least size.
 
         Their noise inputs are the first's.
         """
@@ -108,7 +109,7 @@ class StyleGenerator(nn.Module):
         return w
 
     def synthesise(self, styles: list[Tensor], noise: Tensor) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] of w (B, 256) for each size, coarsest first, and the noise of all layers."""
+        """Images (B, C, H, W), about in [-1, 1], of w (B, 256) for each size, coarsest first, and the noise of all layers."""
         parts = torch.split(noise, [height * width for height, width in self.sizes], dim=1)
         maps = [part.reshape(-1, *size) for part, size in zip(parts, self.sizes, strict=True)]  # (B, H, W) each
         values = self.first[0](self.start.expand(noise.shape[0], -1, -1, -1), styles[0], maps[0])
@@ -118,7 +119,7 @@ class StyleGenerator(nn.Module):
             values = self.first[i + 1](values, w, maps[2 * i + 1])
             values = self.second[i](values, w, maps[2 * i + 2])
             images = images + self.to_image[i + 1](values, w)
-        return images.tanh()
+        return images
 
 
 def _sizes(shape: ImageShape) -> list[tuple[int, int]]:
