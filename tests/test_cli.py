@@ -305,13 +305,29 @@ def test_the_line_for_all_trainings(runs: Path) -> None:
 
     trained = runs_in(runs)
     queued = Run(runs / "not-there-yet")
-    assert progress_line([*trained, queued], "full", 10.0, None) == "training 1 of 3"
-    assert progress_line([*trained, queued], "full", 0.0, 5.0).startswith("training 1 of 3, done about ")
-    said = progress_line([*trained, queued], "none", 1e6, None)  # however long the first waited for something else
+    assert progress_line([*trained, queued], "full", 1, 10.0, None) == "training 1 of 3"
     took = [run.summary().train_seconds + run.summary().validation_seconds for run in trained]
-    ends = {time.strftime("%H:%M", time.localtime(time.time() + sum(took) / 2 + late)) for late in (-2, 0, 2)}
-    assert said in {f"training 3 of 3, done about {end}" for end in ends}
-    assert progress_line(trained, "none", 10.0, None) == "2 of 2 trained"
+    mean = sum(took) / 2
+    for running, level, seconds, minutes, left in (
+        (1, "full", 60.0, 60.0, 3 * 3600.0 - 60.0),
+        (3, "full", 60.0, 60.0, 3600.0 - 60.0),
+        (1, "none", 1e6, None, mean),  # however long the first waited for something else
+    ):
+        said = progress_line([*trained, queued], level, running, seconds, minutes)
+        number = 1 if level == "full" else 3
+        ends = [time.strftime("%H:%M", time.localtime(time.time() + left + late)) for late in (-2, 0, 2)]
+        assert said in [f"training {number} of 3, done about {end}" for end in ends]
+    assert progress_line(trained, "none", 1, 10.0, None) == "2 of 2 trained"
+
+
+def test_a_damaged_summary_does_not_stop_the_others(runs: Path, tmp_path: Path) -> None:
+    from genbench.runs.directory import Run
+
+    shutil.copytree(runs, tmp_path / "runs")
+    damaged, other = runs_in(tmp_path / "runs")
+    (damaged.path / "summary.json").write_text("{", encoding="utf-8")
+    said = progress_line([damaged, other, Run(tmp_path / "queued")], "none", 1, 10.0, None)
+    assert said.startswith("training 3 of 3, done about ")
 
 
 # Completion

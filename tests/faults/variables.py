@@ -132,7 +132,8 @@ def variables(folder: Path, long: bool) -> Finding:
             same = done.code == 0 and content(one_run(runs)) == whole
             if same or len(group) == 1:
                 tried += len(group)
-                alone |= set() if same else set(group)
+                if not same:
+                    alone.update(group)
                 if not same and _refusal(done) and not runs.exists():
                     refused.append(f"{group[0]}={value}")
                 elif not same:

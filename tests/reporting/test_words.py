@@ -55,7 +55,7 @@ def test_a_better_one_of_two_is_named_with_the_other(runs: Path) -> None:
 
 def test_the_best_of_bad_ones_is_not_recommended_without_a_word(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = two(runs, 0.5, 0.0)
-    caution = " But neither is good yet: by Fréchet distance all are worse than blurred real images."
+    caution = " Neither is good yet: by Fréchet distance all are worse than blurred real images."
     for blurred, expected in ((20.0, True), (30.0, False), (50.0, False)):
         scale = Scale(catalogue()["fcd"], {BLURRED: blurred}, {"GAN": (24.0, 26.0), "VAE": (38.5,)})
         monkeypatch.setattr(words, "scales", lambda judgement, scale=scale: [scale])

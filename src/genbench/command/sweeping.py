@@ -144,7 +144,7 @@ def is_done(run: Run, level: str) -> bool:
         return False
 
 
-def progress_line(runs: Sequence[Run], level: str, seconds: float, minutes: float | None) -> str:
+def progress_line(runs: Sequence[Run], level: str, running: int, seconds: float, minutes: float | None) -> str:
     """ "training 3 of 8, done about 14:32", by what those that are done took for themselves.
 
     Not by the time since the beginning: the first of them waits for what is made once, a classifier say.
@@ -152,27 +152,30 @@ def progress_line(runs: Sequence[Run], level: str, seconds: float, minutes: floa
     Args:
         runs: all of them.
         level: see `is_done`.
+        running: how many train at once.
         seconds: since the beginning.
         minutes: of a training, if that is bounded by time.
     """
     done = [run for run in runs if is_done(run, level)]
-    took = [_seconds(run, level) for run in done if run.is_finished]  # the others failed
+    took = [spent for run in done if (spent := _seconds(run, level)) is not None]
     left = len(runs) - len(done)
     if left == 0:
         return f"{len(done)} of {len(runs)} trained" + ("" if level == "none" else " and scored")
-    running = max(1, sum(run.is_locked for run in runs))
     text = f"training {len(done) + 1} of {len(runs)}"
     if took:
-        remaining = sum(took) / len(took) * left / running
+        remaining = sum(took) / len(took) * left / max(1, running)
     elif minutes is not None:
-        remaining = max(minutes * 60 * left / running - seconds, 0)
+        remaining = max(minutes * 60 * left / max(1, running) - seconds, 0)
     else:
         return text
     return f"{text}, done about {time.strftime('%H:%M', time.localtime(time.time() + remaining))}"
 
 
-def _seconds(run: Run, level: str) -> float:
-    """What a run took that is done."""
-    summary = run.summary()
-    scoring = 0.0 if level == "none" else run.scorecard().evaluation_seconds
+def _seconds(run: Run, level: str) -> float | None:
+    """What a run took that is done; None if it failed, or cannot be read any more."""
+    try:
+        summary = run.summary()
+        scoring = 0.0 if level == "none" else run.scorecard().evaluation_seconds
+    except UserError:
+        return None
     return summary.train_seconds + summary.validation_seconds + scoring

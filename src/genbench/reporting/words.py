@@ -67,11 +67,11 @@ def outcome(judgement: Judgement) -> tuple[str, ...]:
 
 def _caution(judgement: Judgement) -> str:
     """That the best is not good either: whoever reads the answer alone would take it for a recommendation."""
-    for scale in scales(judgement)[:1]:
-        if scale.all_worse_than(BLURRED):
-            who = "neither" if len(judgement.contenders) == 2 else "none of them"
-            return f" But {who} is good yet: by {scale.score.label} all are worse than blurred real images."
-    return ""
+    scale = next(iter(scales(judgement)), None)
+    if scale is None or not scale.all_worse_than(BLURRED):
+        return ""
+    who = "Neither" if len(judgement.contenders) == 2 else "None of them"
+    return f" {who} is good yet: by {scale.score.label} all are worse than blurred real images."
 
 
 def _of_two(judgement: Judgement) -> str:

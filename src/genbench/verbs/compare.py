@@ -151,7 +151,8 @@ def _progress(console: Console, runs: Sequence[Run], minutes: float | None) -> I
         started, said = time.time(), ""
         with Status("", console=console) if console.is_terminal else Status("", console=Console(quiet=True)) as status:
             while not ended.is_set():
-                text = progress_line(runs, "full", time.time() - started, minutes)
+                running = sum(run.is_locked for run in runs)
+                text = progress_line(runs, "full", running, time.time() - started, minutes)
                 status.update(text)
                 if not console.is_terminal and text.partition(",")[0] != said.partition(",")[0]:
                     console.print(text, soft_wrap=True)

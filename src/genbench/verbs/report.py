@@ -1,7 +1,7 @@
 """One page, offline, that says which model is better on which score, and how sure that is.
 
 genbench report
-genbench report runs=runs/paper out=docs/paper
+genbench report runs=runs/few out=docs/few_minutes
 """
 
 from pathlib import Path

@@ -65,7 +65,8 @@ def in_sweep(job: Job) -> None:
 
     config, console = job.config, stdout()
     level, seconds = config.evaluation.level, time.time() - job.started
-    line = progress_line(job.runs, level, seconds, config.trainer.max_minutes)
+    running = 1 + sum(run.is_locked for run in job.runs)  # this one is not yet
+    line = progress_line(job.runs, level, running, seconds, config.trainer.max_minutes)
     console.print(f"{line}: {config.run_name}", soft_wrap=True)
     guarded(config, lambda: train(config, console))
 
