@@ -208,11 +208,11 @@ _HEADER = [
     {"override hydra/hydra_logging": "none"},
     "_self_",
 ]
-# What was named otherwise in runs of before.
-_RENAMED = {"genbench.models.gan.GAN": "genbench.models.gan.DCGAN"}
+_RENAMED = {"genbench.models.gan.GAN": "genbench.models.gan.DCGAN"}  # classes, in runs of before
 # Hyperparameters that runs of before do not name, with what they mean there: such runs keep their names.
 _LATER: dict[str, dict[str, Any]] = {
-    "genbench.models.vae.VAE": {"likelihood": "bernoulli", "importance_samples": 1, "conditional": False},
+    "genbench.models.vae.VAE": {"likelihood": "bernoulli", "importance_samples": 1, "conditional": False}
+    | {"width": 32, "hidden": 16},
     "genbench.models.gan.DCGAN": dict.fromkeys(("gamma", "critic_steps", "spectral_norm"))
     | {"loss": "nonsaturating", "generator": "dcgan", "conditional": False, "augment": 0.0},
 }

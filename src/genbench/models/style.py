@@ -92,9 +92,9 @@ class StyleGenerator(nn.Module):
         return self.synthesise([w] * len(self.first), noise[:, self.latent_size :])
 
     def mix(self, coarse: Tensor, fine: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W), about in [-1, 1], of the styles of two noises (B, noise_size): the first's at the least size.
+        """Images (B, C, H, W), about in [-1, 1], of the styles of two noises (B, noise_size).
 
-        Their noise inputs are the first's.
+        The first's are those of the least size, and its noise inputs are taken.
         """
         first, second = (self.map(noise[:, : self.latent_size], labels) for noise in (coarse, fine))
         return self.synthesise([first, *[second] * (len(self.first) - 1)], coarse[:, self.latent_size :])
@@ -109,7 +109,7 @@ class StyleGenerator(nn.Module):
         return w
 
     def synthesise(self, styles: list[Tensor], noise: Tensor) -> Tensor:
-        """Images (B, C, H, W), about in [-1, 1], of w (B, 256) for each size, coarsest first, and the noise of all layers."""
+        """Images (B, C, H, W), about in [-1, 1], of w (B, 256) for each size, coarsest first, and all layers' noise."""
         parts = torch.split(noise, [height * width for height, width in self.sizes], dim=1)
         maps = [part.reshape(-1, *size) for part, size in zip(parts, self.sizes, strict=True)]  # (B, H, W) each
         values = self.first[0](self.start.expand(noise.shape[0], -1, -1, -1), styles[0], maps[0])

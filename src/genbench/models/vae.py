@@ -20,27 +20,29 @@ from genbench.models.pixels import KINDS, Pixels
 class Encoder(nn.Module):
     """Images in [0, 1] to the mean and log-variance of q(z|x).
 
-    The posterior collapses when most of the 16 hidden units die: with ReLU 3 to 6 of them outlived the first 16,000
-    digits, and four of ten seeds lost a latent dimension. A leak lets the units recover: none of ten did.
+    The posterior collapses when most of the paper's 16 hidden units die: with ReLU 3 to 6 of them outlived the first
+    16,000 digits, and four of ten seeds lost a latent dimension. A leak lets the units recover: none of ten did.
     """
 
-    def __init__(self, shape: ImageShape, latent_size: int, leak: float, classes: int = 0) -> None:
+    def __init__(
+        self, shape: ImageShape, latent_size: int, leak: float, classes: int = 0, width: int = 32, hidden: int = 16
+    ) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            Conv2d(shape.channels, 32, 3, stride=2, padding=1),  # (B, 32, H/2, W/2)
+            Conv2d(shape.channels, width, 3, stride=2, padding=1),  # (B, width, H/2, W/2)
             nn.ReLU(),
-            Conv2d(32, 64, 3, stride=2, padding=1),  # (B, 64, H/4, W/4)
+            Conv2d(width, 2 * width, 3, stride=2, padding=1),  # (B, 2 width, H/4, W/4)
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(64 * (shape.height // 4) * (shape.width // 4), 16),
+            nn.Linear(2 * width * (shape.height // 4) * (shape.width // 4), hidden),
             nn.LeakyReLU(leak),
         )
-        self.mean = nn.Linear(16 + classes, latent_size)
-        self.log_variance = nn.Linear(16 + classes, latent_size)
+        self.mean = nn.Linear(hidden + classes, latent_size)
+        self.log_variance = nn.Linear(hidden + classes, latent_size)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Mean and log-variance (B, latent_size) of images (B, C, H, W); labels (B, classes) are one-hot."""
-        hidden = self.body(images)  # (B, 16)
+        hidden = self.body(images)  # (B, hidden)
         if labels is not None:
             hidden = torch.cat([hidden, labels.to(hidden.dtype)], 1)
         return self.mean(hidden), self.log_variance(hidden)
@@ -49,18 +51,18 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latent vectors to the logits of each pixel."""
 
-    def __init__(self, shape: ImageShape, latent_size: int) -> None:
+    def __init__(self, shape: ImageShape, latent_size: int, width: int = 32) -> None:
         super().__init__()
-        height, width = shape.height // 4, shape.width // 4
+        wide, h, w = 2 * width, shape.height // 4, shape.width // 4
         self.body = nn.Sequential(
-            nn.Linear(latent_size, 64 * height * width),
+            nn.Linear(latent_size, wide * h * w),
             nn.ReLU(),
-            nn.Unflatten(1, (64, height, width)),
-            ConvTranspose2d(64, 64, 3, stride=2, padding=1, output_padding=1),  # (B, 64, H/2, W/2)
+            nn.Unflatten(1, (wide, h, w)),
+            ConvTranspose2d(wide, wide, 3, stride=2, padding=1, output_padding=1),  # (B, 2 width, H/2, W/2)
             nn.ReLU(),
-            ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1),  # (B, 32, H, W)
+            ConvTranspose2d(wide, width, 3, stride=2, padding=1, output_padding=1),  # (B, width, H, W)
             nn.ReLU(),
-            ConvTranspose2d(32, shape.channels, 3, padding=1),  # (B, C, H, W)
+            ConvTranspose2d(width, shape.channels, 3, padding=1),  # (B, C, H, W)
         )
 
     def forward(self, z: Tensor) -> Tensor:
@@ -123,8 +125,12 @@ class Variational(Conditional, Integrable, Reconstruction):
         ] = 1.0,
         leak: Annotated[
             float,
-            Field(ge=0, le=0.99, description="slope below 0 of the encoder's 16 hidden units; 0: ReLU, which can die"),
+            Field(ge=0, le=0.99, description="slope below 0 of the encoder's hidden units; 0: ReLU, which can die"),
         ] = 0.2,
+        width: Annotated[
+            int, Field(ge=1, le=4096, description="channels of the largest maps; the others have twice as many")
+        ] = 32,
+        hidden: Annotated[int, Field(ge=1, le=65536, description="units of the encoder's last hidden layer")] = 16,
         likelihood: Annotated[
             Literal["bernoulli", "continuous_bernoulli", "gaussian"],
             Field(description="how pixels are distributed about what the decoder says"),
@@ -140,8 +146,8 @@ class Variational(Conditional, Integrable, Reconstruction):
         self.betas = betas
         self.kl_weight = kl_weight
         self.importance_samples = importance_samples
-        self.encoder = Encoder(self.shape, latent_size, leak, self.classes)
-        self.decoder = Decoder(self.shape, latent_size + self.classes)
+        self.encoder = Encoder(self.shape, latent_size, leak, self.classes, width, hidden)
+        self.decoder = Decoder(self.shape, latent_size + self.classes, width)
         self.pixels: Pixels = KINDS[likelihood]()
         self.binary = self.pixels.binary
         self.apply(_initialise)
