@@ -100,7 +100,7 @@ def test_the_files_say_what_they_are(folders: dict[str, Path]) -> None:
     assert (about["noise_shape"], about["image_shape"], about["input"]) == ("[100]", "[1, 28, 28]", "z")
     assert (about["genbench"], about["network"], about["outputs"]) == (__version__, "generator", '["images"]')
     model = json.loads(about["model"])
-    assert (model["_target_"], model["betas"]) == ("genbench.models.gan.DCGAN", [0.5, 0.999])
+    assert (model["_target_"], model["loss"]) == ("genbench.models.gan.DCGAN", "nonsaturating")
     (path,) = folders["gan"].glob("*.pt2")
     files = dict.fromkeys((f"{key}.txt" for key in about), "")
     torch.export.load(path, extra_files=files)

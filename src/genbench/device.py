@@ -10,6 +10,9 @@ import torch
 from genbench.config import TrainerConfig
 from genbench.errors import UserError
 
+# Instructions that multiply bfloat16: Intel's matrix units, those of Intel and AMD on vectors, Arm's.
+_BFLOAT16 = {"amx_bf16", "avx512_bf16", "bf16"}
+
 
 @dataclass(frozen=True)
 class Device:
@@ -61,13 +64,10 @@ def best_device() -> torch.device:
 
 
 def native_bfloat16(device: torch.device) -> bool:
-    """True if a device multiplies bfloat16 matrices natively; elsewhere they are slower than float32.
-
-    On CPUs that takes Intel's matrix units, AMX.
-    """
+    """True if a device multiplies bfloat16 matrices natively; elsewhere they are slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device.type == "cpu" and "amx_bf16" in _cpuinfo()
+    return device.type == "cpu" and not _BFLOAT16.isdisjoint(_cpuinfo().split())
 
 
 def processor_name() -> str:

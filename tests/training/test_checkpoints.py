@@ -8,7 +8,7 @@ import random
 import shutil
 import signal
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,14 @@ MODELS: dict[str, type[Any]] = {
     "vaegan": VAEGAN,
 }
 STEPS = 20  # 640 images in batches of 32; validations after 4, 8, 12, 16, 20
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_samples() -> Iterator[None]:
+    """A validation draws a few: the thousand of a real one are most of the time of trainings as short as these."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genbench.training.callbacks.alarms.SAMPLES", 64)
+        yield
 
 
 def config(model: str, runs: Path, *words: str) -> TrainConfig:

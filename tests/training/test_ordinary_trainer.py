@@ -78,7 +78,7 @@ def test_both_ways_come_to_the_same_weights(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_lightnings_own_checkpoints_logger_and_early_stopping_work(name: str, tmp_path: Path) -> None:
-    watched = "validation/generator_loss" if name == "gan" else "validation/loss"
+    watched = {"gan": "validation/generator_loss", "vaegan": "validation/feature_loss"}.get(name, "validation/loss")
     best = ModelCheckpoint(tmp_path / "best", monitor=watched)
     stopping = EarlyStopping(watched, patience=5)
     data = few()
