@@ -21,7 +21,7 @@ from genbench.runs.records import Key
 
 ENERGY = '''
 import torch
-from genbench.evaluation.catalogue import Entry
+from genbench.evaluation.entry import Entry
 from genbench.evaluation.protocol import GAUSSIAN
 from genbench.evaluation.pair import Pair
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.optim import Optimizer
 
 from genbench.config import EvaluationConfig
@@ -14,9 +15,11 @@ from genbench.data.batches import Batch
 from genbench.data.images import ImageData, ImageShape, Split, evenly_spaced
 from genbench.data.optdigits import load
 from genbench.errors import UserError
-from genbench.evaluation import likelihood, of_run, reconstruction, usefulness
-from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.evaluation import class_accuracy, likelihood, of_run, reconstruction, usefulness
+from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.conditions import labels_of, labels_to_draw
+from genbench.evaluation.entry import Entry
+from genbench.evaluation.extractors import Embedding
 from genbench.evaluation.of_run import estimates
 from genbench.models.gan import DCGAN
 from genbench.models.model import Conditional, Model, Reconstruction, Update
@@ -60,9 +63,9 @@ class Bands(Conditional, Reconstruction):
 def test_a_vae_has_what_it_declares(data: ImageData) -> None:
     model = VAE(data.shape, latent_size=2).eval()
     found = estimates(model, data, FULL)
-    assert list(found) == ["nll", "usefulness", "active_units", "mse"]
-    nll, without, units, mse = (found[name] for name in found)
-    assert without == Absent(absent="the model is not told classes")
+    assert list(found) == ["nll", "class_accuracy", "usefulness", "active_units", "mse"]
+    nll, accuracy, without, units, mse = (found[name] for name in found)
+    assert accuracy == without == Absent(absent="the model is not told classes")
     assert isinstance(nll, Estimate)
     assert (nll.n, nll.method) == (4, "importance sampling, 8 samples an image")
     assert nll.mean > 0
@@ -131,6 +134,26 @@ class Known(Bands):
         assert labels is not None
         which = noise.flatten(1).sum(1).mul(1000).long().remainder(20)
         return self.images[labels, which]
+
+
+def test_the_class_that_was_asked_for_is_found_or_not(data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    def classifier(images: Tensor) -> Embedding:
+        """Sure that an image's class is that of the training image which it is."""
+        assert data.train.labels is not None
+        distances = torch.cdist(images.flatten(1).float(), data.train.images.flatten(1).float())
+        return Embedding(images, functional.one_hot(data.train.labels[distances.argmin(1)], 10).float())
+
+    space = SimpleNamespace(embed=classifier, facts={"test_accuracy": "0.987"})
+    monkeypatch.setattr(class_accuracy, "load_spaces", lambda *_: SimpleNamespace(classifier=space))
+    monkeypatch.setattr(class_accuracy, "_IMAGES", 500)
+    found = [class_accuracy.class_accuracy(model, data, FULL) for model in (Known(data), Known(data, right=False))]
+    right, wrong = (each for each in found if isinstance(each, Estimate))
+    assert (right.mean, right.n) == (1.0, 500)
+    assert right.method == "a classifier that is right on 98.7% of the real test images, on 500 samples"
+    assert wrong.mean == pytest.approx(0.1, abs=0.05)  # all are zeros
+    none = SimpleNamespace(classifier=None, no_classifier="one class")
+    monkeypatch.setattr(class_accuracy, "load_spaces", lambda *_: none)
+    assert class_accuracy.class_accuracy(Known(data), data, FULL) == Absent(absent="one class")
 
 
 @pytest.mark.slow

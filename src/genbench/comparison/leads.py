@@ -6,7 +6,8 @@ from enum import Enum
 
 from genbench.comparison.judgement import Judgement
 from genbench.evaluation.calibrations import VOTES
-from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.entry import Entry
 from genbench.runs.records import Key
 
 

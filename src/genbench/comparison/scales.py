@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from genbench.comparison.judgement import COPIES, Judgement
-from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.entry import Entry
 from genbench.evaluation.protocol import BLURRED, FULL_GAUSSIAN, MISSING, REAL, TOPICS, UNIFORM
 
 ANCHORS = (REAL, MISSING, BLURRED, FULL_GAUSSIAN, UNIFORM)  # rows of the calibration

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from genbench.comparison.sample import Sample
-from genbench.evaluation.catalogue import Entry
+from genbench.evaluation.entry import Entry
 
 PROMISE = 0.05  # the share of comparisons of equal contenders that may have any verdict
 ALPHA = 0.01  # the level of the tests that keeps it

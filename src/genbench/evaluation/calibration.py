@@ -17,7 +17,8 @@ from genbench.data.images import ImageData, evenly_spaced
 from genbench.device import processor_name
 from genbench.errors import UserError
 from genbench.evaluation.calibrations import VOTES, Calibration
-from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.entry import Entry
 from genbench.evaluation.evaluator import FEWEST_REAL, Evaluator, by_space, check_real, make_evaluator, summarised
 from genbench.evaluation.moments import moments
 from genbench.evaluation.neighbours import nearest_others

@@ -13,8 +13,9 @@ from genbench.data.images import ImageData, describe
 from genbench.data.sources import load_data
 from genbench.device import best_device, native_bfloat16
 from genbench.errors import UserError
-from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.conditions import labels_to_draw
+from genbench.evaluation.entry import Entry
 from genbench.evaluation.evaluator import make_evaluator
 from genbench.evaluation.protocol import DRAWS, PROTOCOL
 from genbench.models.model import Conditional, LatentPlane, Likelihood, Model, Posterior, Reconstruction

@@ -13,7 +13,8 @@ from genbench.comparison.costs import Ended, Kind, ends
 from genbench.comparison.curves import QUICK, BandPoint, Unit, loss_bands, quality_band
 from genbench.comparison.judgement import Judgement
 from genbench.comparison.ranking import Contender, Ranking, scorecard_of
-from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.entry import Entry
 from genbench.reporting.formats import inline, number, spread
 from genbench.reporting.gallery import file_name
 from genbench.runs.records import Score

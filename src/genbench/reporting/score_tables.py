@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from genbench.comparison.judgement import Judgement
 from genbench.comparison.ranking import Contender, Ranking
 from genbench.comparison.verdicts import Verdict
-from genbench.evaluation.catalogue import Entry, catalogue
+from genbench.evaluation.catalogue import catalogue
+from genbench.evaluation.entry import Entry
 from genbench.evaluation.protocol import TOPICS
 from genbench.reporting.formats import inline, number
 from genbench.reporting.words import reasons
