@@ -64,6 +64,18 @@ def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Pa
 
 
 @pytest.mark.slow
+def test_two_processes_fit_one_prior(command: Command, tmp_path: Path) -> None:
+    """The second stage begins with all training images in each, and its couplings are trained by both."""
+    words = ("model=vae_prior", "model.prior=flow", "model.conditional=true", "model.width=8", "model.hidden=16")
+    done = command("genbench.train", *words, "trainer=ddp", *WORDS, f"runs={tmp_path}", fresh=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    names, values = curves(tmp_path)
+    column = values[:, names.index("train/prior_loss")]
+    assert column[~column.isnan()].isfinite().all()
+    assert not column.isnan().all()
+
+
+@pytest.mark.slow
 def test_torchrun_trains_a_gan_whose_processes_agree(tmp_path: Path) -> None:
     torchrun = shutil.which("torchrun") or str(Path(sys.executable).with_name("torchrun"))
     words = [torchrun, "--standalone", "--nproc-per-node", "2", "-m", "genbench.train", "model=gan", "trainer=ddp"]

@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from genbench.data.batches import Batch
 from genbench.data.datamodule import Chunks, Stream
 from genbench.data.images import ImageShape, Split
+from genbench.models.flow import FlowMatching
+from genbench.models.gan import DCGAN
 from genbench.models.model import Model, Update
+from genbench.models.vae import VAE
+from genbench.models.vae_prior import VAEWithPrior
+from genbench.models.vaegan import VAEGAN
 from genbench.training.steps import EAGER_STEPS, Steps
 from tests.models.test_export import Bare
 from tests.models.test_gan import gan
@@ -95,16 +100,32 @@ def test_flops_are_counted_per_image_and_the_model_gets_its_step_back() -> None:
     assert "training_step" not in vars(model)
 
 
+SHAPE = ImageShape(1, 28, 28)
+KIN: list[Callable[[], Model]] = [
+    lambda: DCGAN(SHAPE, loss="r3", generator="style", augment=1.0),
+    lambda: DCGAN(SHAPE, loss="wgan_gp", critic_steps=2),
+    lambda: DCGAN(SHAPE, loss="hinge"),
+    lambda: VAEGAN(SHAPE),
+    lambda: FlowMatching(SHAPE, width=8),
+    lambda: VAEWithPrior(SHAPE, width=8, likelihood="gaussian"),
+    lambda: VAE(SHAPE, importance_samples=3),
+]
+
+
 @cuda
-@pytest.mark.parametrize("build", [gan, vae])
+@pytest.mark.parametrize("build", [gan, vae, *KIN])
 def test_replayed_steps_equal_launched_ones(build: Callable[[], Model]) -> None:
+    def made() -> Model:
+        torch.manual_seed(0)
+        return build()
+
     steps = EAGER_STEPS + 5
-    launched, replayed = build(), build()
+    launched, replayed = made(), made()
     train(launched, chunks=1, steps=EAGER_STEPS, device="cuda")
     train(replayed, chunks=1, steps=steps, device="cuda")
     moved = [not torch.equal(a, b) for a, b in zip(launched.parameters(), replayed.parameters(), strict=True)]
     assert all(moved)
-    again = build()
+    again = made()
     train(again, chunks=steps, steps=1, device="cuda")
     for name, value in replayed.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-3, atol=1e-4, msg=name)

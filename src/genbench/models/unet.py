@@ -1,6 +1,5 @@
 """A U-Net without attention (Ronneberger et al. 2015), told a time and perhaps a class: the velocity of a flow."""
 
-import math
 from itertools import pairwise
 
 import torch
@@ -42,7 +41,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(Block(a, b, told) for a, b in pairwise([width, *channels]))
         self.middle = nn.ModuleList(Block(channels[-1], channels[-1], told) for _ in range(2))
         self.up = nn.ModuleList(Block(a + b, b, told) for b, a in pairwise(channels))
-        self.last = nn.Sequential(_norm(width), nn.SiLU(), Conv2d(width, 4 * shape.channels, 3, padding=1))
+        self.last = nn.Sequential(ChannelNorm(width), nn.SiLU(), Conv2d(width, 4 * shape.channels, 3, padding=1))
         _zero(self.last[2])
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -64,14 +63,28 @@ class UNet(nn.Module):
         return F.pixel_shuffle(self.last(h), 2)
 
 
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of each position (Ba et al. 2016; Liu et al. 2022).
+
+    Of a training step on a CPU in bfloat16 GroupNorm took 35 %; with this an image takes two thirds of the time.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of x (B, C, h, w); where the channels lie last in memory nothing is moved."""
+        with torch.autocast(x.device.type, enabled=False):
+            weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
+            last = F.layer_norm(x.permute(0, 2, 3, 1), self.normalized_shape, weight, bias, self.eps)
+        return last.permute(0, 3, 1, 2)
+
+
 class Block(nn.Module):
     """Two convolutions beside a shortcut; what is told scales and moves the map between them (Perez et al. 2018)."""
 
     def __init__(self, before: int, after: int, told: int) -> None:
         super().__init__()
-        self.norm1, self.conv1 = _norm(before), Conv2d(before, after, 3, padding=1)
+        self.norm1, self.conv1 = ChannelNorm(before), Conv2d(before, after, 3, padding=1)
         self.told = nn.Linear(told, 2 * after)
-        self.norm2, self.conv2 = _norm(after), Conv2d(after, after, 3, padding=1)
+        self.norm2, self.conv2 = ChannelNorm(after), Conv2d(after, after, 3, padding=1)
         self.shortcut = nn.Identity() if before == after else Conv2d(before, after, 1)
         _zero(self.conv2)  # at first only the shortcut speaks
 
@@ -82,10 +95,6 @@ class Block(nn.Module):
         h = self.conv2(F.silu(self.norm2(h) * (1.0 + scale) + shift))
         moved: Tensor = self.shortcut(x) + h
         return moved
-
-
-def _norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(8, channels), channels)
 
 
 def _zero(layer: nn.Module) -> None:

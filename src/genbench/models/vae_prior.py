@@ -48,10 +48,14 @@ class VAEWithPrior(Variational):
         components: Annotated[
             int, Field(ge=1, le=10_000, description="of the mixture; of a conditional model in all classes together")
         ] = 100,
+        width: Annotated[
+            int, Field(ge=1, le=4096, description="channels of the largest maps; the others have twice as many")
+        ] = 64,
+        hidden: Annotated[int, Field(ge=1, le=65536, description="units of the encoder's last hidden layer")] = 256,
         prior_learning_rate: Annotated[float, Field(gt=0, le=1000, description="of the RealNVP's Adam")] = 1e-3,
         **variational: Any,
     ) -> None:
-        super().__init__(shape, classes, latent_size=latent_size, **variational)
+        super().__init__(shape, classes, latent_size=latent_size, width=width, hidden=hidden, **variational)
         self.stages = _STAGES[prior]  # type: ignore[misc]  # the class's own are those of the longest
         self.prior_learning_rate = prior_learning_rate
         self.prior: Normal | Mixture | RealNVP
