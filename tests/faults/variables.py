@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -124,23 +125,32 @@ def variables(folder: Path, long: bool) -> Finding:
         others = [name for name in known if name not in (*pythons, *without)]
         groups = [[name for name in group if name not in alone] for group in (pythons, others)]
         groups += [[name] for name in sorted(alone.difference(without))]
-        while groups:
-            group = groups.pop()
-            runs = folder / "beside"
+
+        def train(number: int, group: list[str], value: str = value) -> tuple[Done, bool, bool]:
+            """How a training goes with a group of them set, whether it is the same one and has left anything."""
+            runs = folder / f"beside {number}"
             done = fresh(*words, f"runs={runs}", cwd=here, env=_environment(group, value))
-            started += 1
             same = done.code == 0 and content(one_run(runs)) == whole
-            if same or len(group) == 1:
-                tried += len(group)
-                if not same:
-                    alone.update(group)
-                if not same and _refusal(done) and not runs.exists():
-                    refused.append(f"{group[0]}={value}")
-                elif not same:
-                    failed.append(f"{group[0]}={value}: {_what(done)}")
-            else:
-                groups += _parts(group, done)
+            left = runs.exists()
             shutil.rmtree(runs, ignore_errors=True)
+            return done, same, left
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            while groups:
+                numbers = range(started, started + len(groups))
+                started += len(groups)
+                tries, now, groups = pool.map(train, numbers, groups), groups, []
+                for group, (done, same, left) in zip(now, tries, strict=True):
+                    if not same and len(group) > 1:
+                        groups += _parts(group, done)
+                        continue
+                    tried += len(group)
+                    if not same:
+                        alone.update(group)
+                    if not same and _refusal(done) and not left:
+                        refused.append(f"{group[0]}={value}")
+                    elif not same:
+                        failed.append(f"{group[0]}={value}: {_what(done)}{', and something is left' * left}")
     note = f"{len(known)} variables in {started} processes; refused: {', '.join(refused) or 'none'}"
     return Finding(tried, failed, note)
 

@@ -11,6 +11,7 @@ from genbench.distributed import alone
 from genbench.errors import UserError
 from genbench.runs.directory import Run
 from tests.conftest import Command
+from tests.faults.processes import small_digits
 
 OTHERS = {
     **{"RANK": "1", "LOCAL_RANK": "1", "NODE_RANK": "1", "WORLD_SIZE": "4", "GROUP_RANK": "2"},
@@ -95,3 +96,20 @@ def test_a_training_in_somebodys_allocation_is_the_training_alone(command: Comma
     alone_run, beside = (Run(next((tmp_path / name).iterdir())) for name in ("alone", "beside"))
     assert beside.is_finished
     assert beside.weights.read_bytes() == alone_run.weights.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("SKLEARN_WORKING_MEMORY", "many"), ("LOKY_PICKLER", "1"), ("TORCH_LOGS", "nonsense"), ("TORCH_LOGS", "1")],
+)
+def test_a_library_that_is_refused_leaves_no_directory(
+    variable: str, value: str, command: Command, tmp_path: Path
+) -> None:
+    """Also one that is needed late: scikit-learn, of images that do not come with it."""
+    words = ("genbench.train", "experiment=smoke", "trainer=cpu", *small_digits(tmp_path), f"runs={tmp_path / 'runs'}")
+    done = command(*words, env=os.environ | {variable: value}, fresh=True)
+    assert (done.returncode, done.stdout.count(": finished")) == (2, 0)
+    assert "cannot be imported" in done.stderr
+    assert f"{variable}={value}" in done.stderr.partition("the environment has ")[2]
+    assert not (tmp_path / "runs").exists()

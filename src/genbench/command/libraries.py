@@ -69,8 +69,14 @@ def _variables(frames: Sequence[traceback.FrameSummary], said: str) -> list[str]
     ]
     named = {*os.environ} & _words([*lines, said])
     quoted = {name for name, value in os.environ.items() if value and repr(value) in said}
-    near = quoted & _words([line for frame in frames for line in linecache.getlines(frame.filename)])
+    said_at_all = {name for name, value in os.environ.items() if value and _says(said, value)}
+    near = said_at_all & _words([line for frame in frames for line in linecache.getlines(frame.filename)])
     return sorted(named & quoted or named or near or quoted)
+
+
+def _says(said: str, value: str) -> bool:
+    """Whether a value stands in a message, and not as a part of a longer word."""
+    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", said) is not None
 
 
 def _words(lines: Sequence[str]) -> set[str]:

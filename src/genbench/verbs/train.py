@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from genbench.models.model import Model
 
 WITHOUT_OVERWRITE = "the same command without overwrite=true goes on from here"
+_LATER = ("genbench.training.engine", "genbench.models.pictures", "genbench.reporting.cards")  # whatever they import
 HELPLESS = 30.0  # seconds in which a process that lost the others ends with the one that started it
 
 
@@ -116,7 +118,10 @@ def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRe
     from genbench.evaluation.extractors import load_spaces
     from genbench.models.weights import build, check_batch
 
-    # What a user can get wrong fails in these lines, before a directory exists.
+    # What a user can get wrong fails in these lines, before a directory exists; so do libraries that the environment
+    # keeps from being imported.
+    for module in _LATER:
+        import_module(module)
     choose_device(config.trainer)
     spaces = None
     if config.evaluation.level != "none":
