@@ -11,7 +11,7 @@ from torch import Tensor
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
-from genbench.models.flow import FlowMatching, Velocity, flow_matching_loss, integrate
+from genbench.models.flow import SPREAD, FlowMatching, Velocity, flow_matching_loss, integrate
 from genbench.models.sampling import draw, network_evaluations
 from genbench.models.weights import parameters
 
@@ -66,7 +66,7 @@ def test_the_network_sees_the_point_between_and_its_time(monkeypatch: pytest.Mon
         seen.append((x, time))
         return torch.zeros_like(x)
 
-    monkeypatch.setattr(model.unet, "forward", spy)
+    monkeypatch.setattr(model, "velocity", spy)
     noise, images = torch.randn(6, *SMALL), given.images.float() / 127.5 - 1
     for found in (model.losses(given, noise)["loss"], next(model.updates(given, noise)).losses["unet"]):
         torch.testing.assert_close(found, (images - noise).square().mean())
@@ -106,6 +106,31 @@ def known_velocity(x: Tensor, t: float) -> Tensor:
 def known_flow(x: Tensor, t: float) -> Tensor:
     """Where it carries x from time 0."""
     return t * MEAN + math.sqrt((1 - t) ** 2 + (t * SD) ** 2) * x
+
+
+@pytest.mark.parametrize("t", [0.0, 0.3, 0.9, 1.0])
+def test_what_is_linear_is_known_and_the_network_sees_and_learns_numbers_of_one_size(
+    t: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of pixels from N(0, s^2): where the network says 0 there remains what a linear function cannot know."""
+    model, generator = flow(), torch.Generator().manual_seed(0)
+    noise, pixels = torch.randn(2, 40, *SMALL, generator=generator) * torch.tensor([1, SPREAD]).view(2, 1, 1, 1, 1)
+    x, time = (1 - t) * noise + t * pixels, torch.full((40,), t)
+    answers: list[float] = [0.0, 1.0]
+    seen: list[Tensor] = []
+
+    def constant(x: Tensor, time: Tensor, labels: Tensor | None) -> Tensor:
+        seen.append(x)
+        return torch.full_like(x, answers[len(seen) - 1])
+
+    monkeypatch.setattr(model.unet, "forward", constant)
+    linear, plus_one = model.velocity(x, time), model.velocity(x, time)
+    residual = (pixels - noise - linear) / (plus_one - linear)  # what the network has to say
+    assert float(seen[0].std()) == pytest.approx(1, abs=0.05)
+    assert float(residual.std()) == pytest.approx(1, abs=0.05)
+    assert float((residual * x).mean()) == pytest.approx(0, abs=0.05)
+    slope = (t * SPREAD**2 - (1 - t)) / ((1 - t) ** 2 + (t * SPREAD) ** 2)
+    torch.testing.assert_close(linear, slope * x)
 
 
 @pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("midpoint", 2), ("heun", 2)])
@@ -149,7 +174,7 @@ def test_guidance_is_the_formula_and_samples_of_a_class_differ() -> None:
     torch.nn.init.normal_(model.unet.label.weight)  # type: ignore[union-attr]
     labels = torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
-        told, untold = (model.unet(x, torch.full((4,), 0.3), of) for of in (labels, torch.full_like(labels, 3)))
+        told, untold = (model.velocity(x, torch.full((4,), 0.3), of) for of in (labels, torch.full_like(labels, 3)))
         for w in (0.0, 1.0, 2.5):
             torch.testing.assert_close(model._velocity(labels, w)(x, 0.3), untold + w * (told - untold))
     zeros, ones = (draw(model, 4, 0, labels=torch.full((4,), label)) for label in (0, 1))

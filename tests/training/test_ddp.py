@@ -39,7 +39,8 @@ def curves(runs: Path) -> tuple[list[str], torch.Tensor]:
 def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Path) -> None:
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     for name, more in (("one", ()), ("two", ("trainer=ddp",))):
-        done = command("genbench.train", "model=vae", *more, *WORDS, f"runs={tmp_path / name}", env=env, fresh=True)
+        words = ("genbench.train", "model=vae", *more, *WORDS, f"runs={tmp_path / name}")
+        done = command(*words, env=env, fresh=bool(more))
         assert done.returncode == 0, done.stdout + done.stderr
     assert "2, each with a part of every batch" in done.stdout
     assert done.stdout.count(": finished") == 1

@@ -14,6 +14,8 @@ from genbench.errors import UserError
 from genbench.models.model import Conditional, Reconstruction, Update
 from genbench.models.unet import UNet
 
+SPREAD = 0.6  # about the standard deviation of pixels in [-1, 1]
+
 Velocity = Callable[[Tensor, float], Tensor]
 
 
@@ -128,6 +130,19 @@ class FlowMatching(Conditional, Reconstruction):
         images = integrate(self._velocity(labels, guidance), noise.float(), 0.0, 1.0, steps, solver)
         return images.add(1.0).div(2.0).clamp(0.0, 1.0)
 
+    def velocity(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
+        """v (B, C, H, W) float32 at x (B, C, H, W) and times (B,).
+
+        The network's input and target have unit variance at every time, and what is linear in x it need not learn (the
+        preconditioning of Karras et al. 2022, for straight lines): v = (t s^2 - (1 - t)) / V x + s / sqrt(V) F(x /
+        sqrt(V), t), with V = (1 - t)^2 + t^2 s^2 the variance of x_t if the pixels' is s^2. Where F is 0 it carries
+        noise to N(0, s^2).
+        """
+        t, s = time.view(-1, 1, 1, 1), SPREAD
+        variance = (1.0 - t).square() + (t * s).square()
+        found: Tensor = self.unet(x / variance.sqrt(), time, labels)
+        return (t * s * s - (1.0 - t)) / variance * x + s / variance.sqrt() * found.float()
+
     def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) carried back to the noise from which they come, and from there again.
 
@@ -142,7 +157,7 @@ class FlowMatching(Conditional, Reconstruction):
         """(B,), of images as bytes."""
         images = batch.images.float().div(127.5).sub(1.0)
         t = time.view(-1, 1, 1, 1)
-        velocity = self.unet((1.0 - t) * noise + t * images, time, labels)
+        velocity = self.velocity((1.0 - t) * noise + t * images, time, labels)
         return flow_matching_loss(velocity, images, noise)
 
     def _velocity(self, labels: Tensor | None, guidance: float) -> Velocity:
@@ -152,9 +167,8 @@ class FlowMatching(Conditional, Reconstruction):
         def velocity(x: Tensor, time: float) -> Tensor:
             times = torch.full_like(x[:, 0, 0, 0], time)
             if labels is None or guidance == 1.0:
-                told: Tensor = self.unet(x, times, labels)
-                return told.float()
-            untold: Tensor = self.unet(x, times, torch.full_like(labels, self.classes)).float()
-            return untold if guidance == 0.0 else untold.lerp(self.unet(x, times, labels).float(), guidance)
+                return self.velocity(x, times, labels)
+            untold = self.velocity(x, times, torch.full_like(labels, self.classes))
+            return untold if guidance == 0.0 else untold.lerp(self.velocity(x, times, labels), guidance)
 
         return velocity
