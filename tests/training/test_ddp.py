@@ -65,8 +65,7 @@ def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_two_processes_fit_one_prior(command: Command, tmp_path: Path) -> None:
-    """The second stage begins with all training images in each, and its couplings are trained by both."""
+def test_two_processes_come_through_both_stages(command: Command, tmp_path: Path) -> None:
     words = ("model=vae_prior", "model.prior=flow", "model.conditional=true", "model.width=8", "model.hidden=16")
     done = command("genbench.train", *words, "trainer=ddp", *WORDS, f"runs={tmp_path}", fresh=True)
     assert done.returncode == 0, done.stdout + done.stderr
