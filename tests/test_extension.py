@@ -30,7 +30,7 @@ import genbench
 from genbench import cli
 from genbench.api import Comparison
 from genbench.data.optdigits import load as optdigits
-from genbench.evaluation import reconstruction, usefulness
+from genbench.evaluation import class_accuracy, reconstruction, usefulness
 from genbench.evaluation.calibrations import Calibration, find_calibration
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.classifier import Recipe
@@ -134,6 +134,8 @@ def compared(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Compa
         # What takes long in a score whose value is not looked at here.
         patch.setattr(reconstruction, "STEPS", 10)
         patch.setattr(usefulness, "_RECIPE", Recipe(epochs=1, min_steps=20))
+        patch.setattr(usefulness, "_IMAGES", 500)
+        patch.setattr(class_accuracy, "_IMAGES", 500)
         found = genbench.compare("optdigits", MODELS, seeds=1, images=IMAGES, out=out, words=QUICK)
     assert said.getvalue() == ""
     return found

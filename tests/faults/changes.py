@@ -12,8 +12,9 @@ from PIL import Image
 from genbench.reporting.page import write_report
 from genbench.runs.directory import Run
 from tests.faults.kills import AT_A_FILE
-from tests.faults.processes import SMOKE, Finding, content, is_one_line, names_in, one_run, run, small_digits
+from tests.faults.processes import SMOKE, Finding, content, is_one_line, names_in, one_run, run
 from tests.reporting.synthetic import calibrate_in, synthetic_run
+from tests.small import small_digits
 
 Change = Callable[[Path], object]  # of a folder of images
 

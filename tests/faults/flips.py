@@ -28,9 +28,10 @@ from genbench.runs.directory import Run
 from genbench.runs.reading import read
 from genbench.searching.study import Search
 from genbench.training.callbacks.checkpoints import latest
-from tests.faults.processes import SMOKE, Finding, one_run, run, small_digits
+from tests.faults.processes import SMOKE, Finding, one_run, run
 from tests.reporting.synthetic import EXTRACTORS, synthetic_calibration
 from tests.runs.example import SCORECARD
+from tests.small import small_digits
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from genbench.runs.directory import Run
-from tests.faults.processes import SMOKE, Done, Finding, content, is_one_line, one_run, run, small_digits
+from tests.faults.processes import SMOKE, Done, Finding, content, is_one_line, one_run, run
+from tests.small import small_digits
 
 Case = tuple[str, Done, bool]  # what was tried, how it ended, and whether it had to be refused
 

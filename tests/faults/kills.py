@@ -21,9 +21,9 @@ from tests.faults.processes import (
     names_in,
     one_run,
     run,
-    small_digits,
     start,
 )
+from tests.small import small_digits
 
 SHORT = (*SMOKE, "trainer.max_images=320", "trainer.log_every_images=32")  # ten steps, a checkpoint after every second
 MOST_KILLS = 12  # of one run

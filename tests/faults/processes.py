@@ -12,9 +12,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from sklearn.datasets import load_digits
-
 from tests.warm import Interpreter, Started
 
 SAME = ("weights.safetensors", "metrics.csv", "samples.png")  # of which an interrupted run has the same bytes
@@ -127,16 +124,6 @@ def names_in(directory: Path) -> set[str]:
     """All files below a run's directory, but for logs that a time or a process has named."""
     found = (path.relative_to(directory) for path in directory.rglob("*") if not path.is_dir())
     return {str(path) for path in found if not path.name.startswith("events.out.")}
-
-
-def small_digits(folder: Path) -> tuple[str, str]:
-    """Words for the embedded digits as they are, 8x8: a training on them takes a second."""
-    path = folder / "digits.npz"
-    if not path.exists():
-        digits = load_digits()
-        images = (digits.images * (255 / 16)).round().astype(np.uint8)
-        np.savez(path, images=images[:400], labels=digits.target[:400])
-    return "data=folder", f"data.root={path}"
 
 
 def one_run(runs: Path) -> Path:

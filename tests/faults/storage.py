@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.faults.processes import SMOKE, Finding, content, ended, is_one_line, one_run, run, small_digits, start
+from tests.faults.processes import SMOKE, Finding, content, ended, is_one_line, one_run, run, start
+from tests.small import small_digits
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from tests.faults.processes import (
     is_one_line,
     one_run,
     run,
-    small_digits,
 )
+from tests.small import small_digits
 
 
 def not_a_number(folder: Path, long: bool) -> Finding:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import lightning
 
-from tests.faults.processes import TINY, Done, Finding, content, fresh, one_run, small_digits
+from tests.faults.processes import TINY, Done, Finding, content, fresh, one_run
+from tests.small import small_digits
 
 # Distributions that a training imports, or that start one.
 READERS = (

@@ -19,7 +19,8 @@ from genbench.errors import UserError
 from genbench.models.hyperparameters import hyperparameters
 from genbench.runs.directory import Run
 from genbench.runs.reading import read
-from tests.faults.processes import TINY, Done, Finding, is_one_line, run, small_digits
+from tests.faults.processes import TINY, Done, Finding, is_one_line, run
+from tests.small import small_digits
 
 MODELS = {"gan": "genbench.models.gan.DCGAN", "vae": "genbench.models.vae.VAE"}
 # What a training within a test cannot afford, or has no machine for: such words are composed, and not trained.

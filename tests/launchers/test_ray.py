@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.processes import SMOKE, content, descendants, run, start
+from tests.small import small_digits
 
 pytestmark = pytest.mark.slow
 RAY = shutil.which("ray") or str(Path(sys.executable).with_name("ray"))
@@ -74,7 +75,7 @@ def test_all_runs_finish_although_a_node_is_killed(
     cluster: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     address, second = cluster
-    words = ("-m", "model=vae", *SMOKE, "seed=range(4)", "trainer.max_images=2560")
+    words = ("-m", "model=vae", *SMOKE, *small_digits(tmp_path), "seed=range(4)", "trainer.max_images=2560")
     alone = run(*words, f"runs={tmp_path / 'alone'}")
     assert alone.code == 0, alone.err
     runs = tmp_path / "cluster"
@@ -87,7 +88,7 @@ def test_all_runs_finish_although_a_node_is_killed(
     kill(second)
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, out + err
-    finished = list(runs.glob("optdigits-*"))
+    finished = list(runs.glob("folder-*"))
     assert len(finished) == 4
     for path in finished:
         assert content(path) == content(tmp_path / "alone" / path.name)

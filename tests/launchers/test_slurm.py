@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.processes import SMOKE, content, run, start
 from tests.launchers.slurm import NoSlurmError, slurm
+from tests.small import small_digits
 
 pytestmark = pytest.mark.slow
 SMALL = ("hydra/launcher=slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=1")
@@ -24,7 +25,7 @@ def cluster() -> Iterator[dict[str, str]]:
 
 
 def test_a_sweep_with_a_preempted_job_finishes_with_the_same_bytes(cluster: dict[str, str], tmp_path: Path) -> None:
-    words = ("-m", "model=vae", *SMOKE, "seed=range(3)", "trainer.max_images=2560")
+    words = ("-m", "model=vae", *SMOKE, *small_digits(tmp_path), "seed=range(3)", "trainer.max_images=2560")
     alone = run(*words, f"runs={tmp_path / 'alone'}")
     assert alone.code == 0, alone.err
     runs = tmp_path / "cluster"
@@ -39,7 +40,7 @@ def test_a_sweep_with_a_preempted_job_finishes_with_the_same_bytes(cluster: dict
     subprocess.run(["scontrol", "requeue", job], env=cluster, check=True)
     out, err = process.communicate(timeout=400)
     assert process.returncode == 0, out + err
-    finished = sorted(runs.glob("optdigits-*"))
+    finished = sorted(runs.glob("folder-*"))
     assert len(finished) == 3
     for path in finished:
         assert content(path) == content(tmp_path / "alone" / path.name)

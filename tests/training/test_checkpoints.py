@@ -7,6 +7,7 @@ import pickle
 import random
 import shutil
 import signal
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ from genbench.training.callbacks.checkpoints import latest, random_states, set_r
 from genbench.training.callbacks.checkpoints import told as told_to
 from genbench.verbs.train import run as train
 from tests.runs.example import SCORECARD
+from tests.small import small_digits
 
 pytestmark = [
     pytest.mark.slow,
@@ -51,7 +53,7 @@ MODELS: dict[str, type[Any]] = {
     "vaegan": VAEGAN,
 }
 STEPS = 20  # 640 images in batches of 32; validations after 4, 8, 12, 16, 20
-SHORT = "trainer.max_images=320 trainer.validations=2"  # for networks that take long
+IMAGES = tempfile.TemporaryDirectory()  # of all trainings: where they lie is kept with a run
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -65,6 +67,7 @@ def few_samples() -> Iterator[None]:
 def config(model: str, runs: Path, *words: str) -> TrainConfig:
     """Of a model, which may have words behind it."""
     own = ["experiment=smoke", "trainer=cpu", "trainer.validations=5", f"runs={runs}", *f"model={model}".split()]
+    own += small_digits(Path(IMAGES.name))
     told: TrainConfig = compose("train", [*own, *words]).configs[0]
     return told
 
@@ -126,9 +129,9 @@ def assert_same(run: Run, other: Run) -> None:
     ("model", "steps"),
     [
         *(("gan", [6]), ("vae", [3, 3]), ("vae", [8]), ("vae", [STEPS])),
-        (f"vaegan model.conditional=true {SHORT}", [6]),
-        (f"gan model.loss=r3 model.generator=style model.augment=1 {SHORT}", [6]),
-        (f"gan model.loss=wgan_gp model.spectral_norm=true model.conditional=true {SHORT}", [6]),
+        ("vaegan model.conditional=true", [6]),
+        ("gan model.loss=r3 model.generator=style model.augment=1", [6]),
+        ("gan model.loss=wgan_gp model.spectral_norm=true model.conditional=true", [6]),
         ("flow model.conditional=true model.width=8 model.sample.steps=1", [6]),
         ("vae_prior model.prior=flow", [6, 10, 2]),  # in the first stage, where the second begins, and in that
         ("vae_prior model.components=5", [STEPS]),  # where its prior is fitted
@@ -310,7 +313,7 @@ def test_a_checkpoint_that_cannot_be_read_is_passed_over(
             newest.write_bytes(damaged)
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            found = latest(run, told, VAE(ImageShape(1, 28, 28)), Console())
+            found = latest(run, told, VAE(ImageShape(1, 8, 8)), Console())
             assert found is not None and found.path == older, name
         assert f"{newest} cannot be read" in caplog.text, name
     assert not executed.exists()
@@ -318,7 +321,7 @@ def test_a_checkpoint_that_cannot_be_read_is_passed_over(
     assert_same(run, whole("vae"))
     for path in run.checkpoints:
         path.unlink()
-    assert latest(run, told, VAE(ImageShape(1, 28, 28)), Console()) is None
+    assert latest(run, told, VAE(ImageShape(1, 8, 8)), Console()) is None
 
 
 def test_a_checkpoint_of_another_training_is_refused(whole: Callable[[str], Run], tmp_path: Path) -> None:
@@ -342,7 +345,7 @@ def test_a_checkpoint_of_another_training_is_refused(whole: Callable[[str], Run]
             content["state_dict"] = {name: value[:1] for name, value in content["state_dict"].items()}
         torch.save(content, newest)
         with pytest.raises(UserError, match=f"{newest.name} is of another training .{said}.: move it away"):
-            latest(run, config("vae", tmp_path), VAE(ImageShape(1, 28, 28)), Console(quiet=True))
+            latest(run, config("vae", tmp_path), VAE(ImageShape(1, 8, 8)), Console(quiet=True))
     with pytest.raises(UserError, match="its networks are others"):
         train(config("vae", tmp_path))
     assert [int(path.stem) for path in run.checkpoints] == [640, 512]

@@ -14,6 +14,7 @@ from genbench.data.datamodule import Stream
 from genbench.runs.directory import Run
 from tests.conftest import Command
 from tests.data.test_datamodule import numbered, seen
+from tests.small import small_digits
 
 WORDS = ("experiment=smoke", "trainer.accelerator=cpu", "trainer.precision=float32", "logger=none")
 
@@ -39,7 +40,7 @@ def curves(runs: Path) -> tuple[list[str], torch.Tensor]:
 def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Path) -> None:
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     for name, more in (("one", ()), ("two", ("trainer=ddp",))):
-        words = ("genbench.train", "model=vae", *more, *WORDS, f"runs={tmp_path / name}")
+        words = ("genbench.train", "model=vae", *more, *WORDS, *small_digits(tmp_path), f"runs={tmp_path / name}")
         done = command(*words, env=env, fresh=bool(more))
         assert done.returncode == 0, done.stdout + done.stderr
     assert "2, each with a part of every batch" in done.stdout
@@ -56,9 +57,7 @@ def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Pa
     for name in ("weights.safetensors", "summary.json", "metrics.csv"):
         (run / name).unlink()
     Run.open(run).set_status("interrupted")
-    done = command(
-        "genbench.train", "model=vae", "trainer=ddp", *WORDS, f"runs={tmp_path / 'two'}", env=env, fresh=True
-    )
+    done = command(*words, env=env, fresh=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "from 000000000320.ckpt" in done.stdout
     assert before == ((run / "metrics.csv").read_bytes(), (run / "weights.safetensors").read_bytes())
@@ -67,9 +66,10 @@ def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Pa
 @pytest.mark.slow
 def test_two_processes_come_through_both_stages(command: Command, tmp_path: Path) -> None:
     words = ("model=vae_prior", "model.prior=flow", "model.conditional=true", "model.width=8", "model.hidden=16")
-    done = command("genbench.train", *words, "trainer=ddp", *WORDS, f"runs={tmp_path}", fresh=True)
+    where = (*small_digits(tmp_path), f"runs={tmp_path / 'runs'}")
+    done = command("genbench.train", *words, "trainer=ddp", *WORDS, *where, fresh=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    names, values = curves(tmp_path)
+    names, values = curves(tmp_path / "runs")
     column = values[:, names.index("train/prior_loss")]
     assert column[~column.isnan()].isfinite().all()
     assert not column.isnan().all()
@@ -80,7 +80,7 @@ def test_torchrun_trains_a_gan_whose_processes_agree(tmp_path: Path) -> None:
     torchrun = shutil.which("torchrun") or str(Path(sys.executable).with_name("torchrun"))
     words = [torchrun, "--standalone", "--nproc-per-node", "2", "-m", "genbench.train", "model=gan", "trainer=ddp"]
     done = subprocess.run(
-        [*words, *WORDS, "trainer.max_images=160", f"runs={tmp_path}"],
+        [*words, *WORDS, "trainer.max_images=160", *small_digits(tmp_path), f"runs={tmp_path / 'runs'}"],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -88,7 +88,7 @@ def test_torchrun_trains_a_gan_whose_processes_agree(tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    names, values = curves(tmp_path)
+    names, values = curves(tmp_path / "runs")
     assert values[-1, 0] == 160
     assert done.stdout.count(": finished") == 1
     assert "in each by itself" in " ".join(done.stdout.split())

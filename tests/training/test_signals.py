@@ -16,8 +16,9 @@ from genbench.training import budget
 from genbench.training.budget import Budget
 from tests.faults.processes import command_of, descendants, start
 from tests.runs.example import runs_in
+from tests.small import small_digits
 
-LONG = ("-m", "model=vae", "data=optdigits", "trainer=cpu", "trainer.max_images=100000000", "logger=none")
+LONG = ("-m", "model=vae", "trainer=cpu", "trainer.max_images=100000000", "logger=none")
 # Interrupts itself, as a person would, where a module is imported.
 INTERRUPTED = """
 import os, signal, sys
@@ -65,11 +66,12 @@ def test_several_signals_at_once_are_one(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.slow
 def test_a_sweep_on_cores_takes_its_workers_with_it(tmp_path: Path) -> None:
-    process = start(*LONG, "seed=0,1,2", "hydra/launcher=cores", f"runs={tmp_path}")
+    runs = tmp_path / "runs"
+    process = start(*LONG, *small_digits(tmp_path), "seed=0,1,2", "hydra/launcher=cores", f"runs={runs}")
     workers: list[int] = []
     try:
         deadline = time.monotonic() + 120
-        while not any(run.status.state == "running" for run in runs_in(tmp_path)) and time.monotonic() < deadline:
+        while not any(run.status.state == "running" for run in runs_in(runs)) and time.monotonic() < deadline:
             time.sleep(0.2)
         workers = [pid for pid in descendants(process.pid) if "LokyProcess" in command_of(pid)]
         process.terminate()  # it alone
@@ -81,17 +83,17 @@ def test_a_sweep_on_cores_takes_its_workers_with_it(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGKILL)
     assert workers
     assert (process.returncode, left, "Traceback" in err) == (143, [], False), out + err
-    runs = runs_in(tmp_path)
-    assert not any(run.is_locked for run in runs)
-    assert {run.status.state for run in runs} == {"interrupted", "queued"}
-    (some, *_) = (run for run in runs if run.status.state == "interrupted")
+    found = runs_in(runs)
+    assert not any(run.is_locked for run in found)
+    assert {run.status.state for run in found} == {"interrupted", "queued"}
+    (some, *_) = (run for run in found if run.status.state == "interrupted")
     assert some.status.why == "SIGTERM"
 
 
 @pytest.mark.slow
 def test_processes_that_share_a_training_end_with_the_first(tmp_path: Path) -> None:
-    words = (*LONG[1:], "trainer=ddp", "trainer.accelerator=cpu", "trainer.precision=float32", f"runs={tmp_path}")
-    process = start(*words)
+    words = (*LONG[1:], "trainer=ddp", "trainer.accelerator=cpu", "trainer.precision=float32", *small_digits(tmp_path))
+    process = start(*words, f"runs={tmp_path / 'runs'}")
     others: list[int] = []
     deadline = time.monotonic() + 120
     while not (others := descendants(process.pid)) and time.monotonic() < deadline:
@@ -106,7 +108,7 @@ def test_processes_that_share_a_training_end_with_the_first(tmp_path: Path) -> N
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert left == []
-    assert Run(next(tmp_path.iterdir())).status.state == "interrupted"
+    assert Run(next((tmp_path / "runs").iterdir())).status.state == "interrupted"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from genbench.distributed import alone
 from genbench.errors import UserError
 from genbench.runs.directory import Run
 from tests.conftest import Command
-from tests.faults.processes import small_digits
+from tests.small import small_digits
 
 OTHERS = {
     **{"RANK": "1", "LOCAL_RANK": "1", "NODE_RANK": "1", "WORLD_SIZE": "4", "GROUP_RANK": "2"},
