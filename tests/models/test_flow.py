@@ -11,7 +11,7 @@ from torch import Tensor
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
-from genbench.models.flow import SPREAD, FlowMatching, Velocity, flow_matching_loss, integrate
+from genbench.models.flow import LAST, LOGIT, SPREAD, FlowMatching, Velocity, flow_matching_loss, integrate
 from genbench.models.sampling import draw, network_evaluations
 from genbench.models.weights import parameters
 
@@ -23,7 +23,7 @@ def flow(shape: ImageShape = SMALL, classes: int = 0, moved: bool = True, **word
     model = FlowMatching(shape, classes, conditional=classes > 0, **{"width": 8, **words})
     if moved:  # at first its velocity is 0
         for name, parameter in model.named_parameters():
-            if "conv2" in name or "last" in name:
+            if "conv2" in name or "last" in name or "network.2" in name:
                 torch.nn.init.normal_(parameter, std=0.1)
     return model.eval()
 
@@ -34,7 +34,7 @@ def batch(n: int = 6, shape: ImageShape = SMALL, classes: int = 0) -> Batch:
 
 
 def test_its_size() -> None:
-    assert parameters(FlowMatching(ImageShape(1, 28, 28))) == {"unet": 308_868}
+    assert parameters(FlowMatching(ImageShape(1, 28, 28))) == {"unet": 328_626}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,13 @@ def test_the_network_reads_its_depth_off_the_data(shape: tuple[int, int, int], h
     assert images.shape == (3, *shape)
     assert images.min() >= 0
     assert images.max() <= 1
+
+
+def test_every_pixel_hears_of_every_other() -> None:
+    model, x = flow(ImageShape(1, 64, 64)), torch.randn(1, 1, 64, 64, requires_grad=True)
+    velocity = model.velocity(x, torch.tensor([0.5]))
+    (slope,) = torch.autograd.grad(velocity[0, 0, 0, 0], [x])
+    assert (slope != 0).all()
 
 
 def test_the_loss_is_the_formula() -> None:
@@ -90,7 +97,7 @@ def test_times_are_logit_normal_and_those_of_validation_their_quantiles(monkeypa
     assert torch.equal(state, torch.get_rng_state())
     for time in times:
         logits = torch.logit(time)
-        assert float(logits.mean()) == pytest.approx(0, abs=0.06)
+        assert float(logits.mean()) == pytest.approx(LOGIT, abs=0.06)
         assert float(logits.std()) == pytest.approx(1, abs=0.05)
 
 
@@ -153,20 +160,46 @@ def test_solvers_come_to_the_end_of_a_known_flow_in_their_order(solver: str, ord
 def test_options_and_what_they_cost() -> None:
     model = flow()
     for options, calls in (
-        ({}, 24),
+        ({}, 23),
         ({"solver": "euler"}, 12),
-        ({"solver": "midpoint", "steps": 3}, 6),
+        ({"solver": "midpoint", "steps": 3}, 5),
+        ({"steps": 1}, 1),
     ):
         assert network_evaluations(model, **options) == calls
     told = flow(classes=3)
-    assert network_evaluations(told) == 24
-    assert network_evaluations(told, guidance=2.0) == 48
-    assert network_evaluations(told, guidance=0.0) == 24
+    assert network_evaluations(told) == 23
+    assert network_evaluations(told, guidance=2.0) == 46
+    assert network_evaluations(told, guidance=0.0) == 23
     model.sample_options = {"steps": 2}
-    assert network_evaluations(model) == 4
+    assert network_evaluations(model) == 3
     assert not torch.equal(draw(model, 3, 0), draw(model, 3, 0, steps=5))
     with pytest.raises(UserError, match="guidance=2: this model was not told classes"):
         draw(model, 3, 0, guidance=2.0)
+
+
+def test_a_sample_ends_at_the_mean_that_the_network_sees_at_the_last_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, noise = flow(), torch.randn(3, *SMALL)
+    asked: list[tuple[float, Tensor]] = []
+
+    def known(labels: Tensor | None, guidance: float) -> Velocity:
+        def velocity(x: Tensor, time: float) -> Tensor:
+            asked.append((time, x))
+            return known_velocity(x, time)
+
+        return velocity
+
+    monkeypatch.setattr(model, "_velocity", known)
+    for solver in ("euler", "midpoint", "heun"):
+        asked.clear()
+        found = model.sample(noise, steps=101, solver=solver)
+        assert max(time for time, _ in asked) == asked[-1][0] == LAST
+        x = asked[-1][1]
+        torch.testing.assert_close(x, known_flow(noise, LAST), atol=0.02, rtol=0)
+        precision = 1 / SD**2 + (LAST / (1 - LAST)) ** 2  # of a pixel where it is seen as x
+        mean = (MEAN / SD**2 + LAST / (1 - LAST) ** 2 * x) / precision
+        torch.testing.assert_close(found, (mean / 2 + 0.5).clamp(0, 1), atol=1e-5, rtol=0)
+    one = model.sample(noise, steps=1, solver="heun")
+    torch.testing.assert_close(one, torch.full_like(one, MEAN / 2 + 0.5))  # noise says nothing: the mean of all
 
 
 def test_guidance_is_the_formula_and_samples_of_a_class_differ() -> None:

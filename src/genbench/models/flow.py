@@ -15,6 +15,8 @@ from genbench.models.model import Conditional, Reconstruction, Update
 from genbench.models.unet import UNet
 
 SPREAD = 0.6  # about the standard deviation of pixels in [-1, 1]
+LOGIT = 0.6  # mean of the logits of the times that are trained on: later ones are harder, and samples show it
+LAST = 0.8  # from here a sample goes to its end in one step of Euler's
 
 Velocity = Callable[[Tensor, float], Tensor]
 
@@ -43,10 +45,10 @@ def integrate(velocity: Velocity, x: Tensor, start: float, end: float, steps: in
         x: at the start; any shape.
         start: the time of x.
         end: the time of the result.
-        steps: of equal length.
+        steps: of equal length; 0 leaves x where it is.
         solver: euler, of first order with one velocity a step; midpoint or heun, of second order with two.
     """
-    length = (end - start) / steps
+    length = (end - start) / max(1, steps)
     for i in range(steps):
         time = start + i * length
         slope = velocity(x, time)
@@ -85,8 +87,8 @@ class FlowMatching(Conditional, Reconstruction):
         return {"unet": self.adam(self.unet.parameters(), self.learning_rate)}
 
     def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
-        """The error of the velocity at logit-normal times (Esser et al. 2024, eq. 19 with m = 0, s = 1)."""
-        time = torch.randn(len(noise), device=noise.device).sigmoid()
+        """The error of the velocity at logit-normal times (Esser et al. 2024, eq. 19 with m = LOGIT, s = 1)."""
+        time = (LOGIT + torch.randn(len(noise), device=noise.device)).sigmoid()
         labels = batch.labels if self.classes else None
         if labels is not None and self.label_dropout > 0:
             untold = torch.rand(len(labels), device=labels.device) < self.label_dropout
@@ -97,7 +99,7 @@ class FlowMatching(Conditional, Reconstruction):
     def losses(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
         """The same at evenly spaced quantiles of the times; all images' classes are told."""
         quantiles = (torch.arange(len(noise), device=noise.device) + 0.5) / len(noise)
-        time = torch.special.ndtri(quantiles).sigmoid()
+        time = (LOGIT + torch.special.ndtri(quantiles)).sigmoid()
         return {"loss": self._error(batch, noise, time, batch.labels if self.classes else None).mean()}
 
     def sample(
@@ -105,7 +107,7 @@ class FlowMatching(Conditional, Reconstruction):
         noise: Tensor,
         labels: Tensor | None = None,
         *,
-        steps: Annotated[int, Field(ge=1, le=1000, description="of the solver")] = 12,
+        steps: Annotated[int, Field(ge=1, le=1000, description="in all; the last is one of Euler's")] = 12,
         solver: Annotated[
             Literal["euler", "midpoint", "heun"],
             Field(description="of the differential equation; midpoint and heun call the network twice a step"),
@@ -116,10 +118,13 @@ class FlowMatching(Conditional, Reconstruction):
     ) -> Tensor:
         """Images (B, C, H, W) in [0, 1], carried there from noise (B, C, H, W).
 
+        The last of several steps goes from t = LAST to the mean of the images that may be meant there, x + (1 - t) v:
+        what noise is left then is what the network knows least about (Jolicoeur-Martineau et al. 2021).
+
         Args:
             noise: standard normal.
             labels: (B,) int64, for a conditional model.
-            steps: of the solver.
+            steps: in all.
             solver: see `integrate`.
             guidance: w of classifier-free guidance, v + (w - 1) (v - v without the class) (Ho & Salimans 2022); but for
                 0 and 1 the network is called twice as often.
@@ -127,8 +132,10 @@ class FlowMatching(Conditional, Reconstruction):
         Raises:
             UserError: guidance of a model that was told no classes.
         """
-        images = integrate(self._velocity(labels, guidance), noise.float(), 0.0, 1.0, steps, solver)
-        return images.add(1.0).div(2.0).clamp(0.0, 1.0)
+        velocity = self._velocity(labels, guidance)
+        time = LAST if steps > 1 else 0.0
+        x = integrate(velocity, noise.float(), 0.0, time, steps - 1, solver)
+        return _in_unit(integrate(velocity, x, time, 1.0, 1, "euler"))
 
     def velocity(self, x: Tensor, time: Tensor, labels: Tensor | None = None) -> Tensor:
         """v (B, C, H, W) float32 at x (B, C, H, W) and times (B,).
@@ -146,12 +153,14 @@ class FlowMatching(Conditional, Reconstruction):
     def reconstruct(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) carried back to the noise from which they come, and from there again.
 
-        The flow can be inverted: what differs are the errors of the solver, with the options that samples are drawn by.
+        The flow can be inverted, but for a sample's last step, which is not taken here: what differs are the errors of
+        the solver, with the options that samples are drawn by.
         """
         options: dict[str, Any] = {"steps": 12, "solver": "heun", "guidance": 1.0} | self.sample_options
         velocity = self._velocity(labels, options["guidance"])
-        noise = integrate(velocity, 2.0 * images - 1.0, 1.0, 0.0, options["steps"], options["solver"])
-        return self.sample(noise, labels, **options)
+        how = options["steps"], options["solver"]
+        noise = integrate(velocity, 2.0 * images - 1.0, 1.0, 0.0, *how)
+        return _in_unit(integrate(velocity, noise, 0.0, 1.0, *how))
 
     def _error(self, batch: Batch, noise: Tensor, time: Tensor, labels: Tensor | None) -> Tensor:
         """(B,), of images as bytes."""
@@ -172,3 +181,7 @@ class FlowMatching(Conditional, Reconstruction):
             return untold if guidance == 0.0 else untold.lerp(self.velocity(x, times, labels), guidance)
 
         return velocity
+
+
+def _in_unit(x: Tensor) -> Tensor:
+    return x.add(1.0).div(2.0).clamp(0.0, 1.0)
