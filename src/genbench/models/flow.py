@@ -15,7 +15,6 @@ from genbench.models.model import Conditional, Reconstruction, Update
 from genbench.models.unet import UNet
 
 SPREAD = 0.6  # about the standard deviation of pixels in [-1, 1]
-LOGIT = 0.6  # mean of the logits of the times that are trained on: later ones are harder, and samples show it
 LAST = 0.8  # from here a sample goes to its end in one step of Euler's
 
 Velocity = Callable[[Tensor, float], Tensor]
@@ -87,8 +86,8 @@ class FlowMatching(Conditional, Reconstruction):
         return {"unet": self.adam(self.unet.parameters(), self.learning_rate)}
 
     def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
-        """The error of the velocity at logit-normal times (Esser et al. 2024, eq. 19 with m = LOGIT, s = 1)."""
-        time = (LOGIT + torch.randn(len(noise), device=noise.device)).sigmoid()
+        """The error of the velocity at logit-normal times (Esser et al. 2024, eq. 19 with m = 0, s = 1)."""
+        time = torch.randn(len(noise), device=noise.device).sigmoid()
         labels = batch.labels if self.classes else None
         if labels is not None and self.label_dropout > 0:
             untold = torch.rand(len(labels), device=labels.device) < self.label_dropout
@@ -99,7 +98,7 @@ class FlowMatching(Conditional, Reconstruction):
     def losses(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
         """The same at evenly spaced quantiles of the times; all images' classes are told."""
         quantiles = (torch.arange(len(noise), device=noise.device) + 0.5) / len(noise)
-        time = (LOGIT + torch.special.ndtri(quantiles)).sigmoid()
+        time = torch.special.ndtri(quantiles).sigmoid()
         return {"loss": self._error(batch, noise, time, batch.labels if self.classes else None).mean()}
 
     def sample(
