@@ -31,7 +31,7 @@ test: setup
 
 check: setup
 	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/python -m mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'not slow' -n 3 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder
 
 # How fast, against what: benchmarks/results. A quarter of an hour in which the machine should do nothing else.
 bench: setup

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.warm import Interpreter
+from tests.warm import warm
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -20,10 +20,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+def command(tmp_path_factory: pytest.TempPathFactory) -> Command:
     """Runs `python -m <words>` as a user would, in an empty folder; with fresh=True in a Python of its own."""
     folder = tmp_path_factory.mktemp("empty")
-    warm: list[Interpreter] = []
 
     def run(
         *words: str, cwd: Path = folder, env: dict[str, str] | None = None, fresh: bool = False
@@ -33,13 +32,9 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
         if fresh or torch.cuda.is_available():  # CUDA does not outlive a fork
             words = (sys.executable, "-m", *words)
             return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=540)
-        if not warm:
-            warm.append(Interpreter())
-        return warm[0].run(words, cwd, os.environ if env is None else env, timeout=540)
+        return warm().run(words, cwd, os.environ if env is None else env, timeout=540)
 
-    yield run
-    for interpreter in warm:
-        interpreter.close()
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -321,11 +321,10 @@ def test_the_line_for_all_trainings(runs: Path) -> None:
     assert progress_line(trained, "none", 1, 10.0, None) == "2 of 2 trained"
 
 
-def test_a_damaged_summary_does_not_stop_the_others(runs: Path, tmp_path: Path) -> None:
+def test_a_damaged_summary_does_not_stop_the_others(tmp_path: Path) -> None:
     from genbench.runs.directory import Run
 
-    shutil.copytree(runs, tmp_path / "runs")
-    damaged, other = runs_in(tmp_path / "runs")
+    damaged, other = example(tmp_path / "damaged"), example(tmp_path / "other")
     (damaged.path / "summary.json").write_text("{", encoding="utf-8")
     said = progress_line([damaged, other, Run(tmp_path / "queued")], "none", 1, 10.0, None)
     assert said.startswith("training 3 of 3, done about ")

@@ -100,7 +100,14 @@ def test_the_process_prints_one_line_exits_with_2_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [["train", "model=gna"], ["train", "--help"], ["compare", "--help"], ["trian"], []])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "model=gna"],
+        *(pytest.param(words, marks=pytest.mark.slow) for words in (["train", "--help"], ["compare", "--help"])),
+        *(pytest.param(words, marks=pytest.mark.slow) for words in (["trian"], [])),
+    ],
+)
 def test_a_typo_and_help_import_nothing_heavy(words: list[str]) -> None:
     code = f"""
 import sys
@@ -116,6 +123,7 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONWARNINGS": "ignore"})
 
 
+@pytest.mark.slow
 def test_help_says_what_can_be_set_and_shows_examples() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "genbench.train", "--help"], capture_output=True, text=True, check=True

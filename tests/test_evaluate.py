@@ -186,6 +186,7 @@ def test_one_bad_run_does_not_stop_the_others(
     assert {name for name, run in runs.items() if run.has_scorecard and run.scorecard() == new} == {"d-good", "e-fast"}
 
 
+@pytest.mark.slow
 def test_a_run_that_is_at_work_is_not_scored(tmp_path: Path) -> None:
     run = example(tmp_path / "run")
     run.weights.write_bytes(b"")

@@ -30,7 +30,7 @@ import genbench
 from genbench import cli
 from genbench.api import Comparison
 from genbench.data.optdigits import load as optdigits
-from genbench.evaluation import class_accuracy, reconstruction, usefulness
+from genbench.evaluation import calibration, class_accuracy, reconstruction, usefulness
 from genbench.evaluation.calibrations import Calibration, find_calibration
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.classifier import Recipe
@@ -136,6 +136,7 @@ def compared(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Compa
         patch.setattr(usefulness, "_RECIPE", Recipe(epochs=1, min_steps=20))
         patch.setattr(usefulness, "_IMAGES", 500)
         patch.setattr(class_accuracy, "_IMAGES", 500)
+        patch.setattr(calibration, "DRAWS", 3)
         found = genbench.compare("optdigits", MODELS, seeds=1, images=IMAGES, out=out, words=QUICK)
     assert said.getvalue() == ""
     return found

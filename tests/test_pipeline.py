@@ -192,8 +192,7 @@ def test_a_data_set_that_nobody_has_stops_a_sweep_before_it_begins(command: Comm
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_says_so_and_keeps_a_checkpoint(number: signal.Signals, tmp_path: Path) -> None:
+def test_an_interrupted_run_says_so_and_keeps_a_checkpoint(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "genbench.train", "model=vae", "trainer.max_minutes=10", *small_digits(tmp_path)]
     words.append(f"runs={tmp_path / 'runs'}")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -201,12 +200,12 @@ def test_an_interrupted_run_says_so_and_keeps_a_checkpoint(number: signal.Signal
         for line in process.stdout:  # the first line with a speed: it trains
             if "images/s" in line:
                 break
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         process.communicate(timeout=120)
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + signal.SIGINT
     (run,) = (tmp_path / "runs").glob("folder-vae-*")
     status = read(run / "status.json")
-    assert (status["state"], status["why"]) == ("interrupted", number.name)
+    assert (status["state"], status["why"]) == ("interrupted", "SIGINT")
     assert Run(run).checkpoints
     assert not (run / "weights.safetensors").exists()
 

@@ -59,6 +59,7 @@ def test_what_cannot_be_searched_is_refused(words: list[str], message: str, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_every_shipped_space_is_one_that_train_takes() -> None:
     for name in sorted(path.stem for path in (CONF / "search").glob("*.yaml")):
         space = config(f"search={name}").search

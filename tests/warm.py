@@ -8,6 +8,7 @@ Run as a program this file is that interpreter. It gets a message for each comma
 stderr and where to say first the process's number and in the end its exit code.
 """
 
+import atexit
 import ctypes
 import gc
 import importlib
@@ -23,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -148,6 +150,14 @@ class Interpreter:
         self._process.wait()
 
 
+@cache
+def warm() -> Interpreter:
+    """The one of this process, until it ends."""
+    interpreter = Interpreter()
+    atexit.register(interpreter.close)
+    return interpreter
+
+
 def _serve(messages: socket.socket) -> None:
     for name in AHEAD:
         importlib.import_module(name)
@@ -218,8 +228,6 @@ def _become(told: dict[str, Any], out: int, err: int) -> None:
     if code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)
         code = 1
-    import atexit
-
     threading._shutdown()  # type: ignore[attr-defined]  # what Python does in the end, in its order
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from genbench.device import processor_name
-from tests.faults.processes import warm
 from tests.faults.rows import ROWS
+from tests.warm import warm
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 

@@ -1,18 +1,16 @@
 """Trainings as processes of their own, in which things go wrong; and what a row of faults found."""
 
-import atexit
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tests.warm import Interpreter, Started
+from tests.warm import Started, warm
 
 SAME = ("weights.safetensors", "metrics.csv", "samples.png")  # of which an interrupted run has the same bytes
 SMOKE = ("experiment=smoke", "trainer=cpu", "trainer.validations=5", "logger=none")
@@ -104,14 +102,6 @@ def fresh(
         timeout=540,
     )
     return Done(done.returncode, done.stdout, done.stderr)
-
-
-@cache
-def warm() -> Interpreter:
-    """The interpreter of all rows."""
-    interpreter = Interpreter()
-    atexit.register(interpreter.close)
-    return interpreter
 
 
 def content(directory: Path) -> dict[str, bytes]:

@@ -79,7 +79,7 @@ def raw_files() -> st.SearchStrategy[tuple[str, str]]:
 
 def hostile_records(folder: Path, long: bool) -> Finding:
     """Records of every type and none in the files of a run: each is named or taken, and the page is made."""
-    wanted = 1000 if long else 30
+    wanted = 1000 if long else 20
     drawn: list[list[tuple[str, str]]] = []
 
     @settings(

@@ -134,6 +134,7 @@ def test_the_importance_weighted_bound_is_the_formula() -> None:
     np.testing.assert_allclose(one.numpy(), (reconstruction + divergence)[0], rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_with_one_sample_it_is_the_usual_bound_on_average_and_more_samples_are_never_worse() -> None:
     model = VAE(ImageShape(1, 8, 8), latent_size=2)
     torch.nn.init.constant_(model.encoder.get_parameter("log_variance.bias"), 1.0)  # a posterior far off

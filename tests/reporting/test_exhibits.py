@@ -180,6 +180,7 @@ def test_a_walk_goes_from_one_noise_to_the_other_at_the_length_of_both(shape: tu
     assert torch.allclose(walk(start, start, 3), start.expand(3, *shape))
 
 
+@pytest.mark.slow
 def test_nobody_s_pictures_are_shown_on_a_stranger_s_word(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -34,6 +34,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.slow
 def test_a_run_is_held_by_one_process(tmp_path: Path) -> None:
     run = Run(tmp_path / "runs" / "a")
     assert not run.is_locked

@@ -207,6 +207,7 @@ def test_what_a_record_says_is_one_line(tmp_path: Path) -> None:
     assert record.notes == ("after an interruption it went on with a b",)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(hostile=st.lists(hostile_files(), min_size=1, max_size=2))
 def test_no_content_of_any_file_raises(hostile: list[tuple[str, str]], sound: Path, tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def test_a_dead_latent_dimension_raises_an_alarm_and_live_ones_do_not() -> None:
     assert "posterior collapse" in callback._console.file.getvalue()  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_generator_of_one_image_and_a_certain_discriminator_raise_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
     callback, model = _alarms(), gan()
     monkeypatch.setattr(model, "log", lambda *_, **__: None)

@@ -66,10 +66,12 @@ def test_a_generator_shows_the_same_samples_by_images_seen(drawn: Callable[[Mode
     assert first.encoded_image_string == second.encoded_image_string  # from the same noise every time
 
 
+@pytest.mark.slow
 def test_a_model_with_a_latent_plane_shows_it(drawn: Callable[[Model], Any]) -> None:
     assert set(drawn(vae()).Tags()["images"]) == {"validation_pictures/samples", "validation_pictures/latent_scatter"}
 
 
+@pytest.mark.slow
 def test_a_conditional_model_shows_a_row_a_class(drawn: Callable[[Model], Any]) -> None:
     model = Told(ImageShape(1, 28, 28), 4)
     torch.manual_seed(0)

@@ -136,6 +136,7 @@ def test_a_training_goes_on_when_nobody_reads_any_more(tmp_path: Path) -> None:
     assert Run(next(tmp_path.iterdir())).is_finished
 
 
+@pytest.mark.slow
 def test_what_only_says_something_ends_quietly() -> None:
     script = f"{sys.executable} -m genbench train --help | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
