@@ -9,7 +9,6 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from genbench.data.images import ImageData, Split
 from genbench.data.sources import load_data
 from genbench.device import choose_device
 from genbench.evaluation.classifier import Recipe, train_classifier
-from genbench.runs.directory import Run
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "usefulness.md"
 FOLDER = Path("runs/usefulness")
@@ -113,8 +111,8 @@ def some(train: Split, seed: int, classes: int) -> Split:
 def both(few: Split, others: Split) -> Split:
     """Two splits, the first repeated until it has as many images."""
     times = max(1, len(others) // len(few))
-    join: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = lambda a, b: torch.cat([*[a] * times, b])  # noqa: E731
-    return Split(join(few.images, others.images), join(labels_of(few), labels_of(others)))
+    labels = torch.cat([*[labels_of(few)] * times, labels_of(others)])
+    return Split(torch.cat([*[few.images] * times, others.images]), labels)
 
 
 def drawn(data: ImageData, name: str, seed: int) -> Split:
@@ -130,7 +128,7 @@ def drawn(data: ImageData, name: str, seed: int) -> Split:
     subprocess.run([sys.executable, "-m", "genbench.train", *words], check=True)
     (config,) = cli.compose("train", words).configs
     labels = np.arange(SAMPLES) % len(data.classes)
-    images = genbench.load(Run(config.directory).path).sample(SAMPLES, seed=seed, label=labels)
+    images = genbench.load(config.directory).sample(SAMPLES, seed=seed, label=labels)
     return Split(torch.from_numpy(images), torch.from_numpy(labels))
 
 

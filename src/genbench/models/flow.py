@@ -117,8 +117,8 @@ class FlowMatching(Conditional, Reconstruction):
     ) -> Tensor:
         """Images (B, C, H, W) in [0, 1], carried there from noise (B, C, H, W).
 
-        The last of several steps goes from t = LAST to the mean of the images that may be meant there, x + (1 - t) v:
-        what noise is left then is what the network knows least about (Jolicoeur-Martineau et al. 2021).
+        The last of several steps goes from t = LAST to the mean of the images that may be meant there, x + (1 - t) v
+        (as Jolicoeur-Martineau et al. 2021 end theirs); docs/models/flow.md has what that changes.
 
         Args:
             noise: standard normal.
