@@ -34,6 +34,8 @@ NASTY = ("<script>alert(1)</script>", "|a|b|\n", "{{7*7}}", "\u202e", "x" * 5000
 def typed(kind: Any) -> st.SearchStrategy[Any]:
     """Anything that an annotation of a record allows."""
     origin, parts = get_origin(kind), get_args(kind)
+    if origin is Annotated and parts[0] is float:
+        return st.floats(0, 1e18) | st.sampled_from([0.0, -0.0, 5e-324, 1e18])
     if origin is Annotated:
         return st.integers(0, 2**63 - 1) | st.sampled_from([0, 1, 2**63 - 1])
     if origin is Literal:

@@ -111,6 +111,14 @@ def test_a_summary_of_before_that_counted_validations_counts_the_training_alone(
     assert (found.train_seconds, found.validation_seconds, found.images_per_second) == (4.0, 6.0, 200.0)
 
 
+@pytest.mark.parametrize("name", ["train_seconds", "validation_seconds", "images_seen"])
+def test_a_whole_number_that_no_float_holds_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    content = SUMMARY.model_dump() | {"version": 2, name: 10**400}
+    (tmp_path / "summary.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(UserError, match=name):
+        Run(tmp_path).summary()
+
+
 def test_a_summary_of_before_names_each_latent_dimension(tmp_path: Path) -> None:
     content = SUMMARY.model_dump(exclude={"version", "validation_seconds"})
     content["test"] = {"loss": 168.5, "kl_per_dimension": [1.75, 1.875]}
@@ -119,12 +127,24 @@ def test_a_summary_of_before_names_each_latent_dimension(tmp_path: Path) -> None
 
 
 @in_one_folder
-@given(values=st.dictionaries(names, st.floats()), seconds=st.floats())
+@given(values=st.dictionaries(names, st.floats()), seconds=st.floats(0, 1e18))
 def test_every_number_survives(values: dict[str, float], seconds: float, tmp_path: Path) -> None:
     run = Run(tmp_path)
     summary = SUMMARY.model_copy(update={"test": values, "train_seconds": seconds})
     run.write_summary(summary)
     assert repr(run.summary()) == repr(summary)  # nan is not equal to itself
+
+
+@pytest.mark.parametrize("amount", [math.inf, math.nan, -1.0, 1e308])
+@pytest.mark.parametrize(
+    "name", ["train_seconds", "validation_seconds", "images_per_second", "training_flops_per_image"]
+)
+def test_an_amount_that_none_can_be_is_refused_by_name(name: str, amount: float, tmp_path: Path) -> None:
+    """No sum and no time of day on a page can be made of it."""
+    run = Run(tmp_path)
+    run.write_summary(SUMMARY.model_copy(update={name: amount}))
+    with pytest.raises(UserError, match=name):
+        run.summary()
 
 
 @in_one_folder

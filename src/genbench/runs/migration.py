@@ -14,7 +14,7 @@ def _training_alone(content: dict[str, Any]) -> dict[str, Any]:
     """Of version 2, where the time of the validations was part of that of the training."""
     seconds, beside = content.get("train_seconds"), content.get("validation_seconds", 0.0)
     images = content.get("images_seen")
-    if not all(isinstance(value, int | float) for value in (seconds, beside, images)):
+    if not all(isinstance(value, int | float) and abs(value) <= 1e18 for value in (seconds, beside, images)):
         return {**content, "version": 3}
     alone = max(seconds - beside, 1e-9)
     return {**content, "version": 3, "train_seconds": alone, "images_per_second": images / alone}

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
+Amount = Annotated[float, Field(ge=0, le=1e18)]  # of seconds, images a second, operations: sums of them are finite
 State = Literal["queued", "running", "finished", "failed", "interrupted"]
 
 
@@ -86,10 +87,10 @@ class Summary(Record):
     version: Literal[3] = 3
     parameters: dict[str, Count]  # by network
     images_seen: Count
-    train_seconds: float  # wall clock, of training alone
-    validation_seconds: float = 0.0  # beside it: validations with their scores, pictures and checkpoints
-    images_per_second: float
-    training_flops_per_image: float | None = None
+    train_seconds: Amount  # wall clock, of training alone
+    validation_seconds: Amount = 0.0  # beside it: validations with their scores, pictures and checkpoints
+    images_per_second: Amount
+    training_flops_per_image: Amount | None = None
     peak_memory_bytes: Count = 0
     train: dict[str, float]
     test: dict[str, float]
@@ -132,13 +133,13 @@ class Cost(Record):
     """What the training and the sampling took."""
 
     parameters: dict[str, Count]
-    train_seconds: float
+    train_seconds: Amount
     images_seen: Count
-    images_per_second: float
-    training_flops_per_image: float | None
+    images_per_second: Amount
+    training_flops_per_image: Amount | None
     peak_memory_bytes: Count
-    seconds_for_10000_samples: float
-    network_evaluations: float | None = None  # calls of a network for one sample
+    seconds_for_10000_samples: Amount
+    network_evaluations: Amount | None = None  # calls of a network for one sample
     sample_options: dict[str, bool | int | float | str | None] = {}
 
 
@@ -157,7 +158,7 @@ class Scorecard(Record):
     precision: str = ""
     samples: str | None = None  # where the images came from, if not from a run
     notes: tuple[str, ...] = ()  # what the reader of the scores has to know
-    evaluation_seconds: float = 0.0
+    evaluation_seconds: Amount = 0.0
 
     def score(self, key: Key) -> Score | Absent:
         """A score, or why there is none."""
