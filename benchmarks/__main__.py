@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 from genbench.cli import compose
-from genbench.data.mnist import load
+from genbench.data import ImageDataModule
 from genbench.device import choose_device
 from genbench.evaluation.of_run import score_run
 from genbench.models.sampling import draw
@@ -137,7 +137,7 @@ def _seconds(words: tuple[str, ...]) -> float:
 def sampling(model: str, precision: torch.dtype) -> float:
     """Images per second of drawing 10,000."""
     (config,) = compose("train", [f"model={model}", "data=mnist"]).configs
-    network = build(config.model, load(None).shape).to(memory_format=torch.channels_last)
+    network = build(config.model, ImageDataModule("mnist").data.shape).to(memory_format=torch.channels_last)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     draw(network, 500, 0, precision)
     start = time.monotonic()

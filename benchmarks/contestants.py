@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from genbench.cli import compose
-from genbench.config import TrainConfig
+from genbench.config.train import TrainConfig
+from genbench.data import ImageDataModule
 from genbench.data.batches import Batch
 from genbench.data.images import ImageData
-from genbench.data.mnist import load
 from genbench.models.gan import DCGAN
 from genbench.models.layers import Conv2d, ConvTranspose2d
 from genbench.models.model import Model
@@ -56,7 +56,7 @@ def genbench(model: str, batch_size: int) -> Contest:
 
     wanted = config(model, batch_size)
     device = choose_device(wanted.trainer)
-    images = load(None)
+    images = ImageDataModule("mnist").data
 
     def contest(seconds: float) -> tuple[int, float]:
         limited = limited_to(wanted, seconds)
@@ -90,13 +90,13 @@ def loader(model: str, batch_size: int) -> "torch.utils.data.DataLoader[Tensor]"
     from torchvision import transforms
 
     steps = [transforms.ToTensor()] + ([transforms.Normalize(0.5, 0.5)] if model == "gan" else [])
-    data = Pictures(load(None), transforms.Compose(steps))
+    data = Pictures(ImageDataModule("mnist").data, transforms.Compose(steps))
     return torch.utils.data.DataLoader(data, batch_size, shuffle=True, drop_last=True)
 
 
 def plain(model: str) -> Model:
     """The same layers, the convolutions as PyTorch ships them."""
-    network = build(config(model, 128).model, load(None).shape)
+    network = build(config(model, 128).model, ImageDataModule("mnist").data.shape)
     for module in network.modules():
         if type(module) is Conv2d:
             module.__class__ = nn.Conv2d  # type: ignore[assignment]
@@ -247,7 +247,7 @@ def keras(model: str, batch_size: int) -> Contest:
     k: Any = importlib.import_module("keras")
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    pixels = load(None).train.images.permute(0, 2, 3, 1).float()
+    pixels = ImageDataModule("mnist").data.train.images.permute(0, 2, 3, 1).float()
     images = pixels / 127.5 - 1 if model == "gan" else pixels / 255
     layer = k.layers
 

@@ -23,7 +23,6 @@ from benchmarks.contestants import bare_step, config, limited_to
 from genbench.cli import compose
 from genbench.data.batches import Batch
 from genbench.data.datamodule import ImageDataModule
-from genbench.data.mnist import load
 from genbench.device import choose_device
 from genbench.models.weights import build
 from genbench.runs.directory import Run
@@ -89,7 +88,7 @@ def speeds(model: str) -> dict[str, float]:
 def trained(model: str, seconds: float) -> float:
     """Images per second of a training without its validation."""
     settings = limited_to(config(model, BATCHES[model]), seconds)
-    images = load(None)
+    images = ImageDataModule("mnist").data
     data = ImageDataModule(images, BATCHES[model])
     network = build(settings.model, images.shape)
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w", encoding="utf-8") as log:
@@ -102,7 +101,7 @@ def trained(model: str, seconds: float) -> float:
 def replayed(model: str) -> float:
     """Images per second of the captured step, replayed and nothing else: the limit."""
     settings = config(model, BATCHES[model])
-    images = load(None)
+    images = ImageDataModule("mnist").data
     network = build(settings.model, images.shape).to("cuda", memory_format=torch.channels_last)
     step = bare_step(network)
     batch = Batch(images.train.images[: BATCHES[model]].to("cuda"))

@@ -20,7 +20,6 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.contestants import bare_step, config, endless, gan_step, limited_to, loader, plain, vae_loss
 from genbench.data.batches import Batch
 from genbench.data.datamodule import ImageDataModule, Stream
-from genbench.data.mnist import load
 from genbench.device import choose_device
 from genbench.models.gan import DCGAN
 from genbench.models.vae import VAE
@@ -88,7 +87,7 @@ def before(model: str) -> tuple[Any, Step]:
 def after(model: str) -> tuple[Any, Step]:
     """Batches and step of genbench, without Lightning's loop."""
     settings = config(model, BATCH)
-    images = load(None)
+    images = ImageDataModule("mnist").data
     network = build(settings.model, images.shape).to(memory_format=torch.channels_last)
     bare = bare_step(network)
     precision = choose_device(settings.trainer).dtype
@@ -104,7 +103,7 @@ def after(model: str) -> tuple[Any, Step]:
 def around_steps(model: str) -> tuple[float, float]:
     """In a whole training: the share of everything but the steps, validation left out; seconds of a validation."""
     settings = limited_to(config(model, BATCH), SECONDS)
-    images = load(None)
+    images = ImageDataModule("mnist").data
     network = build(settings.model, images.shape).to(memory_format=torch.channels_last)
     inside, step = 0.0, network.step
     first: list[float] = []

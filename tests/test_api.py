@@ -14,7 +14,6 @@ import genbench
 from genbench import cli
 from genbench.api import Trained
 from genbench.data.images import ImageData, ImageShape
-from genbench.data.optdigits import load as optdigits
 from genbench.errors import UserError
 from genbench.models import DCGAN, VAE
 from genbench.models.model import Model
@@ -23,6 +22,7 @@ from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Score
 from genbench.verbs import compare as verb
 from genbench.verbs import sample
+from tests.digits import optdigits
 from tests.reporting.synthetic import synthetic_run
 from tests.runs.example import SCORECARD, SUMMARY, config, example
 
@@ -242,7 +242,7 @@ def test_numbers_out_of_range_are_refused(gan: Trained) -> None:
 
 @pytest.fixture(scope="module")
 def digits() -> ImageData:
-    return optdigits(None)
+    return optdigits()
 
 
 @pytest.mark.slow

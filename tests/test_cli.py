@@ -21,7 +21,9 @@ from genbench.cli import compose, main, verb_names
 from genbench.command.completion import SCRIPTS, candidates
 from genbench.command.launching import launch
 from genbench.command.sweeping import progress_line
-from genbench.config import CONF, CompareConfig, SearchConfig, TrainConfig
+from genbench.config.schema import CONF
+from genbench.config.train import TrainConfig
+from genbench.config.verbs import CompareConfig, SearchConfig
 from genbench.errors import UserError
 from genbench.verbs.compare import trainings
 from tests.runs.example import example, runs_in

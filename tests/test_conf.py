@@ -7,7 +7,8 @@ import pytest
 from hydra.utils import get_method, instantiate
 
 from genbench.cli import compose as compose_words
-from genbench.config import CONF, TrainConfig
+from genbench.config.schema import CONF
+from genbench.config.train import TrainConfig
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
 from genbench.models.model import Model

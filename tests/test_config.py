@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from genbench.cli import compose, module_of, schema_of, verb_names
-from genbench.config import parse_train
+from genbench.config.train import parse_train
 from genbench.errors import UserError
 from genbench.models.hyperparameters import hyperparameters
 

@@ -89,7 +89,9 @@ def test_no_folder_is_scored_against_on_a_stranger_s_word(tmp_path: Path, monkey
             evaluate.run(cli.compose("evaluate", [where, "evaluation=fast"]).configs[0])
     moved.mkdir()
     for i in range(40):
-        Image.new("L", (8, 8), i).save(moved / f"{i}.png")
+        image = Image.new("L", (8, 8), i)
+        image.putpixel((i % 8, i // 8), 255)
+        image.save(moved / f"{i}.png")
     given = run.config().data.model_copy(update={"root": str(moved)})
     with pytest.raises(TypeError, match="not callable"):  # the user's own word
         of_run.score_run(run, run.config().evaluation, images=given)
@@ -127,13 +129,13 @@ def evaluate_as_told(*words: str) -> None:
     ("words", "message"),
     [
         (["samples={bad}/wide.npy"], "1x32x32 (channels x height x width), those of optdigits are 1x28x28"),
-        (["samples={bad}/nan.npy"], "values that are not from 0 to 1"),
-        (["samples={bad}/bright.npy"], "values that are not from 0 to 1"),
+        (["samples={bad}/nan.npy"], "values that are not finite"),
+        (["samples={bad}/bright.npy"], "save them as bytes, 0 to 255"),
         (["samples={bad}/three.npy"], "3 images are too few"),
         (["samples={bad}/pictures"], "1 images are too few"),
-        (["samples={bad}/empty"], "holds no PNG or JPEG image"),
+        (["samples={bad}/empty"], "holds no image"),
         (["samples={bad}/text.npz"], "is not a readable array file"),
-        (["samples={bad}/notes.txt"], "must be a folder of PNG or JPEG images"),
+        (["samples={bad}/notes.txt"], "is no kind of file"),
         (["samples={bad}/nowhere.npz"], "there is no such file or folder"),
         (["samples={bad}/three.npy", "out=scores.txt"], "must be a .json file"),
         ([], "say what to score"),

@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from genbench import __version__
 from genbench.cli import compose
-from genbench.config import CONF
+from genbench.config.schema import CONF
 from genbench.errors import UserError
 from genbench.models import export as exporting
 from genbench.models.export import SUFFIXES

@@ -29,7 +29,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import genbench
 from genbench import cli
 from genbench.api import Comparison
-from genbench.data.optdigits import load as optdigits
 from genbench.evaluation import calibration, class_accuracy, reconstruction, usefulness
 from genbench.evaluation.calibrations import Calibration, find_calibration
 from genbench.evaluation.catalogue import catalogue
@@ -42,6 +41,7 @@ from genbench.runs.records import Absent, Cost, Estimate, Key, Score, Scorecard
 from genbench.training.budget import Budget
 from genbench.training.callbacks import alarms
 from genbench.verbs import export, train
+from tests.digits import optdigits
 from tests.reporting.synthetic import synthetic_run
 from tests.runs.example import example
 
@@ -201,7 +201,7 @@ def test_losses_are_in_metrics_csv_and_alarms_look_at_it(resumed: Run, runs: Pat
 
 
 def test_samples_are_of_the_class_that_is_asked_for_a_row_each(runs: Path) -> None:
-    data = optdigits(None)
+    data = optdigits()
     assert data.train.labels is not None
     means = torch.stack([data.train.images[data.train.labels == label].float().mean(0) for label in range(10)])
     run = genbench.load(run_of(runs, "cvae").path)
@@ -218,7 +218,7 @@ def test_samples_are_of_the_class_that_is_asked_for_a_row_each(runs: Path) -> No
 
 
 def test_encoder_and_reconstructions_are_told_the_class(runs: Path) -> None:
-    data = optdigits(None)
+    data = optdigits()
     run = genbench.load(run_of(runs, "cvae").path)
     images, labels = data.test.images[:50], data.test.labels[:50]  # type: ignore[index]
     right, wrong = (run.reconstruct(images, label=of) for of in (labels, (labels + 1) % 10))
@@ -367,7 +367,7 @@ def test_the_page_s_programs_run(
     from genbench.verbs import compare
 
     monkeypatch.chdir(tmp_path)
-    data = optdigits(None)
+    data = optdigits()
     for i, image in enumerate(data.train.images[:40]):
         path = Path(f"photos/{i % 2}/{i}.png")
         path.parent.mkdir(parents=True, exist_ok=True)

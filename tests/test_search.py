@@ -16,7 +16,9 @@ import pytest
 from optuna.trial import TrialState
 
 from genbench.command.composition import compose
-from genbench.config import CONF, SearchConfig, TrainConfig
+from genbench.config.schema import CONF
+from genbench.config.train import TrainConfig
+from genbench.config.verbs import SearchConfig
 from genbench.errors import UserError
 from genbench.evaluation.catalogue import catalogue
 from genbench.runs.directory import Run

@@ -25,7 +25,7 @@ def test_a_wheel_trains_samples_and_exports(command: Command, tmp_path: Path) ->
     env = os.environ | {"PYTHONPATH": str(site)}  # before the checkout's editable install
 
     where = subprocess.run(
-        [sys.executable, "-c", "import genbench.config as c; print(c.CONF)"],
+        [sys.executable, "-c", "import genbench.config.schema as c; print(c.CONF)"],
         cwd=folder,
         env=env,
         capture_output=True,

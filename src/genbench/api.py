@@ -24,7 +24,8 @@ from torch import Tensor
 
 from genbench.comparison.judgement import Judgement, judge
 from genbench.comparison.ranking import rankings
-from genbench.config import CompareConfig, TrainConfig
+from genbench.config.train import TrainConfig
+from genbench.config.verbs import CompareConfig
 from genbench.data.batches import as_bytes
 from genbench.data.datamodule import ImageDataModule
 from genbench.data.images import ImageData, ImageShape
@@ -190,7 +191,7 @@ def score(images: Images, data: str | ImageData, root: str | Path | None = None)
 
     Args:
         images: (N, C, H, W), uint8 or floats in [0, 1]; at least 50, better five times the test images.
-        data: what they imitate: mnist, fashion, optdigits, folder, or the images themselves.
+        data: what they imitate: mnist, cifar10, folder, ..., or the images themselves.
         root: where a named data set lies; for "folder" it must be given.
 
     Raises:

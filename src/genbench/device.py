@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from genbench.config import TrainerConfig
+from genbench.config.train import TrainerConfig
 from genbench.errors import UserError
 
 # Instructions that multiply bfloat16: Intel's matrix units, those of Intel and AMD on vectors, Arm's.

@@ -48,6 +48,11 @@ def parse(schema: type[Parsed], content: Any) -> Parsed:
         raise UserError(_one_line(error, schema)) from error
 
 
+def counted(number: int, noun: str) -> str:
+    """1 image, 2,000 images."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def shown(value: Any) -> str:
     """A value as one writes it in YAML (null for None, true for True), of a long one the beginning."""
     text = _written(value)

@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from genbench.config.data import DataConfig
 from genbench.data import idx
 from genbench.data.idx import FILES, TEST_LABELS, TRAIN_IMAGES, Downloads, IdxDataSet
 from genbench.data.images import ImageData
+from genbench.data.sources import assembled
 from genbench.errors import UserError
 
 
@@ -61,8 +63,14 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
+def load(about: IdxDataSet, root: Path | str | None) -> ImageData:
+    where = None if root is None else str(root)
+    config = DataConfig(load="genbench.data.tiny.load", root=where, batch_size=64)
+    return assembled(idx.load(about, config), config)
+
+
 def is_tiny(data: ImageData) -> bool:
-    expected = idx.parse_idx(CONTENT[TRAIN_IMAGES], 3)
+    expected = torch.from_numpy(idx.parse_idx(CONTENT[TRAIN_IMAGES], 3).copy())
     order = [i for i in range(24) if i not in (12, 13)]
     assert data.train.labels is not None
     assert data.shape == (1, 8, 8)
@@ -134,7 +142,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def error_of(about: IdxDataSet, root: Path | str | None) -> str:
     with pytest.raises(UserError) as caught:
-        idx.load(about, None if root is None else str(root))
+        load(about, root)
     text = str(caught.value)
     assert "\n" not in text
     return text
@@ -147,7 +155,7 @@ def error_of(about: IdxDataSet, root: Path | str | None) -> str:
 @pytest.mark.parametrize("files", [CONTENT, ARCHIVES], ids=["plain", "gzip"])
 def test_root_may_hold_the_files_in_three_places(tmp_path: Path, below: str, files: dict[str, bytes]) -> None:
     write(tmp_path / "root" / below, files)
-    assert is_tiny(idx.load(tiny(), str(tmp_path / "root")))
+    assert is_tiny(load(tiny(), str(tmp_path / "root")))
 
 
 def test_nothing_is_written_beside_the_files(tmp_path: Path, cache: Path) -> None:
@@ -155,7 +163,7 @@ def test_nothing_is_written_beside_the_files(tmp_path: Path, cache: Path) -> Non
     for path in (*root.iterdir(), root):
         path.chmod(0o555 if path.is_dir() else 0o444)
     before = snapshot(root.parent)
-    assert is_tiny(idx.load(tiny(), str(tmp_path / "root")))
+    assert is_tiny(load(tiny(), str(tmp_path / "root")))
     assert snapshot(root.parent) == before
     assert not cache.exists()
 
@@ -172,14 +180,14 @@ def test_given_root_without_the_files_is_an_error_although_they_are_elsewhere(tm
 def test_given_root_comes_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "root", ARCHIVES)
     monkeypatch.setenv("GENBENCH_DATA", str(write(tmp_path / "env", {TRAIN_IMAGES: b"damaged"})))
-    assert is_tiny(idx.load(tiny(), str(tmp_path / "root")))
+    assert is_tiny(load(tiny(), str(tmp_path / "root")))
 
 
 def test_environment_comes_before_the_cache(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(cache, {TRAIN_IMAGES: b"damaged"})
     write(tmp_path / "env" / "Tiny" / "raw", ARCHIVES)
     monkeypatch.setenv("GENBENCH_DATA", str(tmp_path / "env"))
-    assert is_tiny(idx.load(tiny(), None))
+    assert is_tiny(load(tiny(), None))
 
 
 def test_environment_without_the_files_falls_through_with_one_log_line(
@@ -188,7 +196,7 @@ def test_environment_without_the_files_falls_through_with_one_log_line(
     write(cache, ARCHIVES)
     monkeypatch.setenv("GENBENCH_DATA", str(tmp_path / "nothing"))
     with caplog.at_level(logging.INFO):
-        assert is_tiny(idx.load(tiny(), None))
+        assert is_tiny(load(tiny(), None))
     (record,) = caplog.records
     assert f"GENBENCH_DATA={tmp_path / 'nothing'}" in record.getMessage()
 
@@ -206,11 +214,11 @@ def test_cache_comes_before_debian_and_debian_before_the_download(
 ) -> None:
     debian = write(tmp_path / "debian", ARCHIVES)
     about = tiny(mirrors["whole"], debian=debian)
-    assert is_tiny(idx.load(about, None))
+    assert is_tiny(load(about, None))
     assert not cache.exists()
     write(cache, ARCHIVES)
     write(debian, {f"{TRAIN_IMAGES}.gz": b"damaged"})
-    assert is_tiny(idx.load(about, None))
+    assert is_tiny(load(about, None))
     assert not mirrors.asked
 
 
@@ -218,7 +226,7 @@ def test_home_is_the_cache_without_xdg(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / ".cache" / "genbench" / "Tiny" / "raw", ARCHIVES)
-    assert is_tiny(idx.load(tiny(), None))
+    assert is_tiny(load(tiny(), None))
 
 
 # Damage
@@ -280,7 +288,7 @@ def test_missing_file_of_four_is_named(tmp_path: Path) -> None:
 
 def test_sound_archive_beside_a_damaged_plain_file_is_enough(tmp_path: Path) -> None:
     write(tmp_path, {**ARCHIVES, TRAIN_IMAGES: b"half unpacked"})
-    assert is_tiny(idx.load(tiny(), str(tmp_path)))
+    assert is_tiny(load(tiny(), str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -309,11 +317,11 @@ def test_parse_idx_known_answer() -> None:
 
 @pytest.mark.parametrize("bad", ["forbidden", "missing", "half", "portal"])
 def test_every_mirror_is_tried_for_every_file(cache: Path, mirrors: Mirrors, bad: str) -> None:
-    assert is_tiny(idx.load(tiny(mirrors[bad], mirrors["whole"]), None))
+    assert is_tiny(load(tiny(mirrors[bad], mirrors["whole"]), None))
     assert {path: data for path, data in snapshot(cache).items() if path != ".lock"} == ARCHIVES
     assert {path for path in mirrors.asked if path.startswith(bad)} == {f"{bad}/{name}" for name in ARCHIVES}
     mirrors.asked.clear()
-    assert is_tiny(idx.load(tiny(mirrors[bad], mirrors["whole"]), None))
+    assert is_tiny(load(tiny(mirrors[bad], mirrors["whole"]), None))
     assert not mirrors.asked
 
 
@@ -323,9 +331,9 @@ def test_damaged_or_missing_cache_files_are_downloaded_anew(cache: Path, mirrors
     (cache / f"{TRAIN_IMAGES}.gz").unlink()
     (cache / f"{TEST_LABELS}.gz").unlink()
     write(cache, {TRAIN_IMAGES + form: b"damaged"})
-    assert is_tiny(idx.load(tiny(mirrors["whole"]), None))
+    assert is_tiny(load(tiny(mirrors["whole"]), None))
     assert set(mirrors.asked) == {f"whole/{TRAIN_IMAGES}.gz", f"whole/{TEST_LABELS}.gz"}
-    assert is_tiny(idx.load(tiny(), None))
+    assert is_tiny(load(tiny(), None))
 
 
 def test_damaged_cache_file_offline_is_named(cache: Path, mirrors: Mirrors) -> None:
@@ -363,7 +371,7 @@ def test_cache_that_cannot_be_written_matters_only_for_a_download(
     text = error_of(tiny(mirrors["whole"]), None)
     assert f"the cache {tmp_path / 'file' / 'genbench'}" in text
     assert "set XDG_CACHE_HOME" in text
-    assert is_tiny(idx.load(tiny(debian=write(tmp_path / "debian", ARCHIVES)), None))
+    assert is_tiny(load(tiny(debian=write(tmp_path / "debian", ARCHIVES)), None))
 
 
 def test_no_home_matters_only_for_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirrors: Mirrors) -> None:
@@ -375,17 +383,20 @@ def test_no_home_matters_only_for_a_download(tmp_path: Path, monkeypatch: pytest
     text = error_of(tiny(mirrors["whole"]), None)
     assert "there is no home folder" in text
     assert "set XDG_CACHE_HOME" in text
-    assert is_tiny(idx.load(tiny(debian=write(tmp_path / "debian", ARCHIVES)), None))
+    assert is_tiny(load(tiny(debian=write(tmp_path / "debian", ARCHIVES)), None))
 
 
 PREPARE = """
 import json, sys
+from genbench.config.data import DataConfig
 from genbench.data import idx
+from genbench.data.sources import assembled
 given = json.loads(sys.stdin.readline())
 downloads = idx.Downloads(tuple(given["mirrors"]), given["archives"])
 about = idx.IdxDataSet("tiny", "Tiny", ("a", "b", "c"), given["md5"], 0.5, lambda: downloads)
 print("ready", flush=True)
-print(int(idx.load(about, None).train.images.long().sum()))
+config = DataConfig(load="genbench.data.tiny.load", root=None, batch_size=64)
+print(int(assembled(idx.load(about, config), config).train.images.long().sum()))
 """
 
 
@@ -421,7 +432,7 @@ def test_two_processes_that_prepare_at_once_download_once(cache: Path, mirrors: 
         assert process.stdout.readline() == "ready\n"
     both_ready.set()
     results = [process.communicate(timeout=120) for process in processes]
-    expected = idx.load(replace(about, downloads=lambda: Downloads((), {})), None).train.images.long().sum()
+    expected = load(replace(about, downloads=lambda: Downloads((), {})), None).train.images.long().sum()
     for process, (out, err) in zip(processes, results, strict=True):
         assert process.returncode == 0, err
         assert out == f"{int(expected)}\n"

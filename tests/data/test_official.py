@@ -1,13 +1,11 @@
 import hashlib
 import os
-from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
-from genbench.data import fashion, idx, mnist
-from genbench.data.images import ImageData
+from genbench.data import ImageDataModule, fashion, idx, mnist
 
 real = pytest.mark.skipif("GENBENCH_DATA" not in os.environ, reason="GENBENCH_DATA is not set")
 
@@ -19,17 +17,17 @@ def digest(*tensors: Tensor) -> str:
 @real
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("load", "train", "validation", "mean"),
+    ("name", "train", "validation", "mean"),
     [
         pytest.param(
-            mnist.load,
+            "mnist",
             "fcd96c8a0034cb5be134ab17418239db32b3b4c0871588776c58ff07942fea93",
             "3dc8ca1673782aef3421a27e19cf5be1408b55d177b52c3fa791e4f2c3fb3544",
             0.1307,
             id="mnist",
         ),
         pytest.param(
-            fashion.load,
+            "fashion",
             "25215da906215ba3fa5e515a6eb8ec7fc831700cc1d786b0e15ce9fec22f1ec3",
             "34c5c1bab21dd466eed5be15ac504e4ac85c26db50fdd0339c8f2b503c03f2a0",
             0.2860,
@@ -37,8 +35,8 @@ def digest(*tensors: Tensor) -> str:
         ),
     ],
 )
-def test_official_splits(load: Callable[[str | None], ImageData], train: str, validation: str, mean: float) -> None:
-    data = load(None)
+def test_official_splits(name: str, train: str, validation: str, mean: float) -> None:
+    data = ImageDataModule(name).data
     assert (len(data.train), len(data.validation), len(data.test)) == (55_000, 5_000, 10_000)
     assert data.shape == (1, 28, 28)
     assert data.train.labels is not None

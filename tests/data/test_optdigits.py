@@ -2,7 +2,7 @@ import hashlib
 
 import torch
 
-from genbench.data import optdigits
+from genbench.data import ImageDataModule
 from genbench.data.images import ImageData
 
 
@@ -12,7 +12,7 @@ def digest(data: ImageData) -> str:
 
 
 def test_optdigits_are_digits_in_mnists_layout() -> None:
-    data = optdigits.load(None)
+    data = ImageDataModule("optdigits").data
     assert (len(data.train), len(data.validation), len(data.test)) == (1412, 128, 257)
     assert data.shape == (1, 28, 28)
     images = torch.cat([data.train.images, data.validation.images, data.test.images])
@@ -25,7 +25,7 @@ def test_optdigits_are_digits_in_mnists_layout() -> None:
 
 
 def test_optdigits_splits_are_stratified() -> None:
-    data = optdigits.load(None)
+    data = ImageDataModule("optdigits").data
     splits = (data.train, data.validation, data.test)
     counts = torch.stack([torch.bincount(s.labels, minlength=10) for s in splits if s.labels is not None])
     assert counts.sum(0).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
@@ -34,4 +34,5 @@ def test_optdigits_splits_are_stratified() -> None:
 
 
 def test_optdigits_are_the_same_everywhere() -> None:
-    assert digest(optdigits.load(None)) == "95cd3280d9901896f9ff9571596b1bdb7712efbbdc8df64191ff7eaeadfcfb84"
+    data = ImageDataModule("optdigits").data
+    assert digest(data) == "95cd3280d9901896f9ff9571596b1bdb7712efbbdc8df64191ff7eaeadfcfb84"

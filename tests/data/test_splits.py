@@ -6,19 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from genbench.data.images import Split
-from genbench.data.splits import allocate, divide, divide_train, held_out, hold_out
+from genbench.data.splits import allocate, divided, held_out, hold_out, train_and_validation
 
 
 def synthetic_labels() -> Tensor:
     """60,000 labels of ten classes of unequal size, by integer arithmetic alone."""
     i = torch.arange(60_000)
     return (i * i + i // 7) % 97 % 10
-
-
-def numbered(labels: Tensor | None, n: int) -> Split:
-    """Images that carry their own index."""
-    return Split(torch.arange(n).reshape(n, 1, 1, 1), labels)
 
 
 def digest(indices: Tensor) -> str:
@@ -46,13 +40,10 @@ def test_held_out_is_stratified_exact_and_ascending(case: tuple[Tensor, int]) ->
 @settings(max_examples=50, deadline=None)
 def test_hold_out_is_disjoint_complete_and_keeps_order(case: tuple[Tensor, int]) -> None:
     labels, count = case
-    parts = hold_out(numbered(labels, len(labels)), count)
-    indices = [part.images.flatten() for part in parts]
-    assert torch.equal(torch.cat(indices).sort().values, torch.arange(len(labels)))
-    for part, index in zip(parts, indices, strict=True):
-        assert bool((index.diff() > 0).all())
-        assert part.labels is not None
-        assert torch.equal(part.labels, labels[index])
+    parts = hold_out(labels, count)
+    assert torch.equal(torch.cat(parts).sort().values, torch.arange(len(labels)))
+    for part in parts:
+        assert bool((part.diff() > 0).all())
 
 
 def test_held_out_is_evenly_spaced_within_a_class() -> None:
@@ -76,28 +67,27 @@ def test_allocate_known_answers(sizes: tuple[int, ...], total: int, expected: li
     assert allocate(sizes, total) == expected
 
 
-def test_divide_gives_the_proportions_and_every_image_once() -> None:
+def test_divided_gives_the_proportions_and_every_image_once() -> None:
     labels = synthetic_labels()[:7_000]
-    parts = divide(numbered(labels, 7_000))
+    parts = divided(labels)
     assert [len(part) for part in parts] == [5_500, 500, 1_000]
-    assert torch.equal(torch.cat([part.images.flatten() for part in parts]).sort().values, torch.arange(7_000))
+    assert torch.equal(torch.cat(parts).sort().values, torch.arange(7_000))
     for part in parts:
-        assert part.labels is not None
+        assert bool((part.diff() > 0).all())
         proportion = torch.bincount(labels) * len(part) / 7_000
-        assert float((torch.bincount(part.labels) - proportion).abs().max()) <= 1
+        assert float((torch.bincount(labels[part]) - proportion).abs().max()) <= 1
 
 
-def test_without_labels_the_choice_is_evenly_spaced_over_all() -> None:
-    train, validation, test = divide(numbered(None, 70))
-    assert test.images.flatten().tolist() == [3, 10, 17, 24, 31, 38, 45, 52, 59, 66]
+def test_without_classes_the_choice_is_evenly_spaced_over_all() -> None:
+    train, validation, test = divided(torch.zeros(70, dtype=torch.int64))
+    assert test.tolist() == [3, 10, 17, 24, 31, 38, 45, 52, 59, 66]
     assert len(train) == 55
     assert len(validation) == 5
-    assert train.labels is None
 
 
 def test_the_choice_is_the_same_everywhere() -> None:
     labels = synthetic_labels()
     assert digest(held_out(labels, 5_000)) == "00c748853459ef5bf2509abb91cefbe30774093f6a8c5125047ff4a15ff7544c"
-    train, validation = divide_train(numbered(labels, len(labels)))
-    assert digest(validation.images.flatten()) == "00c748853459ef5bf2509abb91cefbe30774093f6a8c5125047ff4a15ff7544c"
-    assert digest(train.images.flatten()) == "4f156c29642e565b7a1f84e80bc2beea3392c5f2d65eea9f1b23d2958ea46b54"
+    train, validation = train_and_validation(labels)
+    assert digest(validation) == "00c748853459ef5bf2509abb91cefbe30774093f6a8c5125047ff4a15ff7544c"
+    assert digest(train) == "4f156c29642e565b7a1f84e80bc2beea3392c5f2d65eea9f1b23d2958ea46b54"

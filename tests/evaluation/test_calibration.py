@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from genbench.data.images import ImageData, Split
-from genbench.data.optdigits import load
 from genbench.errors import UserError
 from genbench.evaluation import calibration
 from genbench.evaluation.calibration import ROWS, votes
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.protocol import COPIES, DRAWS, GAUSSIAN, MISSING, REAL, REPEATED, UNIFORM
 from genbench.runs.records import Key, Score
+from tests.digits import optdigits
 
-DATA = load(None)
+DATA = optdigits()
 N = 200
 
 

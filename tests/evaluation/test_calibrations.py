@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from genbench.data import optdigits
+from genbench.data import ImageDataModule
 from genbench.evaluation import calibrations, extractors
 from genbench.evaluation.calibrations import Calibration, find_calibration, shipped, store
 from genbench.evaluation.catalogue import catalogue
@@ -119,7 +119,7 @@ def test_no_extractor_is_shipped_without_its_calibration() -> None:
 
 
 def test_the_shipped_digits_are_those_of_the_package(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    digits = optdigits.load(None)
+    digits = ImageDataModule("optdigits").data
     (ours,) = (each for each in shipped() if each.data == "optdigits")
     assert ours.fingerprint == digits.fingerprint
     monkeypatch.setattr(extractors, "train_classifier", lambda *_: pytest.fail("trained"))

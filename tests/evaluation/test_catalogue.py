@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from genbench.data.images import ImageData, Split
-from genbench.data.optdigits import load
 from genbench.errors import UserError
 from genbench.evaluation import calibrations
 from genbench.evaluation.calibration import ROWS, calibrate
@@ -18,6 +17,7 @@ from genbench.evaluation.of_samples import score_images
 from genbench.evaluation.protocol import DOSES, REAL, TOPICS
 from genbench.reporting.calibration import calibration_page
 from genbench.runs.records import Key
+from tests.digits import optdigits
 
 ENERGY = '''
 import torch
@@ -100,7 +100,7 @@ def test_the_floor_of_the_frechet_distance_grows_with_the_features_and_falls_wit
 @pytest.fixture
 def few() -> ImageData:
     """300 unlabelled digits to train on, 60 to validate, 60 to test."""
-    digits = load(None)
+    digits = optdigits()
     return ImageData(
         "few",
         Split(digits.train.images[:300], None),

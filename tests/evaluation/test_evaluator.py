@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from genbench.data.images import ImageData, Split
-from genbench.data.optdigits import load
 from genbench.errors import UserError
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.evaluator import Evaluator, check_images, make_evaluator, summarised
 from genbench.runs.records import Absent, Key, Score
+from tests.digits import optdigits
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def data() -> ImageData:
-    labelled = load(None)
+    labelled = optdigits()
     train, validation, test = (Split(s.images, None) for s in (labelled.train, labelled.validation, labelled.test))
     return dataclasses.replace(labelled, classes=(), train=train, validation=validation, test=test)
 

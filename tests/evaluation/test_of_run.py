@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from genbench.config import EvaluationConfig
+from genbench.config.train import EvaluationConfig
 from genbench.data.batches import Batch
 from genbench.data.images import ImageData, ImageShape, Split, evenly_spaced
-from genbench.data.optdigits import load
 from genbench.errors import UserError
 from genbench.evaluation import class_accuracy, likelihood, of_run, reconstruction, usefulness
 from genbench.evaluation.catalogue import catalogue
@@ -26,13 +25,14 @@ from genbench.models.model import Conditional, Model, Reconstruction, Update
 from genbench.models.vae import VAE
 from genbench.models.weights import build
 from genbench.runs.records import Absent, Estimate
+from tests.digits import optdigits
 
 FULL = EvaluationConfig(level="full", nll_samples=8, nll_images=4)
 
 
 @pytest.fixture(scope="module")
 def data() -> ImageData:
-    return load(None)
+    return optdigits()
 
 
 class Bands(Conditional, Reconstruction):

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from genbench.data.optdigits import load
 from genbench.evaluation.of_samples import canonical_order, doubts, score_images
+from tests.digits import optdigits
 
-DATA = load(None)
+DATA = optdigits()
 IMAGES = DATA.train.images
 SHUFFLED = torch.randperm(len(IMAGES), generator=torch.Generator().manual_seed(0))
 

@@ -13,11 +13,13 @@ import torch
 from rich.console import Console
 
 from genbench.cache import feature_cache
-from genbench.config import SearchConfig
-from genbench.data.folder import load as load_folder
+from genbench.config.data import DataConfig
+from genbench.config.verbs import SearchConfig
+from genbench.data import ImageDataModule
 from genbench.data.idx import Downloads, IdxDataSet
 from genbench.data.idx import load as load_idx
 from genbench.data.images import ImageData, Split
+from genbench.data.sources import assembled
 from genbench.errors import UserError
 from genbench.evaluation.calibrations import find_calibration, store
 from genbench.evaluation.classifier import Recipe
@@ -159,7 +161,7 @@ def _of_run(run: Run) -> Iterator[Target]:
 
 
 def _of_cache(folder: Path) -> Iterator[Target]:
-    data = load_folder(str(small_digits(folder)[1].partition("=")[2]))
+    data = ImageDataModule("folder", root=small_digits(folder)[1].partition("=")[2]).data
     images = data.train.images[: len(data.test)]
     quick = Recipe(epochs=1, min_steps=80)
 
@@ -205,7 +207,12 @@ def _of_data(folder: Path) -> Iterator[Target]:
         (raw / name).write_bytes(content)
         sums[name] = hashlib.md5(content, usedforsecurity=False).hexdigest()
     about = IdxDataSet("test", "Test", tuple("0123456789"), sums, 0.0, lambda: Downloads((), {}))
-    yield Target("IDX files", raw / "train-images-idx3-ubyte", lambda: load_idx(about, str(raw.parent)).fingerprint)
+    config = DataConfig(load="genbench.data.test.load", root=str(raw.parent), batch_size=64)
+
+    def images() -> Any:
+        return assembled(load_idx(about, config), config).fingerprint
+
+    yield Target("IDX files", raw / "train-images-idx3-ubyte", images)
 
 
 def _of_search(folder: Path) -> Iterator[Target]:

@@ -10,6 +10,7 @@ from tests.faults.hostile import hostile
 from tests.faults.kills import kills, sweep
 from tests.faults.processes import Row
 from tests.faults.records import hostile_records
+from tests.faults.sources import sources
 from tests.faults.storage import data_files, full_disk
 from tests.faults.surroundings import memory, not_a_number, surroundings
 from tests.faults.variables import variables
@@ -26,6 +27,7 @@ ROWS: dict[str, Row] = {
     "hostile_records": hostile_records,
     "hostile": hostile,
     "data_files": data_files,
+    "sources": sources,
     "overrides": overrides,
     "variables": variables,
     "surroundings": surroundings,

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from genbench.command.composition import compose
-from genbench.config import TrainConfig
+from genbench.config.train import TrainConfig
 from genbench.errors import UserError
 from genbench.models.hyperparameters import hyperparameters
 from genbench.runs.directory import Run

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from genbench.config import CONF
+from genbench.config.schema import CONF
 from genbench.errors import UserError
 from genbench.models.gan import DCGAN
 from genbench.models.hyperparameters import (

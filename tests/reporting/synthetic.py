@@ -9,7 +9,7 @@ import pytest
 
 from genbench.cache import feature_cache
 from genbench.cli import compose
-from genbench.config import TrainConfig
+from genbench.config.train import TrainConfig
 from genbench.evaluation.calibrations import Calibration, store
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.protocol import BLURRED, FULL_GAUSSIAN, MISSING, PROTOCOL, REAL, SPACES, UNIFORM

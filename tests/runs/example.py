@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from genbench.config import TrainConfig, parse_train
+from genbench.config.train import TrainConfig, parse_train
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Cost, DataRecord, Environment, Estimate, Row, Score, Scorecard, Summary

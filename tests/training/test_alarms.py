@@ -10,17 +10,17 @@ from torch import Tensor
 
 from genbench.cli import compose
 from genbench.data.images import Split
-from genbench.data.optdigits import load
 from genbench.training.budget import Budget
 from genbench.training.callbacks import alarms
 from genbench.training.callbacks.alarms import LEARNT, Alarms, ClassSorter, mean_distance
+from tests.digits import optdigits
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
 
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[ClassSorter, Split]:
-    data = load(None)
+    data = optdigits()
     sorter = ClassSorter.of(data.train, data.validation)
     assert sorter is not None
     return sorter, data.test
@@ -99,7 +99,7 @@ def _alarms() -> Alarms:
     (config,) = compose("train", []).configs
     budget = _HalfDone(config.trainer, 1000, 10)
     budget.images_seen = LEARNT
-    return Alarms(load(None), budget, Console(file=io.StringIO()), torch.float32)
+    return Alarms(optdigits(), budget, Console(file=io.StringIO()), torch.float32)
 
 
 def test_a_dead_latent_dimension_raises_an_alarm_and_live_ones_do_not() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from genbench.cli import compose
-from genbench.config import DEFAULT_EPOCHS, TrainConfig, TrainerConfig
+from genbench.config.train import DEFAULT_EPOCHS, TrainConfig, TrainerConfig
 from genbench.training.budget import Budget
 
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from genbench.cli import compose
 from genbench.command.sweeping import guarded
-from genbench.config import TrainConfig
+from genbench.config.train import TrainConfig
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.errors import UserError

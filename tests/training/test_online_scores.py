@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from genbench.data.images import evenly_spaced
-from genbench.data.optdigits import load
 from genbench.evaluation.extractors import FeatureSpaces, load_spaces
 from genbench.evaluation.likeness import fcd
 from genbench.evaluation.manifold import coverage
 from genbench.evaluation.pair import Pair, Reference
 from genbench.training.callbacks.online_scores import OnlineScores
+from tests.digits import optdigits
 
 
 @pytest.fixture(scope="module")
 def spaces(tmp_path_factory: pytest.TempPathFactory) -> FeatureSpaces:
-    return load_spaces(load(None), tmp_path_factory.mktemp("cache"))
+    return load_spaces(optdigits(), tmp_path_factory.mktemp("cache"))
 
 
 class _Alarms:
@@ -34,7 +34,7 @@ class _Module:
 
 def scores(spaces: FeatureSpaces, samples: torch.Tensor) -> dict[str, float]:
     alarms, module = _Alarms(), _Module()
-    callback = OnlineScores(load(None), spaces, alarms)  # type: ignore[arg-type]
+    callback = OnlineScores(optdigits(), spaces, alarms)  # type: ignore[arg-type]
     alarms.samples = samples
     callback.on_validation_epoch_end(None, module)  # type: ignore[arg-type]
     return module.logged
@@ -42,7 +42,7 @@ def scores(spaces: FeatureSpaces, samples: torch.Tensor) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_real_images_are_near_and_noise_is_far(spaces: FeatureSpaces, tmp_path: Path) -> None:
-    data = load(None)
+    data = optdigits()
     real = scores(spaces, evenly_spaced(data.train, 1000).images)
     noise = scores(spaces, torch.randint(0, 256, (1000, 1, 28, 28), dtype=torch.uint8))
     assert set(real) == {"fast/fcd", "fast/coverage"}
@@ -52,7 +52,7 @@ def test_real_images_are_near_and_noise_is_far(spaces: FeatureSpaces, tmp_path: 
 
 @pytest.mark.slow
 def test_they_are_the_scorecards_functions(spaces: FeatureSpaces) -> None:
-    data = load(None)
+    data = optdigits()
     samples = data.test.images
     space = spaces.classifier or spaces.random
     real, generated = space.features(data.validation.images), space.features(samples)

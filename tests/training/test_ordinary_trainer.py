@@ -15,13 +15,13 @@ from torch.utils.data import DataLoader, TensorDataset
 from genbench.cli import compose
 from genbench.data import ImageDataModule
 from genbench.data.images import ImageData, Split
-from genbench.data.optdigits import load
 from genbench.device import choose_device
 from genbench.errors import UserError
 from genbench.models import DCGAN, VAE, VAEGAN, FlowMatching
 from genbench.models.model import Model
 from genbench.runs.directory import Run
 from genbench.training.engine import fit
+from tests.digits import optdigits
 
 MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE, "flow": FlowMatching, "vaegan": VAEGAN}
 QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
@@ -36,7 +36,7 @@ pytestmark = [
 
 def few(images: int = 96) -> ImageData:
     """As many digits of 8x8 pixels to train on, and few to validate with."""
-    data = load(None)
+    data = optdigits()
 
     def first(split: Split, n: int) -> Split:
         return Split(

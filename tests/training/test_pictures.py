@@ -13,12 +13,12 @@ from torch.utils.tensorboard import SummaryWriter
 
 from genbench.cli import compose
 from genbench.data.images import ImageShape
-from genbench.data.optdigits import load
 from genbench.models.model import Conditional, Model
 from genbench.runs.directory import Run
 from genbench.runs.frames import frames
 from genbench.training.budget import Budget
 from genbench.training.callbacks.pictures import WIDEST_FRAME, Pictures, frame
+from tests.digits import optdigits
 from tests.models.test_export import Bare
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
@@ -46,7 +46,7 @@ def drawn(tmp_path: Path) -> Callable[[Model], Any]:
     def draw(model: Model) -> Any:
         budget = Budget(config.trainer, 1000, 10)
         with SummaryWriter(str(tmp_path)) as writer:
-            callback = Pictures(load(None), budget, Run(tmp_path), writer)
+            callback = Pictures(optdigits(), budget, Run(tmp_path), writer)
             for images in (0, 50):
                 budget.images_seen = images
                 callback.on_validation_epoch_end(None, model)  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def test_a_conditional_model_shows_a_row_a_class(drawn: Callable[[Model], Any]) 
 def test_every_validation_leaves_a_frame_without_a_dashboard_too(tmp_path: Path) -> None:
     (config,) = compose("train", ["trainer.max_images=1000"]).configs
     budget = Budget(config.trainer, 1000, 10)
-    callback = Pictures(load(None), budget, Run(tmp_path), None)
+    callback = Pictures(optdigits(), budget, Run(tmp_path), None)
     for images in (50, 0, 1000):
         budget.images_seen = images
         callback.on_validation_epoch_end(None, vae())  # type: ignore[arg-type]

@@ -25,9 +25,8 @@ from torch import Tensor
 from torch.optim import Adam
 
 from genbench.cli import compose
-from genbench.config import TrainConfig
+from genbench.config.train import TrainConfig
 from genbench.data.datamodule import ImageDataModule, Stream
-from genbench.data.optdigits import load
 from genbench.device import choose_device
 from genbench.models.gan import DCGAN
 from genbench.models.model import Model
@@ -36,6 +35,7 @@ from genbench.models.vae import VAE
 from genbench.models.weights import build, checksum
 from genbench.runs.directory import Run
 from genbench.training.engine import fit
+from tests.digits import optdigits
 
 pytestmark = pytest.mark.slow
 RECORDED = Path(__file__).with_name("same_bytes.json")
@@ -61,7 +61,7 @@ def one_thread() -> Iterator[None]:
 
 
 def trained(told: TrainConfig, folder: Path) -> Model:
-    data = load(None)
+    data = optdigits()
     L.seed_everything(told.seed, workers=True, verbose=False)
     model = build(told.model, data.shape)
     with one_thread():
@@ -84,7 +84,7 @@ def processor() -> str:
 def hashes(model: str, recipe: str, images: int) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         network = trained(config(model, recipe, images, Path(folder)), Path(folder))
-        samples = draw_all(network, load(None))["samples.png"]
+        samples = draw_all(network, optdigits())["samples.png"]
         metrics = (Path(folder) / "metrics.csv").read_bytes()
     return {
         "weights": checksum({name: value.contiguous() for name, value in network.state_dict().items()}),
@@ -135,7 +135,7 @@ def test_a_plain_loop_comes_to_the_same_weights(name: str, recipe: str, tmp_path
     told = config(name, recipe, 320, tmp_path)
     told = told.model_copy(update={"trainer": told.trainer.model_copy(update={"ema_decay": 0.0})})
     ours = trained(told, tmp_path)
-    data = load(None)
+    data = optdigits()
     L.seed_everything(told.seed, verbose=False)
     model = build(told.model, data.shape).to(memory_format=torch.channels_last)
     stream = Stream(data.train, told.data.batch_size, told.seed)

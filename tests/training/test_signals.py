@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from genbench.config import TrainerConfig
+from genbench.config.train import TrainerConfig
 from genbench.interruption import Interrupted, on_signals, while_wanted
 from genbench.runs.directory import Run
 from genbench.training import budget

@@ -27,7 +27,8 @@ from pydantic import BaseModel
 
 from genbench.command.mistakes import first_line, in_one_line
 from genbench.command.sources import use_limits
-from genbench.config import CONF, TrainConfig, flat
+from genbench.config.schema import CONF, flat
+from genbench.config.train import TrainConfig
 from genbench.errors import UserError
 from genbench.models.hyperparameters import check_hyperparameters, config_folders, hyperparameters
 from genbench.places import absolute, near

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from genbench.command.composition import CommandLine
 from genbench.command.launching import launch
-from genbench.config import TrainConfig
+from genbench.config.train import TrainConfig
 from genbench.errors import UserError
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.interruption import Interrupted
@@ -77,7 +77,7 @@ def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None]) -> int
     return code
 
 
-def _queue(configs: Sequence[TrainConfig], runs: Sequence[Run], missing: Mapping[tuple[str, str | None], str]) -> None:
+def _queue(configs: Sequence[TrainConfig], runs: Sequence[Run], missing: Mapping[str, str]) -> None:
     """A long sweep shows from the start what is to come, and what is not."""
     for run, config in zip(runs, configs, strict=True):
         run.queue(config.to_yaml(), overwrite=config.overwrite)
@@ -90,11 +90,11 @@ def _is_lost(run: Run) -> bool:
     return read(run.path).state in ("queued", "interrupted") and not run.is_locked
 
 
-def _read_from(config: TrainConfig) -> tuple[str, str | None]:
-    return config.data.load, config.data.root
+def _read_from(config: TrainConfig) -> str:
+    return config.data.source
 
 
-def _missing_data(configs: Sequence[TrainConfig]) -> dict[tuple[str, str | None], str]:
+def _missing_data(configs: Sequence[TrainConfig]) -> dict[str, str]:
     """The data that cannot be had, and why: said once, and not by every run that needs them.
 
     Raises:
@@ -104,7 +104,7 @@ def _missing_data(configs: Sequence[TrainConfig]) -> dict[tuple[str, str | None]
     from genbench.data.sources import load_data
 
     wanted = {_read_from(config): config.data for config in configs}
-    missing: dict[tuple[str, str | None], str] = {}
+    missing: dict[str, str] = {}
     for place, data in wanted.items():
         try:
             with task(f"reading {data.title or data.name}"):

@@ -9,7 +9,7 @@ import yaml
 
 from genbench.comparison.ranking import Contender, summary_of
 from genbench.comparison.sample import Sample
-from genbench.config import CONF, flat
+from genbench.config.schema import CONF, flat
 from genbench.runs.reading import RunRecord
 
 MODELS = ("gan", "vae")

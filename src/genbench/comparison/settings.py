@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genbench.config import DEFAULT_EPOCHS, TrainConfig, flat
+from genbench.config.schema import flat
+from genbench.config.train import DEFAULT_EPOCHS, TrainConfig
 from genbench.runs.reading import RunRecord
 
 # They change no result, or are compared in another way.

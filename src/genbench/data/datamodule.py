@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
 import lightning
 import numpy as np
@@ -12,9 +10,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from genbench.config.data import DataConfig
+from genbench.config.schema import CONF
 from genbench.data.batches import Batch, Chunk
 from genbench.data.images import ImageData, ImageShape, Split
+from genbench.data.sources import load_data
 from genbench.errors import UserError
+from genbench.wording import parse
 
 WATCHED = 1000  # validation images whose losses are worked out while a model trains
 EVALUATION_BATCH = 500  # images; validation and test sets are divided into batches of this size
@@ -153,20 +155,29 @@ class ImageDataModule(lightning.LightningDataModule):
     as many whole batches as the training images make.
     """
 
-    def __init__(self, source: str | ImageData, batch_size: int = 64, root: str | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        source: str | ImageData,
+        batch_size: int = 64,
+        root: str | None = None,
+        seed: int = 0,
+        **reading: Any,
+    ) -> None:
         """Describe the data; nothing is read yet.
 
         Args:
-            source: the name of a data set (mnist, fashion, optdigits, folder), or its images.
+            source: the name of a data set (mnist, cifar10, folder, ...), or its images.
             batch_size: training images in a batch.
             root: where a named data set is to be read from; for "folder" it must be given.
             seed: of the order of the training images.
+            reading: how a named data set is read, as the words of the command line: size=32, limit=500, ...
         """
         super().__init__()
         self.source = source
         self.batch_size = batch_size
         self.root = root
         self.seed = seed
+        self.reading = reading
         self.schedule: Schedule | None = None  # of the training engine; without one the batches come by epochs
 
     @cached_property
@@ -178,11 +189,11 @@ class ImageDataModule(lightning.LightningDataModule):
         """
         if isinstance(self.source, ImageData):
             return self.source
-        module = f"genbench.data.{self.source}"
-        if not self.source.isidentifier() or find_spec(module) is None:
-            raise UserError(f"{self.source}: there is no such data set; take mnist, fashion, optdigits or folder")
-        data: ImageData = import_module(module).load(self.root)
-        return data
+        if not self.source.isidentifier() or not (CONF / "data" / f"{self.source}.yaml").is_file():
+            known = ", ".join(sorted(path.stem for path in (CONF / "data").glob("*.yaml")))
+            raise UserError(f"{self.source}: there is no such data set; take one of {known}")
+        given = {"load": f"genbench.data.{self.source}.load", "root": self.root, "batch_size": self.batch_size}
+        return load_data(parse(DataConfig, given | self.reading))
 
     @property
     def shape(self) -> ImageShape:

@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+import numpy as np
 from filelock import FileLock
-from torch import Tensor
 
 from genbench.cache import cache_folder, regular_file
-from genbench.data.images import ImageData, Split
-from genbench.data.splits import divide_train
+from genbench.config.data import DataConfig
+from genbench.data.arrays import part_of
+from genbench.data.found import Bytes, Found
+from genbench.data.official import NotDownloadedError, exists, retrieve
 from genbench.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ TEST_LABELS = "t10k-labels-idx1-ubyte"
 FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
 LARGEST = 256 * 2**20  # bytes of a file; the official ones have 47 MB at most
-_TIMEOUT = 20.0  # seconds without a byte: a firewall that swallows packets must not hang a training
 
 
 @dataclass(frozen=True)
@@ -65,23 +65,26 @@ def torchvision_downloads(folder: str) -> Downloads:
     return Downloads(tuple(known.mirrors), dict(known.resources))
 
 
-def load(about: IdxDataSet, root: str | None) -> ImageData:
+def load(about: IdxDataSet, config: DataConfig) -> Found:
     """Find, verify and read the data set, with its official test split.
 
     Args:
         about: which data set.
-        root: the folder that must hold it, or None to search and, if need be, download.
+        config: its root is the folder that must hold it, or None to search and, if need be, download.
 
     Raises:
         UserError: it is nowhere, or a file is damaged and cannot be replaced.
     """
-    files = _find(about, root)
-    train, validation = divide_train(_split(files[TRAIN_IMAGES], files[TRAIN_LABELS], len(about.classes)))
-    test = _split(files[TEST_IMAGES], files[TEST_LABELS], len(about.classes))
-    return ImageData(about.name, train, validation, test, about.classes, about.gate)
+    files = _find(about, config.root)
+    names = {"train": (TRAIN_IMAGES, TRAIN_LABELS), "test": (TEST_IMAGES, TEST_LABELS)}
+    parts = {
+        split: part_of(about.folder, parse_idx(files[images], 3), parse_idx(files[labels], 1), config)
+        for split, (images, labels) in names.items()
+    }
+    return Found(about.name, parts, about.classes, gate=about.gate)
 
 
-def parse_idx(data: bytes, dimensions: int) -> Tensor:
+def parse_idx(data: bytes, dimensions: int) -> Bytes:
     """The array of unsigned bytes in an IDX file (format: yann.lecun.com/exdb/mnist).
 
     Raises:
@@ -96,15 +99,7 @@ def parse_idx(data: bytes, dimensions: int) -> Tensor:
     shape = [int.from_bytes(data[i : i + 4], "big") for i in range(4, header, 4)]
     if math.prod(shape) != len(data) - header or 0 in shape:
         raise ValueError(f"IDX file of shape {shape} has {len(data) - header} bytes")
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8, offset=header).reshape(shape)
-
-
-def _split(images: bytes, labels: bytes, n_classes: int) -> Split:
-    pixels = parse_idx(images, 3).unsqueeze(1)  # (N, 1, H, W)
-    classes = parse_idx(labels, 1).long()  # (N,)
-    if len(pixels) != len(classes) or int(classes.max()) >= n_classes:
-        raise ValueError(f"{len(pixels)} images, {len(classes)} labels up to {int(classes.max())}")
-    return Split(pixels, classes)
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
 def _find(about: IdxDataSet, root: str | None) -> dict[str, bytes]:
@@ -172,18 +167,7 @@ def _read_file(about: IdxDataSet, folder: Path, name: str) -> bytes:
 
 
 def _paths(folder: Path, name: str) -> list[Path]:
-    return [path for path in (folder / name, folder / f"{name}.gz") if _exists(path)]
-
-
-def _exists(path: Path) -> bool:
-    # Path.exists answers False or raises for a folder that may not be entered, depending on Python's version.
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise UserError(f"cannot read {path} ({error.strerror}): make it readable, or choose another folder") from error
-    return True
+    return [path for path in (folder / name, folder / f"{name}.gz") if exists(path)]
 
 
 def _verified(about: IdxDataSet, path: Path, name: str) -> bytes:
@@ -241,29 +225,16 @@ def _cached(about: IdxDataSet, folder: Path, name: str) -> bytes:
 
 def _fetch(about: IdxDataSet, folder: Path, name: str, damage: str) -> bytes:
     """Download one file from the first mirror that has it whole."""
-    import pooch  # slow to import
-
-    pooch.get_logger().setLevel(logging.WARNING)  # we say it ourselves
     downloads = about.downloads()
     archive = f"{name}.gz"
-    part = folder / f"{archive}.part"
-    fetch = pooch.HTTPDownloader(timeout=_TIMEOUT)
-    failures = []
-    for mirror in downloads.mirrors:
-        log.info("downloading %s%s", mirror, archive)
-        try:
-            pooch.retrieve(mirror + archive, f"md5:{downloads.md5[archive]}", part.name, folder, downloader=fetch)
-            data = _verified(about, part, name)
-        except (OSError, ValueError, UserError) as error:  # ValueError: pooch's word for another content
-            part.unlink(missing_ok=True)
-            failures.append(f"{mirror}{archive}: {' '.join(str(error).split()) or type(error).__name__}")
-            continue
-        part.replace(folder / archive)
-        return data
-    raise UserError(
-        f"{damage}{about.folder} is not on this machine and could not be downloaded ({'; '.join(failures)}):"
-        f" go online once so that it downloads, or {_instead(about, folder)}"
-    )
+    sources = [f"{mirror}{archive}" for mirror in downloads.mirrors]
+    try:
+        return retrieve(sources, downloads.md5[archive], folder / archive, lambda part: _verified(about, part, name))
+    except NotDownloadedError as error:
+        raise UserError(
+            f"{damage}{about.folder} is not on this machine and could not be downloaded ({error}):"
+            f" go online once so that it downloads, or {_instead(about, folder)}"
+        ) from error
 
 
 def _instead(about: IdxDataSet, cache: Path | None) -> str:

@@ -38,6 +38,10 @@ class ImageData:
     test: Split
     classes: tuple[str, ...]  # names by label; empty where there are no labels
     gate: float | None = None  # test accuracy below which its classifier is not trusted, where that is known
+    notes: tuple[str, ...] = ()  # what a reader has to know of how the images were read; a line each
+    # Where only some of the training images are taken: all of them. Feature spaces are of these, so that scores of
+    # trainings on few images can be compared with others'.
+    whole: "ImageData | None" = None
 
     @property
     def shape(self) -> ImageShape:

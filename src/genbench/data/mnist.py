@@ -2,8 +2,9 @@
 
 from functools import partial
 
+from genbench.config.data import DataConfig
 from genbench.data import idx
-from genbench.data.images import ImageData
+from genbench.data.found import Found
 
 MNIST = idx.IdxDataSet(
     name="mnist",
@@ -20,6 +21,6 @@ MNIST = idx.IdxDataSet(
 )
 
 
-def load(root: str | None) -> ImageData:
-    """55,000 train, 5,000 validation and 10,000 test images, (1, 28, 28); see `idx.load` for `root`."""
-    return idx.load(MNIST, root)
+def load(config: DataConfig) -> Found:
+    """60,000 training and 10,000 test images, 28x28; see `idx.load`."""
+    return idx.load(MNIST, config)

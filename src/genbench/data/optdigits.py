@@ -2,22 +2,22 @@
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
-from genbench.data.images import ImageData, Split
-from genbench.data.splits import divide
+from genbench.config.data import DataConfig
+from genbench.data.arrays import part_of
+from genbench.data.found import WHOLE, Found
 
 
-def load(root: str | None) -> ImageData:
-    """1,412 train, 128 validation and 257 test images, (1, 28, 28); `root` is not used."""
+def load(config: DataConfig) -> Found:
+    """1,797 images, 28x28; the config's root is not used."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     pixels = (digits.images.astype(np.int64) * 255 + 8) // 16  # 0..16 to 0..255
-    images = torch.from_numpy(np.stack([_enlarge(image) for image in pixels.astype(np.uint8)])).unsqueeze(1)
-    train, validation, test = divide(Split(images, torch.from_numpy(digits.target).long()))
-    return ImageData("optdigits", train, validation, test, tuple("0123456789"), gate=0.95)
+    images = np.stack([_enlarge(image) for image in pixels.astype(np.uint8)])
+    whole = part_of("optdigits", images, digits.target, config)
+    return Found("optdigits", {WHOLE: whole}, tuple("0123456789"), gate=0.95)
 
 
 def _enlarge(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -5,31 +5,28 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from genbench.data.images import Split
-
 # Train, validation, test: MNIST's own 60,000 + 10,000, with 5,000 of the 60,000 for validation.
 PROPORTIONS = (55, 5, 10)
 
 
-def divide(whole: Split) -> tuple[Split, Split, Split]:
-    """Train, validation and test in the proportion 55 : 5 : 10, for a data set without official splits."""
-    _, validation, test = allocate(PROPORTIONS, len(whole))
-    rest, tested = hold_out(whole, test)
-    train, validated = hold_out(rest, validation)
-    return train, validated, tested
+def divided(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices of train, validation and test images, 55 : 5 : 10, for a data set without official splits."""
+    _, validation, test = allocate(PROPORTIONS, len(labels))
+    rest, tested = hold_out(labels, test)
+    train, validated = hold_out(labels[rest], validation)
+    return rest[train], rest[validated], tested
 
 
-def divide_train(whole: Split) -> tuple[Split, Split]:
-    """Train and validation in the proportion 55 : 5, for a data set with an official test split."""
-    return hold_out(whole, allocate(PROPORTIONS[:2], len(whole))[1])
+def train_and_validation(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices of train and validation images, 55 : 5, for a data set with an official test split."""
+    return hold_out(labels, allocate(PROPORTIONS[:2], len(labels))[1])
 
 
-def hold_out(whole: Split, count: int) -> tuple[Split, Split]:
-    """The images that stay and `count` that are held out, each in file order."""
-    labels = torch.zeros(len(whole), dtype=torch.int64) if whole.labels is None else whole.labels
-    held = torch.zeros(len(whole), dtype=torch.bool)
+def hold_out(labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Indices of the images that stay, and of `count` that are held out, both ascending."""
+    held = torch.zeros(len(labels), dtype=torch.bool)
     held[held_out(labels, count)] = True
-    return _select(whole, ~held), _select(whole, held)
+    return (~held).nonzero().flatten(), held.nonzero().flatten()
 
 
 def held_out(labels: Tensor, count: int) -> Tensor:
@@ -64,7 +61,3 @@ def allocate(sizes: Sequence[int], total: int) -> list[int]:
 def _evenly_spaced(size: int, count: int) -> Tensor:
     # The middles of `count` equal stretches, in integers.
     return (2 * torch.arange(count) + 1) * size // max(2 * count, 1)
-
-
-def _select(whole: Split, mask: Tensor) -> Split:
-    return Split(whole.images[mask], None if whole.labels is None else whole.labels[mask])

@@ -1,7 +1,7 @@
 """Does a conditional model draw the class that it is told?"""
 
 from genbench.cache import feature_cache
-from genbench.config import EvaluationConfig
+from genbench.config.train import EvaluationConfig
 from genbench.data.images import ImageData
 from genbench.evaluation.conditions import labels_to_draw
 from genbench.evaluation.extractors import load_spaces

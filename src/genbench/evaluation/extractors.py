@@ -123,6 +123,7 @@ def load_spaces(data: ImageData, cache: Path, device: torch.device = _CPU, recip
     Raises:
         UserError: the classifier is below its gate, or the cache cannot be written to.
     """
+    data = data.whole or data
     folder = cache / "extractors" / f"{re.sub(r'[^A-Za-z0-9._-]', '_', data.name)}-{key_of(recipe, data.fingerprint)}"
     reason = _why_no_classifier(data)
     classifier = None

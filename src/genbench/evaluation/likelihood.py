@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from genbench.config import EvaluationConfig
+from genbench.config.train import EvaluationConfig
 from genbench.data.images import ImageData, evenly_spaced
 from genbench.evaluation.conditions import labels_of
 from genbench.models.model import Integrable, Likelihood, Posterior

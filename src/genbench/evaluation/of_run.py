@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from genbench.cache import feature_cache
-from genbench.config import DataConfig, EvaluationConfig
+from genbench.config.data import DataConfig
+from genbench.config.train import EvaluationConfig
 from genbench.data.images import ImageData, describe
 from genbench.data.sources import load_data
 from genbench.device import best_device, native_bfloat16
@@ -89,7 +90,7 @@ def _images(run: Run, named: DataConfig, given: DataConfig | None) -> ImageData:
     elif given.load != named.load:
         raise UserError(f"data={given.name}: {run.path} was trained on {named.name}")
     else:
-        data = load_data(given)
+        data = load_data(named.model_copy(update={"root": given.root}))
     run.check_data(DataRecord(**describe(data, (given or named).root)))
     return data
 

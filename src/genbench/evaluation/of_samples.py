@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genbench.cache import feature_cache
-from genbench.config import DataConfig
+from genbench.config.data import DataConfig
 from genbench.data.folder import read_images
 from genbench.data.images import ImageData, evenly_spaced
 from genbench.data.sources import load_data
@@ -31,7 +31,9 @@ def score_samples(source: str, data: DataConfig, level: Literal["fast", "full"] 
         UserError: they cannot be read, or compared with the data set's.
     """
     loaded = load_data(data)
-    return score_images(read_images(source, loaded.shape.channels), loaded, source, level)
+    images, notes = read_images(source, loaded.shape.channels)
+    scorecard = score_images(images, loaded, source, level)
+    return scorecard.model_copy(update={"notes": (*notes, *scorecard.notes)})
 
 
 def score_images(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from genbench.config import EvaluationConfig
+from genbench.config.train import EvaluationConfig
 from genbench.data.images import ImageData, evenly_spaced
 from genbench.device import native_bfloat16
 from genbench.evaluation.conditions import labels_of

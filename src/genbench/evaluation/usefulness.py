@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from genbench.config import EvaluationConfig
+from genbench.config.train import EvaluationConfig
 from genbench.data.images import ImageData, Split, evenly_spaced
 from genbench.evaluation.classifier import Recipe, train_classifier
 from genbench.evaluation.conditions import labels_to_draw

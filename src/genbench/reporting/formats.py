@@ -4,8 +4,10 @@ import math
 import re
 from collections.abc import Sequence
 from shlex import quote
+from typing import Any
 
 from genbench.comparison.sample import Sample
+from genbench.wording import shown
 
 
 def inline(label: str) -> str:
@@ -43,8 +45,10 @@ def spread(sample: Sample | None) -> str:
     return number(sample.mean) + ("" if math.isnan(sample.sd) else f" ± {number(sample.sd)}")
 
 
-def word(key: str, value: str) -> str:
+def word(key: str, value: Any) -> str:
     """A word of a command line, quoted where the shell or Hydra would read something else."""
+    if not isinstance(value, str):
+        return quote(f"{key}={shown(value)}")
     if re.fullmatch(r"[\w./~@%+-]+", value, re.ASCII):
         return f"{key}={value}"
     escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)

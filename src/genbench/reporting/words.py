@@ -269,8 +269,8 @@ def calibrate_command(ranking: Ranking) -> str:
     """The command that calibrates the data set of a ranking."""
     run = ranking.contenders[0].runs[0]
     root = run.data.root if run.data is not None else run.told.data.root
-    where = "" if root is None else f" {word('data.root', root)}"
-    return f"python -m genbench.calibrate {word('data', run.told.data.name)}{where}"
+    words = run.told.data.model_copy(update={"root": root}).words
+    return f"python -m genbench.calibrate {' '.join(word(key, value) for key, value in words.items())}"
 
 
 def reasons(verdict: Verdict) -> list[str]:

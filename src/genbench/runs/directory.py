@@ -33,7 +33,7 @@ from pathlib import Path
 from filelock import Timeout
 
 from genbench.cache import whole_file
-from genbench.config import TrainConfig, parse_train
+from genbench.config.train import TrainConfig, parse_train
 from genbench.errors import UserError
 from genbench.runs import files
 from genbench.runs.files import AnyRecord, reason

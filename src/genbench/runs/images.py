@@ -3,7 +3,7 @@
 from pathlib import Path
 from shlex import quote
 
-from genbench.config import DataConfig
+from genbench.config.data import DataConfig
 from genbench.data.images import ImageData
 from genbench.data.sources import load_data
 from genbench.errors import UserError

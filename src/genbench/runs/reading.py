@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TypeVar
 
-from genbench.config import TrainConfig
+from genbench.config.train import TrainConfig
 from genbench.errors import UserError
 from genbench.runs.directory import Run
 from genbench.runs.files import closed, file_digests, one_line, read_checksum, reason

@@ -25,7 +25,8 @@ from rich.table import Table
 
 from genbench import __version__
 from genbench.command.composition import compose
-from genbench.config import SearchConfig, TrainConfig
+from genbench.config.train import TrainConfig
+from genbench.config.verbs import SearchConfig
 from genbench.errors import UserError
 from genbench.places import MARK, near
 from genbench.runs.directory import Run

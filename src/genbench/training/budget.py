@@ -11,7 +11,7 @@ import lightning as L
 import torch
 import torch.distributed as dist
 
-from genbench.config import DEFAULT_EPOCHS, TrainerConfig
+from genbench.config.train import DEFAULT_EPOCHS, TrainerConfig
 from genbench.data.batches import Chunk
 from genbench.distributed import processes
 from genbench.interruption import Interrupted, on_signals

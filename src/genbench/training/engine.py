@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
 
-from genbench.config import TrainConfig
+from genbench.config.train import TrainConfig
 from genbench.console import duration
 from genbench.data.datamodule import ImageDataModule
 from genbench.device import Device

@@ -7,7 +7,7 @@ genbench calibrate data=folder data.root=photos
 
 import logging
 
-from genbench.config import CalibrateConfig
+from genbench.config.verbs import CalibrateConfig
 from genbench.errors import UserError
 from genbench.places import near
 from genbench.progress import importing

@@ -19,7 +19,8 @@ from rich.status import Status
 
 from genbench.command.composition import CommandLine, compose
 from genbench.command.sweeping import Job, guarded, progress_line, train_all
-from genbench.config import CompareConfig, TrainConfig
+from genbench.config.train import TrainConfig
+from genbench.config.verbs import CompareConfig
 from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.interruption import Interrupted
@@ -119,7 +120,7 @@ def calibrate_missing(configs: Sequence[TrainConfig], console: Console) -> None:
     scored: dict[str, TrainConfig] = {}
     for config in configs:
         if Run(config.directory).has_scorecard:
-            scored.setdefault(config.data.model_dump_json(include={"load", "root"}), config)
+            scored.setdefault(config.data.source, config)
     for config in scored.values():
         try:
             _calibrate(config, console)

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from genbench.config import LookConfig
-from genbench.console import stdout
+from genbench.command.composition import compose
+from genbench.config.schema import CONF
+from genbench.config.train import TrainConfig
+from genbench.config.verbs import LookConfig
+from genbench.console import duration, stdout
 from genbench.errors import UserError
 from genbench.places import near
-from genbench.progress import importing
+from genbench.progress import advance, importing, task
 from genbench.runs.outputs import check_out, written
+from genbench.wording import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -42,10 +46,15 @@ def run(config: LookConfig) -> None:
     console = stdout()
     for table in tables(data, config.data.title):
         console.print(table)
+    for note in data.notes:
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     with written(out) as temporary:
         picture(data, config.seed).save(temporary)
-    words = f"data={config.data.name}" + (f" data.root={config.data.root}" if config.data.root else "")
-    print(f"{SHOWN} training images: {out}")
+    console.print(costs(data, config))
+    from genbench.reporting.formats import word
+
+    words = " ".join(word(key, value) for key, value in config.data.words.items())
+    print(f"{counted(min(SHOWN, len(data.train)), 'training image')}: {out}")
     print(f"next: genbench train model=vae {words}")
     print(f"      genbench compare {words} models=gan,vae seeds=4 minutes=5 out=page")
 
@@ -59,7 +68,7 @@ def tables(data: "ImageData", title: str) -> list[Table]:
     facts.add_row("images", f"{height} x {width} pixels, {kind}")
     for name, split in splits.items():
         low, high, mean = int(split.images.min()), int(split.images.max()), float(split.images.float().mean())
-        facts.add_row(name, f"{len(split):,} images, values {low} to {high}, {mean:.1f} on average")
+        facts.add_row(name, f"{counted(len(split), 'image')}, values {low} to {high}, {mean:.1f} on average")
     facts.add_row("classes", f"{len(data.classes)}" if data.classes else "no labels")
     facts.add_row("fingerprint", data.fingerprint)
     if not data.classes:
@@ -77,6 +86,34 @@ def tables(data: "ImageData", title: str) -> list[Table]:
     return [facts, counts]
 
 
+def costs(data: "ImageData", config: LookConfig) -> Table:
+    """What an epoch of each model takes here, by some steps of each."""
+    from genbench.device import choose_device
+    from genbench.models.weights import build
+    from genbench.training.cost import seconds_a_step
+
+    names = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+    table = Table(box=None, padding=(0, 2), title_justify="left")
+    table.add_column("model")
+    table.add_column(f"an epoch of {len(data.train):,} images", justify="right")
+    with task("timing the models", len(names)):
+        for name in names:
+            words = [f"model={name}", f"data.batch_size={config.data.batch_size}"]
+            (training,) = compose("train", TrainConfig, words).configs
+            device = choose_device(training.trainer)
+            steps = len(data.train) / training.data.batch_size
+            try:
+                model = build(training.model, data.shape, len(data.classes), None)
+                seconds = steps * seconds_a_step(model, data, training.data.batch_size, device)
+                said = duration(seconds) if seconds >= 1 else "less than a second"
+            except UserError as error:
+                said = str(error)
+            table.add_row(name, said)
+            advance()
+    table.title = str(device)
+    return table
+
+
 def picture(data: "ImageData", seed: int) -> "Image.Image":
     """Training images at random, each with its class below."""
     import torch
@@ -87,9 +124,10 @@ def picture(data: "ImageData", seed: int) -> "Image.Image":
     split = data.train
     chosen = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:SHOWN].tolist()
     side = math.ceil(math.sqrt(SHOWN))
-    figure = Figure(figsize=(side, side * (1.25 if data.classes else 1.0)), layout="constrained", dpi=100)
+    rows = math.ceil(len(chosen) / side)
+    figure = Figure(figsize=(side, rows * (1.25 if data.classes else 1.0)), layout="constrained", dpi=100)
     FigureCanvasAgg(figure)
-    axes = figure.subplots(side, side).flatten()
+    axes = figure.subplots(rows, side, squeeze=False).flatten()
     for place in axes:
         place.axis("off")
     for place, index in zip(axes, chosen, strict=False):

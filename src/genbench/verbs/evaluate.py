@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from shlex import quote
 
-from genbench.config import EvaluateConfig
+from genbench.config.verbs import EvaluateConfig
 from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.evaluation.protocol import PROTOCOL

@@ -6,7 +6,7 @@ genbench export run=DIR format=safetensors out=folder
 
 from importlib.util import find_spec
 
-from genbench.config import ExportConfig
+from genbench.config.verbs import ExportConfig
 from genbench.errors import UserError
 from genbench.places import near
 from genbench.progress import importing

@@ -6,7 +6,7 @@ genbench report runs=runs/few out=docs/few_minutes
 
 from pathlib import Path
 
-from genbench.config import ReportConfig
+from genbench.config.verbs import ReportConfig
 from genbench.errors import UserError
 from genbench.places import near
 from genbench.progress import importing

@@ -6,7 +6,7 @@ genbench sample run=DIR n=10000 out=samples.npz
 genbench sample run=DIR label=7 out=sevens.png
 """
 
-from genbench.config import SampleConfig
+from genbench.config.verbs import SampleConfig
 from genbench.errors import UserError
 from genbench.models.hyperparameters import check_values, sample_options
 from genbench.places import near

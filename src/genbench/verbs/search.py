@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genbench.command.composition import compose
-from genbench.config import SearchConfig, TrainConfig
+from genbench.config.train import TrainConfig
+from genbench.config.verbs import SearchConfig
 from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.interruption import on_signals

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from genbench.command.composition import CommandLine
 from genbench.command.sweeping import Job, guarded, progress_line, train_all
-from genbench.config import TrainConfig
+from genbench.config.train import TrainConfig
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.interruption import Interrupted, end_with_starter, on_signals
 from genbench.progress import importing
@@ -91,6 +91,8 @@ def train(config: TrainConfig, console: "Console") -> None:
     from genbench.data.sources import load_data
 
     data = load_data(config.data)
+    for note in data.notes:
+        console.print(f"data: {note}", soft_wrap=True, highlight=False, markup=False)
     record = DataRecord(**describe(data, config.data.absolute_root))
     if not config.overwrite:
         run.check_data(record)

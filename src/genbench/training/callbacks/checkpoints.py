@@ -14,7 +14,7 @@ from rich.console import Console
 from torch import Tensor
 
 from genbench.cache import regular_file
-from genbench.config import TrainConfig
+from genbench.config.train import TrainConfig
 from genbench.console import warn
 from genbench.errors import UserError
 from genbench.interruption import Interrupted

@@ -1,0 +1,133 @@
+"""python -m benchmarks.loading: many images, and more than fit into memory. Writes docs/loading.md.
+
+Makes its own images in a temporary folder: 13 GB of room are needed there, and 7 in the cache.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from genbench.device import processor_name
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "loading.md"
+FILES, MANY, FEW, SIDE = 70_000, 2_000_000, 20_000, 32
+LIMIT = 2 * 2**30  # bytes
+GROUP = Path("/sys/fs/cgroup/memory/genbench-loading")  # control groups of version 1; writable to root alone
+LOAD = """
+import json, resource, sys, time
+from genbench.config.data import DataConfig
+from genbench.data.sources import load_data
+import torch
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before, began = peak(), time.perf_counter()
+data = load_data(DataConfig(load="genbench.data.folder.load", root=sys.argv[1], batch_size=64))
+seconds = time.perf_counter() - began
+size = sum(split.images.numel() for split in (data.train, data.validation, data.test))
+print(json.dumps({"seconds": seconds, "more": peak() - before, "bytes": size}))
+"""
+
+
+def main() -> None:
+    """Make, load, train, write, print."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        environment = os.environ | {"XDG_CACHE_HOME": str(root / "cache")}
+        lines = [
+            "# Loading",
+            "",
+            f"Written by `python -m benchmarks.loading`: {processor_name()}, {os.cpu_count()} cores, torch"
+            f" {torch.__version__}; images of noise that it makes itself.",
+            "",
+            "| | first time | again | memory, beyond the imports' |",
+            "| --- | ---: | ---: | ---: |",
+        ]
+        for side, channels in ((28, 1), (64, 3)):
+            photos = _photos(root / f"photos{side}", side, channels)
+            first, again = (_load(photos, environment) for _ in range(2))
+            lines.append(
+                f"| {FILES:,} PNG files of {side}x{side}x{channels} in ten folders | {first['seconds']:.1f} s |"
+                f" {again['seconds']:.1f} s | {again['more'] / first['bytes']:.2f} times the images'"
+                f" {first['bytes'] / 2**20:,.0f} MiB |"
+            )
+        lines += [
+            "",
+            f"A VAE (`genbench train model=vae trainer.max_minutes=1`) on {SIDE}x{SIDE} colour images in a .npy file:",
+            "",
+            "| images | memory | images/s | seconds before the training |",
+            "| ---: | --- | ---: | ---: |",
+        ]
+        for count, limited in ((FEW, False), (MANY, True)):
+            speed, before = _train(_array(root / f"{count}.npy", count), root, environment, limited=limited)
+            said = f"a control group with {LIMIT / 2**30:.0f} GiB" if limited else "as much as there is"
+            size = f"{count:,} ({count * SIDE * SIDE * 3 / 2**30:.2f} GiB)"
+            lines.append(f"| {size} | {said} | {speed:,.0f} | {before:.0f} |")
+    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+def _photos(root: Path, side: int, channels: int) -> Path:
+    chance = np.random.default_rng(0)
+    for i in range(FILES):
+        folder = root / str(i % 10)
+        if i < 10:
+            folder.mkdir(parents=True)
+        small = chance.integers(0, 256, (side // 4, side // 4, channels), dtype=np.uint8)
+        image = Image.fromarray(small[..., 0] if channels == 1 else small).resize((side, side))
+        image.save(folder / f"{i:05}.png", compress_level=1)
+    return root
+
+
+def _array(path: Path, count: int) -> Path:
+    chance = np.random.default_rng(0)
+    images = np.lib.format.open_memmap(path, "w+", np.uint8, (count, SIDE, SIDE, 3))
+    for start in range(0, count, 10_000):
+        images[start : start + 10_000] = chance.integers(0, 256, (10_000, SIDE, SIDE, 3), dtype=np.uint8)
+    images.flush()
+    return path
+
+
+def _load(root: Path, environment: dict[str, str]) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(root)], env=environment, check=True, capture_output=True, text=True
+    )
+    return json.loads(done.stdout)
+
+
+def _train(path: Path, root: Path, environment: dict[str, str], *, limited: bool) -> tuple[float, float]:
+    """Images a second, and the seconds from the command to the first step."""
+    words = ["model=vae", "data=folder", f"data.root={path}", "trainer.max_minutes=1", "trainer.validations=1"]
+    runs = root / f"runs-{path.stem}"
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "genbench.train", *words, "logger=none", f"runs={runs}"],
+        env=environment,
+        check=True,
+        preexec_fn=_enter if limited else None,
+        capture_output=True,
+    )
+    took = time.perf_counter() - began
+    (summary,) = (json.loads(found.read_text(encoding="utf-8")) for found in runs.glob("*/summary.json"))
+    if limited:
+        with suppress(OSError):
+            GROUP.rmdir()
+    return summary["images_per_second"], took - summary["train_seconds"] - summary["validation_seconds"]
+
+
+def _enter() -> None:
+    GROUP.mkdir(exist_ok=True)
+    (GROUP / "memory.limit_in_bytes").write_text(str(LIMIT))
+    (GROUP / "cgroup.procs").write_text(str(os.getpid()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""Arrays of images, of whatever shape, order and type of numbers, as pictures; and arrays of labels."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from genbench.config.data import DataConfig
+from genbench.data.found import CHUNK_BYTES, Bytes, Labels, Part
+from genbench.data.resizing import fitted_array
+from genbench.errors import UserError
+
+SEEN = 500  # rows that say in which order their colours are
+_LAST_BIT = 1e-5  # of 1: how far above 1 or below 0 rounding may have taken a float
+
+
+class Sliceable(Protocol):
+    """A NumPy array, or what lies in a file and is read slice by slice."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+def part_of(where: str, images: Sliceable, labels: npt.NDArray[Any] | None, config: DataConfig) -> Part:
+    """A split of an array of images and one of labels.
+
+    Args:
+        where: file and name of the images, for messages.
+        images: (N, H, W), (N, H, W, C), (N, C, H, W), (H, W, N), (H, W, C, N) or (N, pixels of a square); C 1, 3 or 4.
+        labels: (N,), (N, 1) or one-hot (N, classes); None without.
+        config: how they are to be read.
+
+    Raises:
+        UserError: they are something else, or their values are not what they are said to be.
+    """
+    # How many labels there are says where the images are counted, whether or not they are wanted.
+    pictures = ArrayPictures(where, images, None if labels is None else _count(labels), config)
+    return Part(pictures, label_array(where, labels, len(pictures)) if config.labels and labels is not None else None)
+
+
+def _count(labels: npt.NDArray[Any]) -> int:
+    """How many there are: (N,), (N, classes), or MATLAB's (1, N)."""
+    return labels.shape[1] if labels.ndim == 2 and labels.shape[0] == 1 else len(labels) if labels.ndim else 1
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where an array's axes lie."""
+
+    count: int
+    height: int
+    width: int
+    channels: int
+    order: str  # NHWC, NCHW, HWN, HWCN, or N for flat rows; NCHW-flat for rows of planes
+
+
+class ArrayPictures:
+    """Images in an array."""
+
+    def __init__(self, where: str, array: Sliceable, count: int | None, config: DataConfig) -> None:
+        """Look at the array; its values are looked at once.
+
+        Args:
+            where: for messages.
+            array: see `part_of`.
+            count: how many images there must be, where labels say that.
+            config: how they are to be read.
+
+        Raises:
+            UserError: it is not images, or not in the range that is said.
+        """
+        self.where, self.array, self.config = where, array, config
+        self.layout = _layout(where, array, count)
+        self._levels = _levels(where, self._raw, array.dtype, config)
+
+    def __len__(self) -> int:
+        return self.layout.count
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width, after what `data.size` says."""
+        return self.config.sides or (self.layout.height, self.layout.width)
+
+    def chunks(self) -> Iterator[Bytes]:
+        """See `found.Pictures`."""
+        for raw in self._raw():
+            pixels = _quantised(raw, self._levels)
+            if pixels.shape[3] == 4:
+                pixels = _on(pixels, 0 if self.config.background == "black" else 255)
+            yield fitted_array(pixels, self.sides, self.config.fit)
+
+    def _raw(self) -> Iterator[npt.NDArray[Any]]:
+        """(n, H, W, C) of the array's own type, some at a time."""
+        at = self.layout
+        each = max(1, at.height * at.width * at.channels * self.array.dtype.itemsize)
+        step = max(1, CHUNK_BYTES // each)
+        for start in range(0, at.count, step):
+            part = slice(start, min(start + step, at.count))
+            rows = np.asarray(self.array[..., part] if at.order in ("HWN", "HWCN") else self.array[part])
+            yield _channels_last(rows, at)
+
+
+def _channels_last(rows: npt.NDArray[Any], at: _Layout) -> npt.NDArray[Any]:
+    n = rows.shape[-1] if at.order in ("HWN", "HWCN") else rows.shape[0]
+    if at.order == "HWN":
+        return rows.transpose(2, 0, 1)[..., None]
+    if at.order == "HWCN":
+        return rows.transpose(3, 0, 1, 2)
+    if at.order in ("NCHW", "planes"):
+        return rows.reshape(n, at.channels, at.height, at.width).transpose(0, 2, 3, 1)
+    return rows.reshape(n, at.height, at.width, at.channels)
+
+
+def _layout(where: str, array: Sliceable, count: int | None) -> _Layout:
+    shape = tuple(array.shape)
+    last = count is not None and shape[-1] == count and shape[0] != count  # MATLAB counts along the last axis
+    if len(shape) == 2:
+        side, planes = math.isqrt(shape[1]), math.isqrt(shape[1] // 3)
+        if side * side == shape[1] and side > 1:
+            return _Layout(shape[0], side, side, 1, "NHWC")
+        if 3 * planes * planes == shape[1]:
+            return _Layout(shape[0], planes, planes, 3, _order_of_colours(np.asarray(array[:SEEN]), planes))
+    elif len(shape) == 3 and last:
+        return _Layout(shape[2], shape[0], shape[1], 1, "HWN")
+    elif len(shape) == 3:
+        return _Layout(shape[0], shape[1], shape[2], 1, "NHWC")
+    elif len(shape) == 4 and (last or (shape[2] in (1, 3) and shape[3] not in (1, 3, 4) and shape[1] not in (1, 3))):
+        return _Layout(shape[3], shape[0], shape[1], shape[2], "HWCN")
+    elif len(shape) == 4 and shape[3] in (1, 3, 4):
+        return _Layout(shape[0], shape[1], shape[2], shape[3], "NHWC")
+    elif len(shape) == 4 and shape[1] in (1, 3, 4):
+        return _Layout(shape[0], shape[2], shape[3], shape[1], "NCHW")
+    raise UserError(
+        f"{where} has shape {shape}: must be (N, H, W), (N, H, W, C) or (N, C, H, W) with 1, 3 or 4 channels C, or"
+        " rows of the pixels of square images"
+    )
+
+
+def _order_of_colours(rows: npt.NDArray[Any], side: int) -> str:
+    """Whether rows are all red, all green, all blue, as CIFAR-10's, or colours pixel by pixel: neighbours are alike."""
+    if side < 2 or not rows.size or rows.dtype.kind not in "uibf":
+        return "planes"
+    values = rows.astype(np.float64)
+    planes = np.abs(np.diff(values.reshape(-1, 3, side, side), axis=3)).mean()
+    pixels = np.abs(np.diff(values.reshape(-1, side, side, 3), axis=2)).mean()
+    return "NHWC" if pixels < 0.8 * planes else "planes"
+
+
+def _levels(where: str, chunks: Any, dtype: np.dtype[Any], config: DataConfig) -> tuple[float, float] | None:
+    """The values that become 0 and 255; None for bytes as they are."""
+    if dtype.kind not in "uibf":
+        raise UserError(
+            f"{where} is of type {dtype}: must be numbers; to convert it:"
+            ' a = np.stack(list(a)).astype("uint8"); np.save("images.npy", a)'
+        )
+    if dtype.kind == "b":
+        return 0.0, 1.0
+    if dtype == np.uint8 and config.white is None:
+        return None
+    low, high = math.inf, -math.inf
+    for chunk in chunks():
+        if chunk.size:
+            least, most = float(chunk.min()), float(chunk.max())
+            if not (math.isfinite(least) and math.isfinite(most)):  # NaN is the least and the most of its array
+                raise UserError(f"{where} has values that are not finite: replace them, say by np.nan_to_num")
+            low, high = min(low, least), max(high, most)
+    if low > high:
+        low = high = 0.0
+    return _checked(where, low, high, dtype, config)
+
+
+def _checked(where: str, low: float, high: float, dtype: np.dtype[Any], config: DataConfig) -> tuple[float, float]:
+    said = f"values from {low:g} to {high:g}"
+    if config.white is not None:
+        black, white = config.white
+        slack = _LAST_BIT * (white - black)
+        if low < black - slack or high > white + slack:
+            raise UserError(f"{where} has {said}: more than data.scale or data.range says")
+        return black, white
+    if dtype.kind in "ui":
+        if low >= 0 and high <= 255:
+            return 0.0, 255.0
+        if low < 0:
+            raise UserError(f"{where} has {said}: say which are black and white, data.range=[{low:g},{high:g}]")
+        raise UserError(f"{where} has {said}: say which is white, data.scale={_white(high)}")
+    if low >= -_LAST_BIT and high <= 1 + _LAST_BIT:
+        if high < 0.12:
+            raise UserError(
+                f"{where} has {said}: say which is white, data.scale={high:.3g}; if it is as dark as that, data.scale=1"
+            )
+        return 0.0, 1.0
+    range_ = "[-1,1]" if -1 - _LAST_BIT <= low < 0 and high <= 1 + _LAST_BIT else f"[{min(low, 0.0):g},{high:g}]"
+    words = "data.scale=255" if low >= 0 and high <= 255 else f"data.range={range_}"
+    raise UserError(f"{where} has {said}, and floats are taken for 0 to 1: say which are black and white, {words}")
+
+
+def _white(high: float) -> int:
+    """The largest value that as many bits hold."""
+    return int(2 ** math.ceil(math.log2(high + 1)) - 1)
+
+
+def _quantised(raw: npt.NDArray[Any], levels: tuple[float, float] | None) -> Bytes:
+    if levels is None:
+        return np.asarray(raw, np.uint8)
+    black, white = levels
+    if raw.dtype.kind in "ui" and levels == (0.0, 255.0):
+        return raw.astype(np.uint8)
+    scaled: npt.NDArray[np.float64] = (raw.astype(np.float64) - black) * (255.0 / (white - black))
+    rounded: Bytes = np.rint(scaled.clip(0.0, 255.0)).astype(np.uint8)
+    return rounded
+
+
+def _on(pixels: Bytes, grey: int) -> Bytes:
+    """Colours (n, H, W, 4) with their opacity, laid on a grey: (n, H, W, 3)."""
+    opacity = pixels[..., 3:].astype(np.uint32)
+    laid = pixels[..., :3] * opacity + grey * (255 - opacity)
+    return ((laid + 127) // 255).astype(np.uint8)
+
+
+def label_array(where: str, labels: npt.NDArray[Any], count: int) -> Labels:
+    """Labels as whole numbers or names, (count,).
+
+    Args:
+        where: file and name, for messages.
+        labels: whole numbers (floats that are whole as well), true or false, or names; (N,), (N, 1) or one-hot.
+        count: of the images.
+
+    Raises:
+        UserError: they are something else, or not as many.
+    """
+    off = "data.labels=false trains without them"
+    if labels.ndim == 2 and 1 in labels.shape:
+        labels = labels.reshape(-1)  # (N, 1), or MATLAB's (1, N)
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8", "replace")
+    if labels.dtype.kind == "O":
+        plain = (item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in labels.flat)
+        labels = np.array(list(plain))
+        if labels.dtype.kind not in "iufbU" or len(labels) != count:
+            raise UserError(f"{where}: the labels are of mixed types: {off}")
+    if labels.ndim == 2 and len(labels) == count and labels.dtype.kind in "iufb":
+        one_hot = bool(((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all())
+        if not one_hot:
+            raise UserError(f"{where}: images have several labels each, {labels.shape}, or none: {off}")
+        return np.asarray(labels.argmax(1))
+    if labels.shape != (count,):
+        raise UserError(f"{where}: {count} images, and labels of shape {labels.shape}: must be one an image; {off}")
+    if labels.dtype.kind == "f":
+        if not bool(np.isfinite(labels).all() and (labels == np.rint(labels)).all()):
+            raise UserError(f"{where}: the labels are not whole numbers: {off}")
+        labels = labels.astype(np.int64)
+    if labels.dtype.kind == "b":
+        labels = labels.astype(np.int64)
+    if labels.dtype.kind not in "iuU":
+        raise UserError(f"{where}: the labels are of type {labels.dtype}: must be whole numbers or names; {off}")
+    return labels

@@ -1,0 +1,56 @@
+"""What a source of images holds, before it is brought to one form: see sources.py for what becomes of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+Labels = npt.NDArray[Any]  # (N,) whole numbers, or names
+
+CHUNK_BYTES = 8 * 2**20  # about so much of a source is looked at at once
+WHOLE = "whole"  # the one part of a source without splits
+SPLITS = ("train", "validation", "test")
+
+
+class Pictures(Protocol):
+    """Images of one size, in the source's order; they need not all be in memory."""
+
+    def __len__(self) -> int:
+        """How many."""
+        ...
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        ...
+
+    def chunks(self) -> Iterator[Bytes]:
+        """All of them, some at a time: (n, H, W, 1 or 3), 0 to 255. Each call begins anew."""
+        ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split as the source has it, or the whole of a source without splits."""
+
+    pictures: Pictures
+    labels: Labels | None = None
+
+    def __post_init__(self) -> None:
+        """A reader must not pair images with other images' labels."""
+        if self.labels is not None and self.labels.shape != (len(self.pictures),):
+            raise ValueError(f"{len(self.pictures)} images, labels of shape {self.labels.shape}")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A data set as its source has it."""
+
+    name: str
+    parts: Mapping[str, Part]  # WHOLE, or those of SPLITS that there are
+    classes: Sequence[str] = ()  # names by label, where the labels are their numbers; else they are read off
+    notes: tuple[str, ...] = ()  # what a reader has to know: what was left out and why; a line each
+    gate: float | None = None  # see images.ImageData

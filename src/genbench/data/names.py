@@ -1,0 +1,79 @@
+"""What the names of arrays, columns and folders say: X_train are training images, valid is validation."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from genbench.data.found import SPLITS, WHOLE
+
+_SPLITS = {
+    **dict.fromkeys(("train", "training", "tr"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "tst", "te", "t10k"), "test"),
+}
+_IMAGES = {"x", "image", "images", "img", "imgs", "data", "pixel", "pixels", "pictures", "arr0", "features", "samples"}
+_LABELS = {"y", "label", "labels", "target", "targets", "class", "classes", "arr1", "lbl", "category", "categories"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The names of a split's images and, if there are some, of its labels."""
+
+    images: str
+    labels: str | None
+
+
+def split_of(name: str) -> str | None:
+    """train, validation or test, where a folder or file is called so."""
+    return _SPLITS.get(name.lower())
+
+
+def split_in(name: str) -> str | None:
+    """The one split that a longer name mentions, as train-00000-of-00001 does."""
+    found = {split for word in _words(name) if (split := _SPLITS.get(word)) is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def is_label(name: str) -> bool:
+    """True for a column that is called what labels are called."""
+    return bool(_LABELS & set(_words(name)))
+
+
+def is_images(name: str) -> bool:
+    """True for a column that is called what images are called."""
+    return bool(_IMAGES & set(_words(name)))
+
+
+def pairs(names: Iterable[str]) -> dict[str, Pair]:
+    """The images and labels of each split, by what the arrays of a file are called.
+
+    Args:
+        names: X_train, train_images, x/train, data, ...; one name alone is the images, whatever it is.
+
+    Returns:
+        By split, or by WHOLE; empty if no name, or more than one for a split, is that of images.
+    """
+    names = sorted(names)
+    if len(names) == 1:
+        return {split_in(names[0]) or WHOLE: Pair(names[0], None)}
+    images: dict[str, list[str]] = {}
+    labels: dict[str, list[str]] = {}
+    for name in names:
+        words = set(_words(name))
+        split = split_in(name) or WHOLE
+        if words & _LABELS:
+            labels.setdefault(split, []).append(name)
+        elif words & _IMAGES or (split != WHOLE and len(words) == 1):  # "train" alone
+            images.setdefault(split, []).append(name)
+    if any(len(found) > 1 for found in images.values()) or any(len(found) > 1 for found in labels.values()):
+        return {}
+    return {
+        split: Pair(images[split][0], labels.get(split, [None])[0]) for split in (WHOLE, *SPLITS) if split in images
+    }
+
+
+def _words(name: str) -> list[str]:
+    """Lower-case words of a name: trainX, train_x and /train/x are train and x; arr_0 is one word."""
+    apart = re.sub(r"arr_(\d)", r"arr\1", name)
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", apart)
+    return re.sub(r"[^A-Za-z0-9]+", " ", apart).lower().split()

@@ -1,0 +1,273 @@
+import gzip
+import tracemalloc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from genbench.data.formats import pixel_table
+from genbench.data.sources import load_data
+from tests.data.formats.reading import colour, config, grey, labels, load, pixels, read_or_refused, refusal
+
+LABELS = [i % 3 for i in range(30)]
+
+
+def table(
+    path: Path,
+    images: npt.NDArray[Any],
+    columns: Sequence[tuple[int, Sequence[object]]] = (),
+    header: str = "",
+    by: str = ",",
+) -> Path:
+    """Rows of pixels with other columns put in at their places."""
+    lines = [header] if header else []
+    for i, image in enumerate(images):
+        cells = [str(value) for value in image.reshape(-1)]
+        for at, values in columns:
+            cells.insert(at, str(values[i]))
+        lines.append(by.join(cells))
+    text = "\n".join(lines) + "\n"
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+def names(*others: tuple[int, str], count: int = 64, pixel: str = "pixel{}") -> list[str]:
+    found = [pixel.format(i) for i in range(count)]
+    for at, name in others:
+        found.insert(at, name)
+    return found
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.CSV", "a.tsv", "a.csv.gz"])
+@pytest.mark.parametrize("by", [",", ";", "\t", " ", "   "])
+def test_kaggles_table(tmp_path: Path, name: str, by: str) -> None:
+    path = table(tmp_path / name, grey(30), [(0, LABELS)], by.join(names((0, "label"))), by)
+    found = load(path)
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == LABELS
+
+
+@pytest.mark.parametrize("at", [0, 20, 64])
+@pytest.mark.parametrize("called", ["label", "class", "y", "Target"])
+def test_label_column_is_found_by_its_name(tmp_path: Path, at: int, called: str) -> None:
+    found = load(table(tmp_path / "a.csv", grey(30), [(at, LABELS)], ",".join(names((at, called)))))
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == LABELS
+
+
+@pytest.mark.parametrize("pixel", ["{}", "1x{}", "px_{}", "R{}C7"])
+def test_pixels_may_be_called_otherwise(tmp_path: Path, pixel: str) -> None:
+    header = ",".join(f'"{name}"' for name in names((0, "digit"), pixel=pixel))
+    found = load(table(tmp_path / "a.csv", grey(30), [(0, LABELS)], header))
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == LABELS
+
+
+def test_numbers_of_the_columns_are_no_row_of_pixels(tmp_path: Path) -> None:
+    found = load(table(tmp_path / "a.csv", grey(30), [(0, LABELS)], ",".join(map(str, range(65)))))
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == LABELS
+
+
+def test_a_row_that_pandas_took_for_names_is_no_row_of_pixels(tmp_path: Path) -> None:
+    header = ",".join(["0", *(f"0.{i}" for i in range(1, 40)), "255", *(f"0.{i}" for i in range(40, 64))])
+    found = load(table(tmp_path / "a.csv", grey(30), [(0, LABELS)], header))
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == LABELS
+
+
+def test_names_without_numbers_are_pixels_if_numbers_stand_below(tmp_path: Path) -> None:
+    words = [f"{a}{b}" for a in "abcdefgh" for b in "stuvwxyz"]
+    found = load(table(tmp_path / "a.csv", grey(30), [(0, LABELS)], ",".join(["label", *words])))
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == LABELS
+    measured = [["label", *words], ["b", *["no number"] * 64]]
+    (tmp_path / "b.csv").write_text("\n".join(",".join(row) for row in measured))
+    assert not pixel_table.takes(tmp_path / "b.csv")
+
+
+def test_other_columns_are_left_out(tmp_path: Path) -> None:
+    columns: list[tuple[int, Sequence[object]]] = [(0, range(100, 130)), (1, LABELS), (66, ["Training"] * 30)]
+    header = ",".join(names((0, "id"), (1, "label"), (66, "Usage")))
+    found = load(table(tmp_path / "a.csv", grey(30), columns, header))
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == LABELS
+    found = load(table(tmp_path / "b.csv", grey(30), [(0, list(range(30)))], ",".join(names((0, "id")))))
+    assert labels(found) is None
+
+
+@pytest.mark.parametrize("at", [0, 64])
+def test_label_without_a_header_is_the_column_of_few_whole_numbers(tmp_path: Path, at: int) -> None:
+    images = grey(30)
+    for corner in (7, 3):  # a corner that is mostly black, and one that is always
+        images[:, 0, 0] = images[:, 7, 7] = 0
+        images[corner % 7, 0, 0] = images[corner % 7, 7, 7] = corner == 7
+        found = load(table(tmp_path / f"{corner}.csv", images, [(at, LABELS)]))
+        assert np.array_equal(pixels(found), images)
+        assert labels(found) == LABELS
+
+
+def test_without_a_label(tmp_path: Path) -> None:
+    for header in ("", ",".join(names())):
+        found = load(table(tmp_path / "a.csv", grey(30), header=header))
+        assert np.array_equal(pixels(found), grey(30))
+        assert labels(found) is None
+
+
+def test_colour_is_plane_by_plane(tmp_path: Path) -> None:
+    planes = colour(30).transpose(0, 3, 1, 2)
+    found = load(table(tmp_path / "a.csv", planes, [(192, LABELS)]))
+    assert np.array_equal(pixels(found), colour(30))
+    assert labels(found) == LABELS
+
+
+@pytest.mark.parametrize("header", ["", ",".join(names((0, "label")))])
+def test_labels_may_be_names(tmp_path: Path, header: str) -> None:
+    words = [f'"{"abc"[i]}"' if header else "abc"[i] for i in LABELS]
+    found = load(table(tmp_path / "a.csv", grey(30), [(0, words)], header))
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == ["abc"[i] for i in LABELS]
+
+
+def test_values_keep_their_type(tmp_path: Path) -> None:
+    deep = grey(30).astype(np.int64) * 4
+    for images, kind, options in (
+        (deep, np.int16, {"scale": 1020}),
+        (deep - 510, np.int16, {"range": [-510, 510]}),
+        (grey(30) / 255, np.float32, {}),
+        (grey(30), np.uint8, {}),
+    ):
+        path = table(tmp_path / "a.csv", images, [(0, LABELS)], ",".join(names((0, "label"))))
+        assert pixel_table.arrays(path)["images"].dtype == kind
+        assert np.array_equal(pixels(load(path, **options)), grey(30))
+
+
+def test_a_value_far_down_that_is_not_whole(tmp_path: Path) -> None:
+    images = np.ones((2100, 1024))
+    images[2090, 1000] = 0.5
+    np.savetxt(tmp_path / "a.csv", images, "%g", ",")
+    read = pixel_table.arrays(tmp_path / "a.csv")["images"]
+    assert np.array_equal(read[:], images)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("file,label\na.png,0\nb.png,1\n", id="names of files"),
+        pytest.param("file_name,text\nmetadata/a.png,a cat\n", id="captions"),
+        pytest.param("sepal,petal,class\n1,2,0\n", id="measurements"),
+        pytest.param("image_id," + ",".join(f"attribute{i}" for i in range(40)) + "\na.jpg" + ",1" * 40, id="CelebA"),
+        pytest.param("a b c\n", id="words"),
+        pytest.param("", id="empty"),
+        pytest.param("\n\n", id="blank"),
+        pytest.param("ImageId,Label\n1,0\n2,0\n", id="Kaggle's sample of a submission"),
+        pytest.param("3,9,3,4,7\n1,9,4,4,5\n", id="few numbers"),
+        pytest.param("x" * 9_000_000, id="a long line"),
+    ],
+)
+def test_other_tables_are_not_taken(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    assert not pixel_table.takes(tmp_path / "a.csv")
+
+
+def test_taking_reads_the_start_only_and_never_raises(tmp_path: Path) -> None:
+    start = ",".join(names((0, "label"))) + "\n" + ",".join("0" * 65) + "\n"
+    (tmp_path / "a.csv").write_bytes(start.encode() + bytes(50_000_000))
+    tracemalloc.start()
+    assert pixel_table.takes(tmp_path / "a.csv")
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+    assert not pixel_table.takes(tmp_path)
+    assert not pixel_table.takes(tmp_path / "gone.csv")
+    (tmp_path / "b.csv.gz").write_bytes(b"\x1f\x8b\x08 no gzip")
+    assert not pixel_table.takes(tmp_path / "b.csv.gz")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("1,2,3", "line 17 has 3 values, not 65"),
+        ("1" + ",2" * 65, "line 17 has 66 values, not 65"),
+        ("1" + ",2" * 63 + ",x", "line 17, column 65: 'x' is no number"),
+        ("1,," + ",".join("2" * 63), "line 17, column 2: '' is no number"),
+    ],
+)
+@pytest.mark.parametrize("at", [0, 30])
+def test_a_row_that_is_none_is_named(tmp_path: Path, line: str, words: str, at: int) -> None:
+    path = table(tmp_path / "a.csv", grey(30), [(at, LABELS)], ",".join(names((at, "label"))))
+    lines = path.read_text().splitlines()
+    lines[16] = line
+    path.write_text("\n".join(lines))
+    text = refusal(path)
+    assert words in text
+    assert "mend" in text
+
+
+def test_a_short_row_is_named_where_labels_are_last(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", grey(30), [(64, LABELS)], ",".join(names((64, "label"))))
+    path.write_text(path.read_text() + "\n1,2,3\n")
+    assert "line 33 has 3 values, not 65" in refusal(path)
+
+
+def test_missing_labels_can_be_done_without(tmp_path: Path) -> None:
+    some = [*LABELS[:-1], ""]
+    path = table(tmp_path / "a.csv", grey(30), [(0, some)], ",".join(names((0, "label"))))
+    assert "data.labels=false" in refusal(path)
+    assert np.array_equal(pixels(load(path, labels=False)), grey(30))
+
+
+def test_no_column_that_could_be_the_class(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", grey(30), [(0, [0.5 * i for i in range(30)])])
+    assert "give the table a header, label,pixel0" in refusal(path)
+    (tmp_path / "b.csv").write_text(",".join(names((0, "label"))))
+    assert "holds no row of pixels" in refusal(tmp_path / "b.csv")
+
+
+def test_a_line_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = table(tmp_path / "a.csv", grey(30), [(0, LABELS)])
+    path.write_text(path.read_text() + ",0" * 1000)
+    monkeypatch.setattr(pixel_table, "_LONGEST", 1000)
+    assert "line 31 is longer than any row of pixels" in refusal(path)
+
+
+def test_more_than_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = table(tmp_path / "a.csv", grey(30))
+    monkeypatch.setattr(pixel_table, "memory", lambda: 3000)
+    assert "save its pixels as a .npy file" in refusal(path)
+
+
+def test_kaggles_folder_with_train_and_test(tmp_path: Path) -> None:
+    table(tmp_path / "train.csv", grey(30), [(0, LABELS)], ",".join(names((0, "label"))))
+    table(tmp_path / "test.csv", grey(20, seed=1), header=",".join(names()))
+    (tmp_path / "sample_submission.csv").write_text("ImageId,Label\n1,0\n")
+    found = load(tmp_path)
+    assert labels(found, "train") == LABELS
+    assert labels(found, "test") is None
+    assert np.array_equal(pixels(found, "train"), grey(30))
+    assert np.array_equal(pixels(found, "test"), grey(20, seed=1))
+    with pytest.raises(Exception, match=r"none for test: data\.labels=false"):
+        load_data(config(tmp_path))
+    data = load_data(config(tmp_path, labels=False))
+    assert (len(data.train) + len(data.validation), len(data.test)) == (30, 20)
+
+
+def test_packed_tables_of_splits(tmp_path: Path) -> None:
+    for name, count in (("train", 30), ("test", 20)):
+        table(tmp_path / f"{name}.csv.gz", grey(count), [(0, LABELS)], ",".join(names((0, "label"))))
+    found = load(tmp_path)
+    assert labels(found, "test") == LABELS[:20]
+    assert labels(found, "train") == LABELS
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=300) | st.text(alphabet="0123456789,;\t\n.ex- \"'\0", max_size=300).map(str.encode))
+def test_anything_below_a_header_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.csv"
+    for start in (",".join(names((0, "label"))) + "\n", "1" + ",2" * 64 + "\n", ""):
+        path.write_bytes(start.encode() + content)
+        read_or_refused(path)
