@@ -23,7 +23,7 @@ from genbench.runs.directory import Run
 from genbench.training.engine import fit
 from tests.digits import optdigits
 
-MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE, "flow": FlowMatching, "vaegan": VAEGAN}
+MODELS: dict[str, type[Any]] = {"gan": DCGAN, "vae": VAE, "flow": FlowMatching}  # in one stage
 QUIET: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
 # Of Lightning: what it advises for its own loaders, and that it will ask for weights_only one day.
 pytestmark = [
@@ -80,7 +80,7 @@ def test_both_ways_come_to_the_same_weights(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_lightnings_own_checkpoints_logger_and_early_stopping_work(name: str, tmp_path: Path) -> None:
-    watched = {"gan": "validation/generator_loss", "vaegan": "validation/feature_loss"}.get(name, "validation/loss")
+    watched = {"gan": "validation/generator_loss"}.get(name, "validation/loss")
     best = ModelCheckpoint(tmp_path / "best", monitor=watched)
     stopping = EarlyStopping(watched, patience=5)
     data = few()
@@ -101,6 +101,16 @@ def test_lightnings_own_checkpoints_logger_and_early_stopping_work(name: str, tm
     assert again(noise).shape == (3, 1, 8, 8)
     if best.best_model_path.endswith("step=6.ckpt"):
         assert_same(again, model)
+
+
+def test_stages_follow_the_epochs() -> None:
+    data = few()
+    model = VAEGAN(data.shape, latent_size=4, components=3)
+    trainer = L.Trainer(max_epochs=3, logger=False, enable_checkpointing=False, **QUIET)
+    trainer.fit(model, ImageDataModule(data, batch_size=32))
+    assert model.stage == "adversarial"
+    assert bool(model.prior.means.any())
+    assert trainer.callback_metrics["validation/feature_loss"].isfinite()
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")

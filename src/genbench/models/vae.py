@@ -150,7 +150,7 @@ class Variational(Conditional, Integrable, Reconstruction):
         self.decoder = Decoder(self.shape, latent_size + self.classes, width)
         self.pixels: Pixels = KINDS[likelihood]()
         self.binary = self.pixels.binary
-        self.apply(_initialise)
+        self.apply(glorot)
 
     def make_optimizers(self) -> dict[str, Optimizer]:
         """One Adam for both networks."""
@@ -261,9 +261,11 @@ class VAE(Variational, LatentPlane):
     """The paper's: its prior stays N(0, I), and its first two latent dimensions are worth a picture."""
 
 
-def _initialise(module: nn.Module) -> None:
-    # Glorot-uniform weights and zero biases, as in the framework that the paper used: with PyTorch's own defaults
-    # the posterior of this small encoder collapses for some seeds.
+def glorot(module: nn.Module) -> None:
+    """Glorot-uniform weights and zero biases, as in the framework that the paper used.
+
+    With PyTorch's own defaults the posterior of this small encoder collapses for some seeds.
+    """
     if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

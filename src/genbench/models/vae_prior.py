@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
-from genbench.models.model import Update
+from genbench.models.model import Posterior, Update
 from genbench.models.priors import Mixture, Normal, RealNVP
 from genbench.models.vae import Variational
 
@@ -28,6 +28,20 @@ _STAGES: dict[str, Mapping[str, float]] = {
     "mixture": {"autoencoder": 1.0, "prior": 0.0},
     "flow": {"autoencoder": 0.8, "prior": 0.2},
 }
+
+
+def fit_prior(model: Posterior, prior: Normal | Mixture | RealNVP, batches: Iterable[Batch]) -> None:
+    """Fit a prior to samples of a model's q(z|x) of images, 50,000 at least."""
+    encoded, told = [], []
+    for batch in batches:
+        labels = batch.labels if model.classes else None
+        encoded.append(torch.stack(model.encode(batch.images.float().div(255.0), labels)))
+        told += [] if labels is None else [labels]
+    mean, log_variance = torch.cat(encoded, 1).float().cpu()
+    times = math.ceil(LATENTS / len(mean))
+    noise = torch.randn(times, *mean.shape, generator=torch.Generator().manual_seed(0))
+    z = (mean + (0.5 * log_variance).exp() * noise).flatten(0, 1)
+    prior.fit(z.to(model.device), torch.cat(told).repeat(times) if told else None)
 
 
 class VAEWithPrior(Variational):
@@ -76,16 +90,7 @@ class VAEWithPrior(Variational):
 
     def begin_stage(self, batches: Iterable[Batch]) -> None:
         """Fit the prior to samples of q(z|x) of all training images, 50,000 at least."""
-        encoded, told = [], []
-        for batch in batches:
-            labels = self._labels(batch)
-            encoded.append(torch.stack(self.encode(batch.images.float().div(255.0), labels)))
-            told += [] if labels is None else [labels]
-        mean, log_variance = torch.cat(encoded, 1).float().cpu()
-        times = math.ceil(LATENTS / len(mean))
-        noise = torch.randn(times, *mean.shape, generator=torch.Generator().manual_seed(0))
-        z = (mean + (0.5 * log_variance).exp() * noise).flatten(0, 1)
-        self.prior.fit(z.to(self.device), torch.cat(told).repeat(times) if told else None)
+        fit_prior(self, self.prior, batches)
 
     def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
         """The VAE's, or -log p(z) of latents that no longer change."""
