@@ -32,7 +32,7 @@ from genbench.models.priors import Mixture
 from genbench.models.vae import Decoder, Encoder, glorot, kl_divergence
 from genbench.models.vae_prior import fit_prior
 
-_STAGES: Mapping[str, float] = {"autoencoder": 0.4, "adversarial": 0.6}  # shares of the budget
+_STAGES: Mapping[str, float] = {"autoencoder": 0.5, "adversarial": 0.5}  # shares of the budget
 LEAK = 0.2  # slope below 0 of the encoder's hidden units
 
 
