@@ -93,3 +93,13 @@ def test_the_paper_s_losses_stand_beside_ours(tmp_path: Path) -> None:
     rows = loss_rows(findings([judge(ranking) for ranking in rankings(read_folder(tmp_path))]))
     assert [(row.paper, row.ours) for row in rows] == [("0.6665", "0.7 (2 seeds)"), ("0.8119", "0.8 (2 seeds)")]
     assert all(row.what.startswith("GAN: ") for row in rows)
+
+
+def test_a_folder_that_is_called_as_a_data_set_is_not_that(tmp_path: Path) -> None:
+    for seed in range(2):
+        run = synthetic_run(tmp_path, "gan", seed, PAPER, f"data.root={tmp_path}/fashion", data="folder")
+        run.write_summary(
+            run.summary().model_copy(update={"train": {"discriminator_loss": 1.3, "generator_loss": 0.8}})
+        )
+        run.write_scorecard(run.scorecard().model_copy(update={"data": "fashion"}))
+    assert loss_rows(findings([judge(ranking) for ranking in rankings(read_folder(tmp_path))])) == []

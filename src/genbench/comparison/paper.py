@@ -71,7 +71,9 @@ def losses_beside(contenders: Sequence[Contender], data: str) -> list[LossBeside
     for known in LOSSES:
         of_model = [c for c in contenders if c.model == known.model and known.data == data]
         for contender in of_model:
-            values = [summary_of(run).train.get(known.ours) for run in contender.runs if follows_paper(run)]
+            # Of the data set itself, not of a folder that is called like it.
+            own = [run for run in contender.runs if follows_paper(run) and run.told.data.name == known.data]
+            values = [summary_of(run).train.get(known.ours) for run in own]
             numbers = [known.factor * value for value in values if value is not None]
             found += [LossBeside(known, Sample.of(numbers))] if numbers else []
     return found
