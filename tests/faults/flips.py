@@ -203,7 +203,7 @@ def _of_data(folder: Path) -> Iterator[Target]:
         ("t10k-images-idx3-ubyte", (0, 0, 8, 3, 0, 0, 0, 50, 0, 0, 0, 8, 0, 0, 0, 8), 50 * 64),
         ("t10k-labels-idx1-ubyte", (0, 0, 8, 1, 0, 0, 0, 50), 50),
     ):
-        content = bytes(header) + bytes(i % 10 for i in range(size))
+        content = bytes(header) + bytes(i % 10 * (25 if size > 100 else 1) for i in range(size))
         (raw / name).write_bytes(content)
         sums[name] = hashlib.md5(content, usedforsecurity=False).hexdigest()
     about = IdxDataSet("test", "Test", tuple("0123456789"), sums, 0.0, lambda: Downloads((), {}))

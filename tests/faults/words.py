@@ -66,6 +66,15 @@ def overrides(folder: Path, long: bool) -> Finding:
     return Finding(wanted, failed, note)
 
 
+# What several types allow, or one with a form of its own.
+OF_IMAGES = {
+    "data.size": ("null", "8", "12x16", "32"),
+    "data.scale": ("null", "1", "255", "1000000000.0"),
+    "data.range": ("null", "[0,255]", "[-1.0,256.5]", "[0,1]"),
+    "data.classes": ("null", "[0,1]", "[3]", "['1',2]", "[]", "[x]"),
+}
+
+
 @dataclass(frozen=True)
 class Known:
     """A key, and what its type says of its values."""
@@ -75,6 +84,8 @@ class Known:
 
     def legal(self, source: random.Random) -> str:
         """A value that the type allows."""
+        if self.key in OF_IMAGES:
+            return source.choice(OF_IMAGES[self.key])
         kind = self._kind()
         if get_origin(kind) is Literal:
             return str(source.choice(get_args(kind)))

@@ -194,7 +194,9 @@ def test_nobody_s_pictures_are_shown_on_a_stranger_s_word(tmp_path: Path) -> Non
     # Scored by that command it knows them, and these are others.
     run.write_scorecard(run.scorecard().model_copy(update={"fingerprint": "0" * 64}))
     for i in range(40):
-        Image.new("L", (8, 8), i).save(photos / f"{i}.png")
+        image = Image.new("L", (8, 8), i)
+        image.putpixel((i % 8, i // 8), 255)
+        image.save(photos / f"{i}.png")
     found = gallery_of(tmp_path / "runs")
     assert found.real is None
     assert "are not those that" in found.problems[0]

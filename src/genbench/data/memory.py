@@ -78,7 +78,7 @@ def memory() -> int:
     found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for path in _limits():
         with suppress(OSError, ValueError):
-            found = min(found, int(path.read_text(encoding="ascii")))
+            found = min(found, int(path.read_text(encoding="utf-8")))
     return found
 
 
@@ -86,7 +86,7 @@ def _limits() -> Iterator[Path]:
     """Files that may limit this process: those of its control groups of both kinds, and of all that these are in."""
     root = Path("/sys/fs/cgroup")
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):  # not Linux
         return
     for line in lines:
