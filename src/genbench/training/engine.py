@@ -1,5 +1,6 @@
 """One training with Lightning: the callbacks that count, measure, draw, save and show, and the Trainer."""
 
+import mmap
 from pathlib import Path
 
 import lightning as L
@@ -30,6 +31,8 @@ from genbench.training.callbacks.progress import ProgressBar
 from genbench.training.callbacks.stages import Stages
 from genbench.training.cost import peak_memory_bytes
 from genbench.training.steps import STEPS_PER_CHUNK, Steps
+
+_ROOM = 160 * 2**20  # bytes of addresses that a thread may take, for its stack and its own part of the heap
 
 
 def fit(
@@ -144,8 +147,17 @@ def _writer(config: TrainConfig, run: Run, checkpoint: Path | None) -> SummaryWr
     run.check_place()  # TensorBoard would make it again
     # What TensorBoard was told after the checkpoint is going to be told again: it hides the first telling.
     purge = {} if checkpoint is None else {"purge_step": int(checkpoint.stem) + 1}
+    _check_room()
     writer: SummaryWriter = instantiate(config.logger, log_dir=str(run.path), _recursive_=False, **purge)
     return writer
+
+
+def _check_room() -> None:
+    """Where TensorBoard's thread found no memory to begin with, who starts it would wait for ever."""
+    try:
+        mmap.mmap(-1, _ROOM).close()
+    except OSError as error:
+        raise MemoryError from error
 
 
 def _facts(
