@@ -4,7 +4,7 @@ import mmap
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class Images:
     tensors: dict[str, Tensor]  # uint8
     files: dict[str, Path]  # of those that are mapped; empty where all are in memory
     filled: bool
+    maps: dict[str, mmap.mmap] = field(default_factory=dict)  # of those that were asked for
 
     def kept(self, name: str) -> Tensor:
         """A split's images, once they are there."""
@@ -34,7 +35,14 @@ class Images:
         if not self.filled:
             part = path.with_suffix(f".{os.getpid()}")
             part.replace(path)
-        return _mapped(path, tuple(self.tensors[name].shape), "c")
+        array = np.memmap(path, np.uint8, "c", shape=tuple(self.tensors[name].shape))
+        self.maps[name] = array._mmap  # type: ignore[attr-defined]
+        return torch.from_numpy(array)
+
+    def read_at_random(self) -> None:
+        """From now on: what lies beside a training image on the disk is not wanted with it."""
+        if "train" in self.maps and hasattr(mmap, "MADV_RANDOM"):
+            self.maps["train"].madvise(mmap.MADV_RANDOM)
 
 
 def new_images(shapes: Mapping[str, tuple[int, ...]], key: str) -> Images:
@@ -100,8 +108,4 @@ def _limits() -> Iterator[Path]:
 
 
 def _mapped(path: Path, shape: tuple[int, ...], mode: str) -> Tensor:
-    array = np.memmap(path, np.uint8, mode, shape=shape)  # type: ignore[call-overload]
-    if mode == "c" and hasattr(mmap, "MADV_RANDOM"):
-        # A step takes images from all over the file: what lies beside them is not wanted.
-        array._mmap.madvise(mmap.MADV_RANDOM)
-    return torch.from_numpy(array)
+    return torch.from_numpy(np.memmap(path, np.uint8, mode, shape=shape))  # type: ignore[call-overload]

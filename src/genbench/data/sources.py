@@ -17,7 +17,7 @@ from torch import Tensor
 from genbench.config.data import LARGEST_SIDE, DataConfig
 from genbench.data.found import SPLITS, WHOLE, Bytes, Found, Part
 from genbench.data.images import ImageData, Split
-from genbench.data.memory import new_images
+from genbench.data.memory import Images, new_images
 from genbench.data.resizing import luminance
 from genbench.data.splits import PROPORTIONS, allocate, divided, held_out, hold_out, train_and_validation
 from genbench.errors import UserError
@@ -54,9 +54,12 @@ def assembled(found: Found, config: DataConfig) -> ImageData:
     chosen, notes = _splits(found, labels, config)
     chosen, said = _without_duplicates(facts, chosen, config)
     notes += said
-    whole = _filled(found, facts, labels, classes, chosen, config)
+    whole, images = _filled(found, facts, labels, classes, chosen, config)
     notes = (*found.notes, *notes, *_constant(facts))
     whole = replace(whole, notes=notes)
+    if images.files:
+        _ = whole.fingerprint  # is kept; it reads them from front to back
+        images.read_at_random()
     if config.limit is None or config.limit >= len(whole.train):
         return whole
     kept = held_out(_or_zeros(whole.train.labels, len(whole.train)), config.limit)
@@ -211,8 +214,8 @@ def _filled(
     classes: tuple[str, ...],
     chosen: Mapping[str, tuple[str, Tensor]],
     config: DataConfig,
-) -> ImageData:
-    """The images themselves, those of the wanted classes."""
+) -> tuple[ImageData, Images]:
+    """The images themselves, those of the wanted classes, and where they lie."""
     wanted = _wanted(found, classes, config)
     if wanted is not None:
         kept = {}
@@ -243,7 +246,7 @@ def _filled(
             numbers = torch.searchsorted(wanted, numbers)
         splits[name] = Split(images.kept(name), numbers)
     names = classes if wanted is None else tuple(classes[i] for i in wanted.tolist())
-    return ImageData(found.name, splits["train"], splits["validation"], splits["test"], names, found.gate)
+    return ImageData(found.name, splits["train"], splits["validation"], splits["test"], names, found.gate), images
 
 
 def _fill(
