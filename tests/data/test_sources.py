@@ -1,5 +1,6 @@
 """What becomes of any source: splits, limits, classes, duplicates, and what nobody would train on."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,23 @@ def test_duplicates_across_splits_are_said_and_left_out_when_asked() -> None:
     assert len(cleaned.test) == 20
 
 
+def test_a_grey_picture_is_the_same_among_colour_ones() -> None:
+    grey = pixels(20, 1)
+    colour = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    colour[50] = grey[3][..., None]  # after colour ones, and in three channels
+    data = made({"train": (colour, None), "test": (grey, None)})
+    assert data.notes == (
+        "1 training image among the validation or test images too (data.deduplicate=true leaves them out)",
+    )
+
+
+def test_a_cache_that_cannot_take_what_is_mapped_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "genbench").write_text("a file where a folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(memory, "memory", lambda: 100)
+    assert "do not fit into memory" in error_of({WHOLE: (pixels(30), None)})
+
+
 @pytest.mark.parametrize(
     ("images", "words"),
     [
@@ -153,7 +171,10 @@ def test_channels_are_made_or_taken_away() -> None:
     assert made({WHOLE: (pixels(30), None)}, channels=3).shape == (3, 8, 8)
 
 
-def test_images_that_fill_the_memory_are_mapped_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_fill_the_memory_are_mapped_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     labels = np.arange(100) % 3
     here = made({WHOLE: (pixels(100), labels)})
     monkeypatch.setattr(memory, "memory", lambda: 100 * 64)
@@ -161,6 +182,7 @@ def test_images_that_fill_the_memory_are_mapped_to_the_same_bytes(monkeypatch: p
         mapped = made({WHOLE: (pixels(100), labels)})
         assert mapped.fingerprint == here.fingerprint
         assert mapped.train.images.is_contiguous()
+    assert len(list(tmp_path.rglob("*.bin"))) == 3
     other = made({WHOLE: (pixels(100, 1), labels)})
     assert other.fingerprint != here.fingerprint
 

@@ -57,7 +57,7 @@ class _Layout:
     height: int
     width: int
     channels: int
-    order: str  # NHWC, NCHW, HWN, HWCN, or N for flat rows; NCHW-flat for rows of planes
+    order: str  # NHWC, NCHW, HWN, HWCN, or planes: rows of all red, all green, all blue
 
 
 class ArrayPictures:

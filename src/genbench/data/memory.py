@@ -63,9 +63,9 @@ def new_images(shapes: Mapping[str, tuple[int, ...]], key: str) -> Images:
     files = {name: cache / "mapped" / f"{key}-{name}.bin" for name in shapes}
     if all(path.is_file() and path.stat().st_size == prod(shapes[name]) for name, path in files.items()):
         return Images({name: _mapped(path, shapes[name], "c") for name, path in files.items()}, files, filled=True)
+    parts = {name: path.with_suffix(f".{os.getpid()}") for name, path in files.items()}
     try:
         (cache / "mapped").mkdir(parents=True, exist_ok=True)
-        parts = {name: path.with_suffix(f".{os.getpid()}") for name, path in files.items()}
         for name, part in parts.items():
             with part.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, prod(shapes[name]))

@@ -83,11 +83,12 @@ class _Facts:
         for chunk in part.pictures.chunks():
             if not len(chunk):
                 continue
-            grey = grey and bool((chunk == chunk[..., :1]).all())
+            equal = (chunk == chunk[..., :1]).all((1, 2, 3))  # red, green and blue, of each image
+            grey = grey and bool(equal.all())
             brightest = max(brightest, int(chunk.max()))
             one_colour += int((chunk == chunk[:, :1, :1]).all((1, 2, 3)).sum())
             # Of the first channel where all are equal, so that a picture is the same however it is stored.
-            digests += (_digest(image[..., :1] if grey else image) for image in chunk)
+            digests += (_digest(image[..., :1] if one else image) for image, one in zip(chunk, equal, strict=True))
         return cls(grey, brightest, one_colour, np.array(digests, np.uint64))
 
 
