@@ -61,6 +61,12 @@ def coloured(root: Path, alpha: int, mode: str = "RGBA") -> Path:
     return root
 
 
+def see_through() -> npt.NDArray[np.uint8]:
+    pixels = np.full((N, 28, 28, 4), 255, np.uint8)
+    pixels[..., :3], pixels[:, :9, :9, 3] = grey()[..., None], 0
+    return pixels
+
+
 def scans(root: Path, most: int) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     for i in range(N):
@@ -243,6 +249,7 @@ CASES: tuple[tuple[str, Make, Mapping[str, Any]], ...] = (
     (".npy (N, 28, 28)", npy(grey()), {}),
     (".npy (N, 784)", npy(grey().reshape(N, -1)), {}),
     (".npy (N, 3, 28, 28)", npy(grey()[:, None].repeat(3, axis=1)), {}),
+    (".npy (N, 28, 28, 4), transparent corners", npy(see_through()), {}),
     (".npy of objects", npy(np.array([{}] * N)), {}),
     (".npy of int64, 0 to 255", npy(grey().astype(np.int64)), {}),
     (".npy of true and false", npy(grey() > 127), {}),

@@ -1,6 +1,8 @@
 """What becomes of any source: splits, limits, classes, duplicates, and what nobody would train on."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -102,6 +104,21 @@ def test_a_grey_picture_is_the_same_among_colour_ones() -> None:
     )
 
 
+@pytest.mark.parametrize(("shown", "background"), [(0, "black"), (1, "white")])
+def test_transparent_pixels_of_arrays_are_laid_on_what_is_said(shown: int, background: str) -> None:
+    images = np.full((30, 8, 8, 4), 255, np.uint8)
+    signs = pixels(30)
+    if shown:
+        images[..., :3], images[:, 0, 0, 3] = signs[..., None], 0
+    else:
+        images[..., 3] = signs  # white signs, which white would hide
+    data = made({"train": (images, None), "test": (pixels(20, 1), None)})
+    assert data.notes[0] == f"train: 30 images with transparent pixels, laid on {background}"
+    images[..., 3] = 255
+    opaque = images if shown else np.repeat(signs[..., None], 3, axis=3)
+    assert not [note for note in made({WHOLE: (opaque, None)}).notes if "transparent" in note]
+
+
 def test_a_cache_that_cannot_take_what_is_mapped_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "genbench").write_text("a file where a folder should be")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -182,9 +199,42 @@ def test_images_that_fill_the_memory_are_mapped_to_the_same_bytes(
         mapped = made({WHOLE: (pixels(100), labels)})
         assert mapped.fingerprint == here.fingerprint
         assert mapped.train.images.is_contiguous()
+        mapped.test.images[0] = 0  # of this process alone
     assert len(list(tmp_path.rglob("*.bin"))) == 3
     other = made({WHOLE: (pixels(100, 1), labels)})
     assert other.fingerprint != here.fingerprint
+
+
+def test_mapped_images_are_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(memory, "memory", lambda: 100)
+    shapes = {"train": (3, 1, 4, 4), "test": (2, 1, 4, 4)}
+    folder = tmp_path / "genbench" / "mapped"
+    folder.mkdir(parents=True)
+    (folder / ".7.abc-train.bin").write_bytes(b"of a process that was killed")
+    with pytest.raises(OSError, match="of the source"), memory.new_images(shapes, "abc") as images:  # noqa: PT012
+        images.add("train", torch.ones(3, 1, 4, 4, dtype=torch.uint8))
+        raise OSError("of the source")
+    assert not list(folder.glob("*.bin")) + list(folder.glob(".*.bin"))
+    with memory.new_images(shapes, "abc") as images:
+        for name, shape in shapes.items():
+            for i in range(shape[0]):
+                images.add(name, torch.full((1, 1, 4, 4), i, dtype=torch.uint8))
+    assert images.tensors()["train"][:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert sorted(path.name for path in folder.glob("*.bin")) == ["abc-test.bin", "abc-train.bin"]
+    with memory.new_images(shapes, "abc") as images:
+        assert images.filled
+
+
+def test_no_room_for_mapped_images_is_said_before_any_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(memory, "memory", lambda: 100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    said = error_of({WHOLE: (pixels(30), None)})
+    assert "cannot take them (it is full)" in said
+    assert not list(tmp_path.rglob("*.bin"))
 
 
 @given(st.integers(20, 80), st.integers(1, 4), st.integers(0, 3))

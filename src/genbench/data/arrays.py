@@ -12,6 +12,7 @@ from genbench.config.data import DataConfig
 from genbench.data.found import CHUNK_BYTES, Bytes, Labels, Part
 from genbench.data.resizing import fitted_array
 from genbench.errors import UserError
+from genbench.wording import counted
 
 SEEN = 500  # rows that say in which order their colours are
 _LAST_BIT = 1e-5  # of 1: how far above 1 or below 0 rounding may have taken a float
@@ -41,7 +42,11 @@ def part_of(where: str, images: Sliceable, labels: npt.NDArray[Any] | None, conf
     """
     # How many labels there are says where the images are counted, whether or not they are wanted.
     pictures = ArrayPictures(where, images, None if labels is None else _count(labels), config)
-    return Part(pictures, label_array(where, labels, len(pictures)) if config.labels and labels is not None else None)
+    notes: tuple[str, ...] = ()
+    if pictures.transparent:
+        notes = (f"{counted(pictures.transparent, 'image')} with transparent pixels, laid on {pictures.background}",)
+    named = label_array(where, labels, len(pictures)) if config.labels and labels is not None else None
+    return Part(pictures, named, notes)
 
 
 def _count(labels: npt.NDArray[Any]) -> int:
@@ -78,6 +83,9 @@ class ArrayPictures:
         self.where, self.array, self.config = where, array, config
         self.layout = _layout(where, array, count)
         self._levels = _levels(where, self._raw, array.dtype, config)
+        self.transparent, hidden = self._opacity() if self.layout.channels == 4 else (0, 0)
+        # White signs on nothing.
+        self.background = config.background or ("black" if hidden * 2 > len(self) else "white")
 
     def __len__(self) -> int:
         return self.layout.count
@@ -92,8 +100,19 @@ class ArrayPictures:
         for raw in self._raw():
             pixels = _quantised(raw, self._levels)
             if pixels.shape[3] == 4:
-                pixels = _on(pixels, 0 if self.config.background == "black" else 255)
+                pixels = _on(pixels, 0 if self.background == "black" else 255)
             yield fitted_array(pixels, self.sides, self.config.fit)
+
+    def _opacity(self) -> tuple[int, int]:
+        """How many images have transparent pixels, and how many of these are all white on white."""
+        transparent = hidden = 0
+        for raw in self._raw():
+            pixels = _quantised(raw, self._levels)
+            some = (pixels[..., 3] < 255).any((1, 2))
+            on_white = _on(pixels[some], 255)
+            transparent += int(some.sum())
+            hidden += int((on_white == on_white[:, :1, :1]).all((1, 2, 3)).sum())
+        return transparent, hidden
 
     def _raw(self) -> Iterator[npt.NDArray[Any]]:
         """(n, H, W, C) of the array's own type, some at a time."""

@@ -38,6 +38,7 @@ class Part:
 
     pictures: Pictures
     labels: Labels | None = None
+    notes: tuple[str, ...] = ()  # what a reader has to know of these images; a line each
 
     def __post_init__(self) -> None:
         """A reader must not pair images with other images' labels."""

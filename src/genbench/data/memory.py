@@ -2,51 +2,113 @@
 
 import mmap
 import os
+import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
 from math import prod
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
-from genbench.cache import cache_folder
+from genbench.cache import cache_folder, whole_file
 from genbench.errors import UserError
 
 SHARE = 0.5  # of the machine's memory; what is larger is mapped
+_WRITTEN = 2**26  # bytes that may wait for the disk: what waits fills the memory of a control group as images do
 
 
-@dataclass(frozen=True)
-class Images:
-    """Room for the images of each split; to be filled unless it was before."""
+class Images(ABC):
+    """The images of each split, which are added from front to back unless they were there before."""
 
-    tensors: dict[str, Tensor]  # uint8
-    files: dict[str, Path]  # of those that are mapped; empty where all are in memory
-    filled: bool
-    maps: dict[str, mmap.mmap] = field(default_factory=dict)  # of those that were asked for
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], *, filled: bool) -> None:
+        self.shapes = shapes
+        self.filled = filled
 
-    def kept(self, name: str) -> Tensor:
-        """A split's images, once they are there."""
-        if name not in self.files:
-            return self.tensors[name]
-        path = self.files[name]
-        if not self.filled:
-            part = path.with_suffix(f".{os.getpid()}")
-            part.replace(path)
-        array = np.memmap(path, np.uint8, "c", shape=tuple(self.tensors[name].shape))
-        self.maps[name] = array._mmap  # type: ignore[attr-defined]
-        return torch.from_numpy(array)
+    @abstractmethod
+    def add(self, name: str, images: Tensor) -> None:
+        """Put images (n, C, H, W) uint8 behind those that a split has."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """All of them, (N, C, H, W) uint8 by split, once they are there."""
+
+
+class InMemory(Images):
+    """Images in memory."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        super().__init__(shapes, filled=False)
+        self._tensors = {name: torch.empty(shape, dtype=torch.uint8) for name, shape in shapes.items()}
+        self._added = dict.fromkeys(shapes, 0)
+
+    def add(self, name: str, images: Tensor) -> None:
+        """As every `Images`."""
+        first = self._added[name]
+        self._added[name] = first + len(images)
+        self._tensors[name][first : first + len(images)] = images
+
+    def tensors(self) -> dict[str, Tensor]:
+        """As every `Images`."""
+        return self._tensors
+
+
+class Mapped(Images):
+    """Images in files."""
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        paths: Mapping[str, Path],
+        files: Mapping[str, BinaryIO] | None,
+    ) -> None:
+        """Describe them.
+
+        Args:
+            shapes: by split, (N, C, H, W).
+            paths: by split; once they are filled.
+            files: by split, where they are to be written; None: they are.
+        """
+        super().__init__(shapes, filled=files is None)
+        self._paths = paths
+        self._files = files or {}
+        self._waiting = dict.fromkeys(shapes, 0)
+        self._maps: dict[str, mmap.mmap] = {}
+
+    def add(self, name: str, images: Tensor) -> None:
+        """As every `Images`."""
+        file, path = self._files[name], self._paths[name]
+        with _room(path.parent, sum(map(prod, self.shapes.values()))):
+            self._waiting[name] += file.write(images.contiguous().numpy().data)
+            if self._waiting[name] >= _WRITTEN:
+                self._waiting[name] = 0
+                _to_disk(file)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """As every `Images`."""
+        found = {}
+        for name, path in self._paths.items():
+            with path.open("rb") as file:
+                self._maps[name] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            found[name] = torch.from_numpy(np.frombuffer(self._maps[name], np.uint8).reshape(self.shapes[name]))
+        return found
 
     def read_at_random(self) -> None:
-        """From now on: what lies beside a training image on the disk is not wanted with it."""
-        if "train" in self.maps and hasattr(mmap, "MADV_RANDOM"):
-            self.maps["train"].madvise(mmap.MADV_RANDOM)
+        """What lies beside an image on the disk is not wanted with it, and of what was read so far nothing is held."""
+        for each in self._maps.values():
+            if hasattr(mmap, "MADV_RANDOM"):
+                each.madvise(mmap.MADV_DONTNEED)
+        if "train" in self._maps and hasattr(mmap, "MADV_RANDOM"):
+            self._maps["train"].madvise(mmap.MADV_RANDOM)
 
 
-def new_images(shapes: Mapping[str, tuple[int, ...]], key: str) -> Images:
-    """Room for images.
+@contextmanager
+def new_images(shapes: Mapping[str, tuple[int, ...]], key: str) -> Iterator[Images]:
+    """Room for images; they are there when this ends well, and nothing of them if it does not.
 
     Args:
         shapes: by split, (N, C, H, W).
@@ -55,30 +117,57 @@ def new_images(shapes: Mapping[str, tuple[int, ...]], key: str) -> Images:
     Raises:
         UserError: they would fill more than `SHARE` of the memory, and there is no room in the cache either.
     """
-    if sum(map(prod, shapes.values())) <= SHARE * memory():
-        return Images({name: torch.empty(shape, dtype=torch.uint8) for name, shape in shapes.items()}, {}, filled=False)
+    size = sum(map(prod, shapes.values()))
+    if size <= SHARE * memory():
+        yield InMemory(shapes)
+        return
     cache = cache_folder()
     if cache is None:
         raise UserError("the images do not fit into memory: set XDG_CACHE_HOME to a folder on a disk with room")
-    files = {name: cache / "mapped" / f"{key}-{name}.bin" for name in shapes}
-    if all(path.is_file() and path.stat().st_size == prod(shapes[name]) for name, path in files.items()):
-        return Images({name: _mapped(path, shapes[name], "c") for name, path in files.items()}, files, filled=True)
-    parts = {name: path.with_suffix(f".{os.getpid()}") for name, path in files.items()}
+    folder = cache / "mapped"
+    paths = {name: folder / f"{key}-{name}.bin" for name in shapes}
+    if _are_there(paths, shapes):
+        yield Mapped(shapes, paths, None)
+        return
+    with ExitStack() as lock, ExitStack() as parts:
+        with _room(folder, size):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock.enter_context(FileLock(folder / f"{key}.lock"))  # another process may be writing them
+            files = None
+            if not _are_there(paths, shapes):
+                for left in folder.glob(f".*.{key}-*.bin"):  # of a process that was killed
+                    left.unlink()
+                if shutil.disk_usage(folder).free < size:
+                    raise OSError("it is full")
+                named = {name: parts.enter_context(whole_file(path)) for name, path in paths.items()}
+                files = {name: parts.enter_context(part.open("wb")) for name, part in named.items()}
+        yield Mapped(shapes, paths, files)
+        with _room(folder, size):
+            parts.close()
+
+
+def _are_there(paths: Mapping[str, Path], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    return all(path.is_file() and path.stat().st_size == prod(shapes[name]) for name, path in paths.items())
+
+
+@contextmanager
+def _room(folder: Path, size: int) -> Iterator[None]:
+    """What a folder does not take is the user's affair."""
     try:
-        (cache / "mapped").mkdir(parents=True, exist_ok=True)
-        for name, part in parts.items():
-            with part.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, prod(shapes[name]))
-        return Images({name: _mapped(part, shapes[name], "r+") for name, part in parts.items()}, files, filled=False)
+        yield
     except OSError as error:
-        for part in parts.values():
-            with suppress(OSError):
-                part.unlink()
-        gib = sum(map(prod, shapes.values())) / 2**30
         raise UserError(
-            f"the images do not fit into memory, and {cache / 'mapped'} cannot take them ({error.strerror}): make"
-            f" {gib:.1f} GiB of room, or set XDG_CACHE_HOME to a folder on another disk"
+            f"the images do not fit into memory, and {folder} cannot take them ({error.strerror or error}): make"
+            f" {size / 2**30:.1f} GiB of room, or set XDG_CACHE_HOME to a folder on another disk"
         ) from error
+
+
+def _to_disk(file: BinaryIO) -> None:
+    """Until the disk has what was written; then the system's memory need not keep it."""
+    file.flush()
+    os.fsync(file.fileno())
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def memory() -> int:
@@ -105,7 +194,3 @@ def _limits() -> Iterator[Path]:
             for folder in (own, *own.parents):
                 if folder.is_relative_to(top):
                     yield folder / ("memory.limit_in_bytes" if controllers else "memory.max")
-
-
-def _mapped(path: Path, shape: tuple[int, ...], mode: str) -> Tensor:
-    return torch.from_numpy(np.memmap(path, np.uint8, mode, shape=shape))  # type: ignore[call-overload]

@@ -17,7 +17,7 @@ from torch import Tensor
 from genbench.config.data import LARGEST_SIDE, DataConfig
 from genbench.data.found import SPLITS, WHOLE, Bytes, Found, Part
 from genbench.data.images import ImageData, Split
-from genbench.data.memory import Images, new_images
+from genbench.data.memory import Images, Mapped, new_images
 from genbench.data.resizing import luminance
 from genbench.data.splits import PROPORTIONS, allocate, divided, held_out, hold_out, train_and_validation
 from genbench.errors import UserError
@@ -55,9 +55,12 @@ def assembled(found: Found, config: DataConfig) -> ImageData:
     chosen, said = _without_duplicates(facts, chosen, config)
     notes += said
     whole, images = _filled(found, facts, labels, classes, chosen, config)
-    notes = (*found.notes, *notes, *_constant(facts))
+    of_parts = (
+        note if name == WHOLE else f"{name}: {note}" for name, part in found.parts.items() for note in part.notes
+    )
+    notes = (*found.notes, *of_parts, *notes, *_constant(facts))
     whole = replace(whole, notes=notes)
-    if images.files:
+    if isinstance(images, Mapped):
         _ = whole.fingerprint  # is kept; it reads them from front to back
         images.read_at_random()
     if config.limit is None or config.limit >= len(whole.train):
@@ -234,28 +237,27 @@ def _filled(
     key = hashlib.sha256(f"{shape}".encode())
     for part, indices in chosen.values():
         key.update(facts[part].digests[indices.numpy()].tobytes())
-    images = new_images({name: (len(indices), *shape) for name, (_, indices) in chosen.items()}, key.hexdigest()[:32])
-    if not images.filled:
-        for part in found.parts:
-            own = {name: indices for name, (of, indices) in chosen.items() if of == part}
-            _fill(found.parts[part].pictures.chunks, {name: images.tensors[name] for name in own}, own, grey=grey)
+    shapes = {name: (len(indices), *shape) for name, (_, indices) in chosen.items()}
+    with new_images(shapes, key.hexdigest()[:32]) as images:
+        if not images.filled:
+            for part in found.parts:
+                own = {name: indices for name, (of, indices) in chosen.items() if of == part}
+                _fill(found.parts[part].pictures.chunks, images, own, grey=grey)
+    tensors = images.tensors()
     splits = {}
     for name, (part, indices) in chosen.items():
         of_part = labels[part]
         numbers = None if of_part is None else of_part[indices]
         if numbers is not None and wanted is not None:
             numbers = torch.searchsorted(wanted, numbers)
-        splits[name] = Split(images.kept(name), numbers)
+        splits[name] = Split(tensors[name], numbers)
     names = classes if wanted is None else tuple(classes[i] for i in wanted.tolist())
     return ImageData(found.name, splits["train"], splits["validation"], splits["test"], names, found.gate), images
 
 
-def _fill(
-    chunks: Callable[[], Iterator[Bytes]], targets: dict[str, Tensor], wanted: dict[str, Tensor], *, grey: bool
-) -> None:
-    """Copy a part's images to where they belong; indices ascend, so that each target is written from front to back."""
+def _fill(chunks: Callable[[], Iterator[Bytes]], into: Images, wanted: dict[str, Tensor], *, grey: bool) -> None:
+    """Copy a part's images to where they belong; indices ascend."""
     seen = 0
-    written = dict.fromkeys(targets, 0)
     for chunk in chunks():
         if grey and chunk.shape[3] == 3:
             chunk = chunk[..., :1] if bool((chunk == chunk[..., :1]).all()) else luminance(chunk)
@@ -263,9 +265,7 @@ def _fill(
         for name, indices in wanted.items():
             first, last = torch.searchsorted(indices, torch.tensor([seen, seen + len(chunk)])).tolist()
             if last > first:
-                at = written[name]
-                targets[name][at : at + last - first] = images[indices[first:last] - seen]
-                written[name] = at + last - first
+                into.add(name, images[indices[first:last] - seen])
         seen += len(chunk)
 
 
