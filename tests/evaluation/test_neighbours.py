@@ -100,14 +100,18 @@ def test_pairs_that_float32_cannot_tell_apart_are_told_apart() -> None:
     assert nearest(x, y, 3).indices.equal(torch.tensor([[63, 62, 61]]).expand(3, 3))
 
 
-@pytest.mark.parametrize("block", [1, 700, 10_000])
+@pytest.mark.parametrize(("rows", "columns", "depth"), [(1, 1, 1), (40, 24, 4), (149, 10_000, 200), (64, 40, 16)])
 @pytest.mark.parametrize("points", [normal, lattice])
-def test_no_result_depends_on_the_block_size(points: Points, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_result_depends_on_the_block_size(
+    points: Points, rows: int, columns: int, depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     x, y = points(150, 5, 0), points(170, 5, 1)
     before = nearest(x, y, 2), nearest_others(x, 3)
     radii = nearest_others(y, 3).squared_distances[:, -1]
     counts = ball_counts(x, y, radii)
-    monkeypatch.setattr(neighbours, "_BLOCK", block)
+    monkeypatch.setattr(neighbours, "_ROWS", rows)
+    monkeypatch.setattr(neighbours, "_COLUMNS", columns)
+    monkeypatch.setattr(neighbours, "_DEPTH", depth)
     monkeypatch.setattr(neighbours, "_PAIRS", 7)
     after = nearest(x, y, 2), nearest_others(x, 3)
     for one, other in zip(before, after, strict=True):

@@ -9,11 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-import genbench.evaluation.kernel as kernel
 import genbench.evaluation.neighbours as neighbours
 import genbench.evaluation.pair as pairs
 from genbench.evaluation.catalogue import catalogue
-from genbench.evaluation.kernel import mean_kernel, mean_kernel_within
+from genbench.evaluation.kernel import mean_kernel, mean_kernel_within, power_sums
 from genbench.evaluation.manifold import density_in_balls, share_covered, share_in_balls, squared_radii
 from genbench.evaluation.moments import frechet_distance_of_moments, moments
 from genbench.evaluation.neighbours import nearest, nearest_others
@@ -53,7 +52,8 @@ def test_every_score_is_that_of_its_definition(reference: Reference) -> None:
     distances, scales = found.squared_distances[:, 0], squared_radii(TRAIN, 1)[found.indices[:, 0]]
     expected = {
         "fcd": to_test,
-        "kcd": mean_kernel_within(generated) + mean_kernel_within(TEST) - 2 * mean_kernel(generated, TEST),
+        "kcd": sum(mean_kernel_within(power_sums(each)) for each in (generated, TEST))
+        - 2 * mean_kernel(power_sums(generated), power_sums(TEST)),
         "precision": share_in_balls(generated, TEST, squared_radii(TEST, 3)),
         "recall": share_in_balls(TEST, generated, squared_radii(generated, 3)),
         "density": density_in_balls(generated, TEST, squared_radii(TEST, 5), 5),
@@ -85,11 +85,12 @@ def test_nothing_is_worked_out_twice(reference: Reference, monkeypatch: pytest.M
 
         return counted
 
-    for name in ("moments", "mean_kernel", "mean_kernel_within", "nearest", "nearest_others"):
+    _ = reference.test_power_sums  # are kept from one draw to the next
+    for name in ("moments", "power_sums", "nearest", "nearest_others"):
         monkeypatch.setattr(pairs, name, count(name))
     measured(reference, VALIDATION)
     # To the test images, from them, and to the training images.
-    assert sorted(calls) == ["mean_kernel", "mean_kernel_within", "moments", *["nearest"] * 3, "nearest_others"]
+    assert sorted(calls) == ["moments", *["nearest"] * 3, "nearest_others", "power_sums"]
 
 
 def test_real_images_score_as_real(reference: Reference) -> None:
@@ -147,8 +148,7 @@ def test_order_and_block_size_change_nothing(reference: Reference, monkeypatch: 
     assert shuffled.pop("c2st_linear") == pytest.approx(expected["c2st_linear"], abs=0.05)
     assert shuffled == pytest.approx({name: expected[name] for name in shuffled}, rel=1e-9, abs=1e-12)
 
-    monkeypatch.setattr(neighbours, "_BLOCK", 30_000)
-    monkeypatch.setattr(kernel, "_BLOCK", 30_000)
+    monkeypatch.setattr(neighbours, "_ROWS", 300)
     small_blocks = measured(Reference.of(TEST, TRAIN), generated)
     assert small_blocks == pytest.approx(expected, rel=1e-9, abs=1e-12)
 

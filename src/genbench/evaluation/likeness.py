@@ -1,5 +1,6 @@
 """How far the distribution of generated features lies from that of real ones: Fréchet distance and kernel distance."""
 
+from genbench.evaluation.kernel import mean_kernel, mean_kernel_within
 from genbench.evaluation.moments import frechet_distance_of_moments
 from genbench.evaluation.pair import Pair
 
@@ -14,5 +15,5 @@ def kcd(pair: Pair) -> float:
 
     It may be slightly negative.
     """
-    within = pair.mean_kernel_within + pair.real.test_mean_kernel.item()
-    return within - 2 * pair.mean_kernel_between
+    within = mean_kernel_within(pair.power_sums) + pair.real.test_mean_kernel.item()
+    return within - 2 * mean_kernel(pair.power_sums, pair.real.test_power_sums)

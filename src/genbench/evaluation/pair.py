@@ -1,12 +1,12 @@
 """What a score of images is a function of: generated features beside real ones, each thing worked out once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from genbench.evaluation.kernel import mean_kernel, mean_kernel_within
+from genbench.evaluation.kernel import PowerSums, mean_kernel_within, power_sums
 from genbench.evaluation.moments import Moments, moments
 from genbench.evaluation.neighbours import Neighbours, nearest, nearest_others
 
@@ -45,18 +45,23 @@ class Reference:
             train_covariance=train_moments.covariance,
             test_squared_distances=nearest_others(test, DENSITY_COVERAGE_K).squared_distances,
             train_squared_distances=nearest_others(train).squared_distances.squeeze(1),
-            test_mean_kernel=test_moments.mean.new_tensor(mean_kernel_within(test)),
+            test_mean_kernel=test_moments.mean.new_tensor(mean_kernel_within(power_sums(test))),
             test_nearest=nearest(test, train).indices.squeeze(1),
         )
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Every field by its name, as safetensors' save_file takes them."""
-        return dict(vars(self))
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor]) -> "Reference":
         """Undo `to_tensors`."""
         return cls(**tensors)
+
+    @cached_property
+    def test_power_sums(self) -> PowerSums:
+        """Of the test features."""
+        return power_sums(self.test)
 
     @property
     def test_moments(self) -> Moments:
@@ -130,14 +135,9 @@ class Pair:
         return moments(self.generated)
 
     @cached_property
-    def mean_kernel_within(self) -> float:
-        """Over pairs of different generated images."""
-        return mean_kernel_within(self.generated)
-
-    @cached_property
-    def mean_kernel_between(self) -> float:
-        """Over pairs of a generated and a test image."""
-        return mean_kernel(self.generated, self.real.test)
+    def power_sums(self) -> PowerSums:
+        """Of the generated features."""
+        return power_sums(self.generated)
 
     @cached_property
     def generated_to_generated(self) -> Tensor:
