@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from genbench.models import priors
-from genbench.models.priors import Mixture, Normal, RealNVP, fit_mixture
+from genbench.models.priors import Mixture, Normal, RealNVP, fit_mixture, tempered
 
 
 def two_rings(n: int = 4000, seed: int = 0) -> Tensor:
@@ -94,6 +94,15 @@ def test_a_mixture_draws_what_it_was_fitted_to() -> None:
     assert float(((radius - 1).abs() < 0.7).float().mean()) == pytest.approx(0.5, abs=0.03)
     assert float(((radius - 3).abs() < 0.7).float().mean()) == pytest.approx(0.5, abs=0.03)
     torch.testing.assert_close(torch.cov(drawn.T), torch.cov(z.T), rtol=0.05, atol=0.15)
+
+
+def test_temperature_scales_how_far_latents_lie_from_their_component() -> None:
+    prior, noise = Mixture(3, 5), torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    prior.means.normal_(std=10.0)
+    cold, half, whole = (prior.draw(tempered(noise, 3, temperature)) for temperature in (0.0, 0.5, 1.0))
+    assert len(cold.unique(dim=0)) == 5
+    assert torch.equal(whole, prior.draw(noise))
+    torch.testing.assert_close(half - cold, (whole - cold) / 2)
 
 
 def test_priors_are_normal_before_they_are_fitted() -> None:

@@ -112,6 +112,8 @@ def test_the_mixture_is_fitted_between_the_stages_and_drawn_from() -> None:
     spread = (mean.var(0, correction=0) + log_variance.exp().mean(0)).sqrt()
     torch.testing.assert_close(drawn.std(0), spread, rtol=0.05, atol=0.05)
     assert not torch.equal(model.sample(z), before)
+    assert torch.equal(model.sample(z, temperature=1.0), model.decode(model.prior.draw(z)))
+    assert torch.equal(model.sample(z), model.sample(torch.cat([0.85 * z[:, :-1], z[:, -1:]], 1), temperature=1.0))
 
 
 @pytest.mark.parametrize("shape", [ImageShape(1, 28, 28), ImageShape(3, 64, 64), ImageShape(3, 16, 40)])

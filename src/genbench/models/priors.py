@@ -19,6 +19,11 @@ FLOOR = 1e-6  # added to each variance, as scikit-learn does
 BLOCK = 4096  # latents that a step of EM looks at together
 
 
+def tempered(noise: Tensor, size: int, temperature: float) -> Tensor:
+    """A prior's noise (N, noise_size) with the numbers that place a latent, the first `size`, times the temperature."""
+    return torch.cat([temperature * noise[:, :size], noise[:, size:]], 1)
+
+
 class Normal(nn.Module):
     """N(0, I)."""
 

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.models.model import Posterior, Update
-from genbench.models.priors import Mixture, Normal, RealNVP
+from genbench.models.priors import Mixture, Normal, RealNVP, tempered
 from genbench.models.vae import Variational
 
 LATENTS = 50_000  # that a prior is fitted to at least: of fewer images several each
@@ -116,8 +116,17 @@ class VAEWithPrior(Variational):
         kl = log_posterior.mean() - log_prior
         return {"loss": reconstruction + kl, "reconstruction": reconstruction, "kl": kl, "prior_loss": -log_prior}
 
-    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+    def sample(
+        self,
+        noise: Tensor,
+        labels: Tensor | None = None,
+        *,
+        temperature: Annotated[
+            float, Field(ge=0, le=10, description="of the noise in the prior; less: more typical images, less varied")
+        ] = 1.0,
+    ) -> Tensor:
         """Images (B, C, H, W) in [0, 1]: the pixels' means of latents from the model's own prior."""
+        noise = tempered(noise, self.latent_size, temperature)
         return self.pixels.mean(self.decode(self.prior.draw(noise, labels), labels))
 
     def kl(self, mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.models.convolutional import Discriminator
 from genbench.models.model import Conditional, Posterior, Reconstruction, Update
-from genbench.models.priors import Mixture
+from genbench.models.priors import Mixture, tempered
 from genbench.models.vae import Decoder, Encoder, glorot, kl_divergence
 from genbench.models.vae_prior import fit_prior
 
@@ -125,8 +125,17 @@ class VAEGAN(Conditional, Posterior, Reconstruction):
         own = noise[:, : self.latent_size]
         return self._bound(batch, own) if self.stage == "autoencoder" else self._terms(batch, own, noise)
 
-    def sample(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+    def sample(
+        self,
+        noise: Tensor,
+        labels: Tensor | None = None,
+        *,
+        temperature: Annotated[
+            float, Field(ge=0, le=10, description="of the noise in the prior; less: more typical images, less varied")
+        ] = 0.85,
+    ) -> Tensor:
         """Images (B, C, H, W) in [0, 1] of latents from the mixture, by noise (B, latent_size + 1)."""
+        noise = tempered(noise, self.latent_size, temperature)
         return self.decode(self.prior.draw(noise, labels), labels)
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
