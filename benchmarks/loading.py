@@ -26,11 +26,13 @@ GROUP = Path("/sys/fs/cgroup/memory/genbench-loading")  # control groups of vers
 LOAD = """
 import json, resource, sys, time
 from genbench.config.data import DataConfig
-from genbench.data.sources import load_data
+from genbench.data import folder, sources
+from genbench.data.decoding import suffixes
 import torch
+suffixes()
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 before, began = peak(), time.perf_counter()
-data = load_data(DataConfig(load="genbench.data.folder.load", root=sys.argv[1], batch_size=64))
+data = sources.load_data(DataConfig(load="genbench.data.folder.load", root=sys.argv[1], batch_size=64))
 seconds = time.perf_counter() - began
 size = sum(split.images.numel() for split in (data.train, data.validation, data.test))
 print(json.dumps({"seconds": seconds, "more": peak() - before, "bytes": size}))

@@ -26,7 +26,7 @@ _12_BITS = 4095
 _VERSION = 1  # of what is kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a million
 class File:
     """An image file: its name among the others, and its content or where that is."""
 
@@ -69,7 +69,7 @@ class StoredPictures:
                 block = block.reshape(stop - start, *self.shape[1:])
             else:
                 block = self.pixels[start:stop]
-            yield block[chosen[first:last] - start]
+            yield block if last - first == len(block) else block[chosen[first:last] - start]
 
 
 @dataclass(frozen=True)

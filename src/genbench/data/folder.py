@@ -1,5 +1,6 @@
 """Your own images: files in folders or archives, or arrays in files of many kinds. docs/data.md has what is taken."""
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -151,14 +152,14 @@ def _files_below(folder: str) -> Iterator[str]:
 
 def _stamp(images: Sequence[str]) -> str:
     """Changes if a file is added, removed, renamed or written to."""
-    lines = []
+    digest = hashlib.sha256()
     for image in images:
         try:
             about = os.stat(image)  # noqa: PTH116
-            lines.append(f"{image}\0{about.st_size}\0{about.st_mtime_ns}")
+            digest.update(f"{image}\0{about.st_size}\0{about.st_mtime_ns}\n".encode(errors="surrogateescape"))
         except OSError:  # a link to nothing: read_files says it
-            lines.append(f"{image}\0")
-    return "\n".join(lines)
+            digest.update(f"{image}\0\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
 
 
 def _from_files(

@@ -7,6 +7,7 @@ TSV, JSON lines) beside them that names each file and its class, as Kaggle's and
 import csv
 import io
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def arrange(where: str, names: Sequence[str], tables: Mapping[str, bytes], *, la
     Raises:
         UserError: the names contradict each other.
     """
-    paths = [tuple(name.split("/")) for name in names]
+    paths = [_parts_of(name) for name in names]
     parts, skipped, start = _parts(where, paths)
     notes = [f"left out, for it is no split: {name}/ with {counted(count, 'image')}" for name, count in skipped.items()]
     if not labelled:
@@ -58,9 +59,14 @@ def arrange(where: str, names: Sequence[str], tables: Mapping[str, bytes], *, la
     return Arrangement(parts, _by_folder(where, paths, parts, start), tuple(notes))
 
 
+def _parts_of(name: str) -> Parts:
+    *folders, file = name.split("/")
+    return (*map(sys.intern, folders), file)  # a folder's name once, not once for each of its files
+
+
 def _parts(where: str, paths: list[Parts]) -> tuple[dict[str, list[int]], dict[str, int], int]:
     """Indices by split, how many images lie in folders beside these, and how many folders lead to the classes."""
-    depth = _shared([path[:-1] for path in paths])
+    depth = _shared({path[:-1] for path in paths})
     tops = Counter(path[depth] if len(path) > depth + 1 else "" for path in paths)
     splits = {top: split for top in tops if (split := split_of(top)) is not None}
     named = set(splits.values())
@@ -80,9 +86,12 @@ def _parts(where: str, paths: list[Parts]) -> tuple[dict[str, list[int]], dict[s
 
 def _by_folder(where: str, paths: list[Parts], parts: Mapping[str, list[int]], start: int) -> dict[str, Labels | None]:
     """A class a folder, from so many folders down; none where all images lie in one."""
-    parents = {name: [paths[i][start:-1] for i in indices] for name, indices in parts.items()}
-    shared = _shared([parent for found in parents.values() for parent in found])
-    folders = {name: [parent[shared:] for parent in found] for name, found in parents.items()}
+    shared = start + _shared({paths[i][start:-1] for indices in parts.values() for i in indices})
+    once: dict[Parts, Parts] = {}
+    folders = {
+        name: [once.setdefault(parent, parent) for i in indices for parent in (paths[i][shared:-1],)]
+        for name, indices in parts.items()
+    }
     if all(parent == () for found in folders.values() for parent in found):
         return dict.fromkeys(parts)
     for name, found in folders.items():
@@ -97,12 +106,11 @@ def _by_folder(where: str, paths: list[Parts], parts: Mapping[str, list[int]], s
     return {name: np.array(["/".join(parent) for parent in found]) for name, found in folders.items()}
 
 
-def _shared(parents: Sequence[Parts]) -> int:
+def _shared(parents: set[Parts]) -> int:
     """How many leading folders are the same for all."""
-    different = set(parents)
-    first = next(iter(different))
+    first = next(iter(parents))
     depth = 0
-    while depth < len(first) and all(parent[depth : depth + 1] == first[depth : depth + 1] for parent in different):
+    while depth < len(first) and all(parent[depth : depth + 1] == first[depth : depth + 1] for parent in parents):
         depth += 1
     return depth
 
