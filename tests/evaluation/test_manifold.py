@@ -3,8 +3,8 @@ import torch
 from prdc import compute_prdc
 from torch import Tensor
 
-from genbench.evaluation.manifold import density_in_balls, share_covered, share_in_balls, squared_radii
-from genbench.evaluation.neighbours import nearest
+from genbench.evaluation.manifold import share_covered, share_in_balls, squared_radii
+from genbench.evaluation.neighbours import ball_counts, nearest
 
 
 def precision(real: Tensor, generated: Tensor, k: int = 3) -> float:
@@ -16,7 +16,7 @@ def recall(real: Tensor, generated: Tensor, k: int = 3) -> float:
 
 
 def density(real: Tensor, generated: Tensor, k: int = 5) -> float:
-    return density_in_balls(generated, real, squared_radii(real, k), k)
+    return ball_counts(generated, real, squared_radii(real, k).unsqueeze(1)).double().mean().item() / k
 
 
 def coverage(real: Tensor, generated: Tensor, k: int = 5) -> float:

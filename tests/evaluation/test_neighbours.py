@@ -62,7 +62,7 @@ def test_ties_and_copies_are_exact() -> None:
     assert nearest_others(x, 2).squared_distances.equal(others)
     radii = brute_nearest(y, y, 4)[0][:, -1]
     inside = all_pairs(x, y) < radii
-    assert ball_counts(x, y, radii).equal(inside.sum(1))
+    assert ball_counts(x, y, radii.unsqueeze(1)).equal(inside.sum(1, keepdim=True))
     assert in_balls(x, y, radii).equal(inside.any(1))
 
 
@@ -78,7 +78,7 @@ def test_balls_are_the_brute_force(radius: float) -> None:
     x, y = normal(300, 16), normal(400, 16, 1)
     radii = (radius * torch.rand(400, generator=torch.Generator().manual_seed(2), dtype=torch.float64)).square()
     inside = all_pairs(x, y) < radii
-    assert ball_counts(x, y, radii).equal(inside.sum(1))
+    assert ball_counts(x, y, radii.unsqueeze(1)).equal(inside.sum(1, keepdim=True))
     assert in_balls(x, y, radii).equal(inside.any(1))
 
 
@@ -88,7 +88,7 @@ def test_a_ball_is_open_to_the_last_bit() -> None:
     for slack, expected in ((1 + 1e-14, True), (1.0, False), (1 - 1e-14, False)):
         held = torch.cat([in_balls(x[[i]], y[[i]], exact[[i]] * slack) for i in range(200)])
         assert held.eq(expected).all()
-        counts = torch.cat([ball_counts(x[[i]], y[[i]], exact[[i]] * slack) for i in range(200)])
+        counts = torch.cat([ball_counts(x[[i]], y[[i]], exact[[i], None] * slack) for i in range(200)])
         assert counts.eq(int(expected)).all()
 
 
@@ -108,7 +108,10 @@ def test_no_result_depends_on_the_block_size(
     x, y = points(150, 5, 0), points(170, 5, 1)
     before = nearest(x, y, 2), nearest_others(x, 3)
     radii = nearest_others(y, 3).squared_distances[:, -1]
-    counts = ball_counts(x, y, radii)
+    several = torch.stack([radii, radii / 2, radii * 1.5, torch.zeros_like(radii)], 1)
+    counts = ball_counts(x, y, several)
+    inside = all_pairs(x, y).unsqueeze(2) < several
+    assert counts.equal(inside.sum(1))
     monkeypatch.setattr(neighbours, "_ROWS", rows)
     monkeypatch.setattr(neighbours, "_COLUMNS", columns)
     monkeypatch.setattr(neighbours, "_DEPTH", depth)
@@ -116,8 +119,8 @@ def test_no_result_depends_on_the_block_size(
     after = nearest(x, y, 2), nearest_others(x, 3)
     for one, other in zip(before, after, strict=True):
         assert one.squared_distances.equal(other.squared_distances)
-    assert ball_counts(x, y, radii).equal(counts)
-    assert in_balls(x, y, radii).equal(counts > 0)
+    assert ball_counts(x, y, several).equal(counts)
+    assert in_balls(x, y, radii).equal(counts[:, 0] > 0)
 
 
 @pytest.mark.parametrize("precision", ["high", "medium"])
@@ -140,6 +143,7 @@ def test_a_gpu_finds_the_same() -> None:
     radii = nearest_others(y, 3).squared_distances[:, -1]
     found = nearest(x.cuda(), y.cuda(), 3)
     assert found.indices.cpu().equal(nearest(x, y, 3).indices)
+    radii = radii.unsqueeze(1)
     assert ball_counts(x.cuda(), y.cuda(), radii.cuda()).cpu().equal(ball_counts(x, y, radii))
 
 

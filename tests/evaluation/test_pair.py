@@ -13,9 +13,9 @@ import genbench.evaluation.neighbours as neighbours
 import genbench.evaluation.pair as pairs
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.kernel import mean_kernel, mean_kernel_within, power_sums
-from genbench.evaluation.manifold import density_in_balls, share_covered, share_in_balls, squared_radii
+from genbench.evaluation.manifold import share_covered, share_in_balls, squared_radii
 from genbench.evaluation.moments import frechet_distance_of_moments, moments
-from genbench.evaluation.neighbours import nearest, nearest_others
+from genbench.evaluation.neighbours import ball_counts, nearest, nearest_others
 from genbench.evaluation.pair import Pair, Reference
 from genbench.evaluation.two_sample import held_out_accuracy, leave_one_out_accuracy
 from genbench.evaluation.variety import effective_number
@@ -56,7 +56,7 @@ def test_every_score_is_that_of_its_definition(reference: Reference) -> None:
         - 2 * mean_kernel(power_sums(generated), power_sums(TEST)),
         "precision": share_in_balls(generated, TEST, squared_radii(TEST, 3)),
         "recall": share_in_balls(TEST, generated, squared_radii(generated, 3)),
-        "density": density_in_balls(generated, TEST, squared_radii(TEST, 5), 5),
+        "density": ball_counts(generated, TEST, squared_radii(TEST, 5).unsqueeze(1)).double().mean().item() / 5,
         "coverage": share_covered(nearest(TEST, generated).squared_distances[:, 0], squared_radii(TEST, 5)),
         "vendi": effective_number(generated) / effective_number(TEST),
         "auth_pct": (distances > scales).double().mean().item(),
@@ -86,11 +86,11 @@ def test_nothing_is_worked_out_twice(reference: Reference, monkeypatch: pytest.M
         return counted
 
     _ = reference.test_power_sums  # are kept from one draw to the next
-    for name in ("moments", "power_sums", "nearest", "nearest_others"):
+    for name in ("moments", "power_sums", "nearest", "nearest_others", "ball_counts"):
         monkeypatch.setattr(pairs, name, count(name))
     measured(reference, VALIDATION)
     # To the test images, from them, and to the training images.
-    assert sorted(calls) == ["moments", *["nearest"] * 3, "nearest_others", "power_sums"]
+    assert sorted(calls) == ["ball_counts", "moments", *["nearest"] * 3, "nearest_others", "power_sums"]
 
 
 def test_real_images_score_as_real(reference: Reference) -> None:

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from genbench.evaluation.neighbours import ball_counts, in_balls, nearest_others
+from genbench.evaluation.neighbours import in_balls, nearest_others
 from genbench.evaluation.pair import DENSITY_COVERAGE_K, PRECISION_RECALL_K, Pair
 
 
@@ -11,8 +11,7 @@ def precision(pair: Pair) -> float:
 
     The ball of an image reaches to its k-th nearest other of the same set, and is open as in Naeem 2020.
     """
-    radii = pair.real.test_squared_distances[:, PRECISION_RECALL_K - 1]
-    return share_in_balls(pair.generated, pair.real.test, radii)
+    return (pair.balls_around_test[:, 0] > 0).double().mean().item()
 
 
 def recall(pair: Pair) -> float:
@@ -22,8 +21,7 @@ def recall(pair: Pair) -> float:
 
 def density(pair: Pair) -> float:
     """Mean number of test images' balls around a generated image, over k (Naeem 2020, eq. 3; k = 5)."""
-    radii = pair.real.test_squared_distances[:, DENSITY_COVERAGE_K - 1]
-    return density_in_balls(pair.generated, pair.real.test, radii, DENSITY_COVERAGE_K)
+    return pair.balls_around_test[:, 1].double().mean().item() / DENSITY_COVERAGE_K
 
 
 def coverage(pair: Pair) -> float:
@@ -39,11 +37,6 @@ def squared_radii(features: Tensor, k: int) -> Tensor:
 def share_in_balls(points: Tensor, centres: Tensor, squared_radii: Tensor) -> float:
     """Share of points (N, d) inside at least one of the open balls around centres (M, d)."""
     return in_balls(points, centres, squared_radii).double().mean().item()
-
-
-def density_in_balls(points: Tensor, centres: Tensor, squared_radii: Tensor, k: int) -> float:
-    """Mean number of open balls around centres (M, d), of radii to the k-th neighbour, per point, over k."""
-    return ball_counts(points, centres, squared_radii).double().mean().item() / k
 
 
 def share_covered(squared_distances: Tensor, squared_radii: Tensor) -> float:

@@ -36,15 +36,30 @@ def nearest_others(points: Tensor, k: int = 1) -> Neighbours:
 
 
 def ball_counts(points: Tensor, centres: Tensor, squared_radii: Tensor) -> Tensor:
-    """How many of the open balls around centres (M, d) hold each of points (N, d): (N,) int64."""
+    """How many of the open balls around centres (M, d) hold each of points (N, d).
+
+    Args:
+        points: (N, d).
+        centres: (M, d).
+        squared_radii: (M, R), of R balls around each.
+
+    Returns:
+        (N, R) int64.
+    """
+    largest = squared_radii.amax(1)
     counts = []
-    for block in _blocks(points, centres, squared_radii, 1):
+    for block in _blocks(points, centres, largest, 1):
         rows, columns, excess = block.entries(block.error)
-        inside = excess < -block.error[rows]
-        unsure = (~inside).nonzero().squeeze(1)
-        pairs = block.start + rows[unsure], columns[unsure]
-        inside[unsure] = _squared_distances(points, centres, *pairs) < squared_radii[pairs[1]]
-        counts.append(rows[inside].bincount(minlength=len(block.minima)))
+        error = 1.01 * block.error[rows].double()
+        of_block = []
+        for radii in squared_radii.unbind(1):
+            beyond = excess.double() + (largest - radii)[columns]  # roughly |x - y|^2 - r^2
+            inside = beyond < -error
+            unsure = (beyond.abs() <= error).nonzero().squeeze(1)
+            pairs = block.start + rows[unsure], columns[unsure]
+            inside[unsure] = _squared_distances(points, centres, *pairs) < radii[pairs[1]]
+            of_block.append(rows[inside].bincount(minlength=len(block.minima)))
+        counts.append(torch.stack(of_block, 1))
     return torch.cat(counts)
 
 

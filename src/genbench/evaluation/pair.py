@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genbench.evaluation.kernel import PowerSums, mean_kernel_within, power_sums
 from genbench.evaluation.moments import Moments, moments
-from genbench.evaluation.neighbours import Neighbours, nearest, nearest_others
+from genbench.evaluation.neighbours import Neighbours, ball_counts, nearest, nearest_others
 
 PRECISION_RECALL_K = 3
 DENSITY_COVERAGE_K = 5
@@ -154,6 +154,12 @@ class Pair:
     def generated_to_test(self) -> Tensor:
         """(N,) float64, of each generated image to the nearest test image."""
         return nearest(self.generated, self.real.test).squared_distances.squeeze(1)
+
+    @cached_property
+    def balls_around_test(self) -> Tensor:
+        """(N, 2) int64, how many test images' balls to the 3rd and to the 5th neighbour hold each generated image."""
+        radii = self.real.test_squared_distances[:, [PRECISION_RECALL_K - 1, DENSITY_COVERAGE_K - 1]]
+        return ball_counts(self.generated, self.real.test, radii)
 
     @cached_property
     def to_train(self) -> Neighbours:
