@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from genbench.data import datamodule
 from genbench.data.batches import Batch, Chunk
 from genbench.data.datamodule import Chunks, Epochs, ImageDataModule, InOrder, Stream, epoch_order
 from genbench.data.images import ImageData, Split
@@ -36,6 +37,30 @@ def flat(lists: list[list[int]]) -> list[int]:
 
 def fake(n: int = 50) -> ImageData:
     return ImageData("fake", numbered(n), numbered(7), numbered(11), ("only",))
+
+
+def test_of_mapped_images_the_next_are_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = numbered(30)
+    split = Split(plain.images, plain.labels, mapped=True)
+    read: list[list[int]] = []
+    gathered = datamodule._gathered
+
+    def noted(values: Tensor, chosen: Tensor) -> Tensor:
+        if values is split.images:
+            read.append(chosen.tolist())
+        return gathered(values, chosen)
+
+    monkeypatch.setattr(datamodule, "_gathered", noted)
+    stream = Stream(split, 7, seed=3)
+    for _ in range(9):
+        stream.take(1)
+        assert stream._reading is not None
+        stream._reading.join()
+    taken, ahead = read[::2], read[1::2]
+    assert taken == seen(Stream(plain, 7, seed=3), 9)
+    for before, now in zip(ahead[:-1], taken[1:], strict=True):
+        assert before
+        assert before == now[: len(before)]  # fewer where an epoch ends
 
 
 def test_stream_is_one_permutation_after_another() -> None:

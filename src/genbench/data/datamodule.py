@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from threading import Thread
 from typing import Any, Protocol, overload
 
 import lightning
@@ -61,6 +62,7 @@ class Stream:
         self.images_seen = start
         self.part = part
         self._order: tuple[int, Tensor] | None = None  # the current epoch and its order
+        self._reading: Thread | None = None
 
     def take(self, batches: int) -> Chunk:
         """The next batches, or the part of them that is wanted."""
@@ -76,7 +78,18 @@ class Stream:
         chosen = torch.cat(indices).view(batches, parts, -1)[:, part].flatten()
         images = _gathered(self.split.images, chosen)
         labels = None if self.split.labels is None else _gathered(self.split.labels, chosen).view(batches, -1)
+        if self.split.mapped:
+            self._read_ahead(batches * self.batch_size)
         return Chunk(images.view(batches, -1, *images.shape[1:]), labels)
+
+    def _read_ahead(self, count: int) -> None:
+        """Have the next images read while these are trained on: then nobody waits for the disk."""
+        epoch, position = divmod(self.images_seen, len(self.split))
+        due = self._epoch(epoch)[position : position + count]
+        if self._reading is not None:
+            self._reading.join()
+        self._reading = Thread(target=_gathered, args=(self.split.images, due), daemon=True)
+        self._reading.start()
 
     def _epoch(self, epoch: int) -> Tensor:
         if self._order is None or self._order[0] != epoch:
@@ -243,4 +256,5 @@ class ImageDataModule(lightning.LightningDataModule):
 
     def _on_device(self, split: Split) -> Split:
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
-        return Split(split.images.to(device), None if split.labels is None else split.labels.to(device))
+        labels = None if split.labels is None else split.labels.to(device)
+        return Split(split.images.to(device), labels, mapped=split.mapped and device.type == "cpu")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[Any]  # (N,) whole numbers, or names
 
-CHUNK_BYTES = 8 * 2**20  # about so much of a source is looked at at once
+CHUNK_BYTES = 2**20  # about so much of a source is looked at at once; copies of it come to several times that
 WHOLE = "whole"  # the one part of a source without splits
 SPLITS = ("train", "validation", "test")
 

@@ -23,6 +23,7 @@ class Split:
 
     images: Tensor  # (N, C, H, W) uint8, contiguous
     labels: Tensor | None  # (N,) int64, or None for a data set without classes
+    mapped: bool = False  # whether the images lie in a file, and are read when they are asked for
 
     def __len__(self) -> int:
         return len(self.images)

@@ -260,7 +260,7 @@ def _filled(
         numbers = None if of_part is None else of_part[indices]
         if numbers is not None and wanted is not None:
             numbers = torch.searchsorted(wanted, numbers)
-        splits[name] = Split(tensors[name], numbers)
+        splits[name] = Split(tensors[name], numbers, mapped=isinstance(images, Mapped))
     names = classes if wanted is None else tuple(classes[i] for i in wanted.tolist())
     return ImageData(found.name, splits["train"], splits["validation"], splits["test"], names, found.gate), images
 

@@ -1,0 +1,48 @@
+"""Threads beside other processes."""
+
+from pathlib import Path
+
+import pytest
+
+from genbench import cores
+from genbench.cores import Look, threads_beside
+
+LINE = "cpu{} {} 400 {} 9000 9 0 0 0 0 0\n"  # a hundred ticks a second
+
+
+@pytest.mark.parametrize(
+    ("own", "busy", "threads"),
+    [(1.0, 1.0, 4), (1.0, 1.9, 4), (1.0, 3.2, 3), (4.0, 8.0, 2), (1.0, 8.9, 1), (0.0, 30.0, 1)],
+)
+def test_a_process_leaves_to_others_what_they_keep_busy(own: float, busy: float, threads: int) -> None:
+    assert threads_beside(Look(10.0, 1.0, 5.0), Look(12.0, 1.0 + own, 5.0 + busy), 4) == threads
+
+
+def test_busy_is_what_was_worked_on_the_process_s_own_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stat = tmp_path / "stat"
+    stat.write_text("cpu  9 9 9 9 9 9 9 9 9 9\n" + "".join(LINE.format(i, 100 * i, 50) for i in range(4)))
+    monkeypatch.setattr(cores, "_STAT", stat)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {1, 3})
+    monkeypatch.setattr("os.sysconf", lambda _: 100)
+    found = cores.look()
+    assert found is not None
+    assert found.all == 5.0  # of cores 1 and 3: 400 ticks of programs, 100 of the system; the nice ones give way
+    stat.write_text("of another system")
+    assert cores.look() is not None
+    stat.unlink()
+    assert cores.look() is None
+
+
+def test_the_variable_is_the_user_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(cores, "_fitted", False)
+    monkeypatch.setattr(cores, "look", lambda: Look(1.0, 0.5, 2.0))
+    monkeypatch.setenv(cores.VARIABLE, "2")
+    assert cores.fit_threads(Look(0.0, 0.0, 0.0)) == ""
+    monkeypatch.delenv(cores.VARIABLE)
+    assert cores.fit_threads(None) == ""
+    assert not cores.are_fitted()
+    assert cores.fit_threads(Look(0.0, 0.0, 0.0)) == (
+        "other processes are busy: 1 of 2 cores are taken (OMP_NUM_THREADS=2 takes all)"
+    )
+    assert cores.are_fitted()
