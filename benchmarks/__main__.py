@@ -1,8 +1,8 @@
 """python -m benchmarks: how fast genbench is, and how fast what its users would otherwise write.
 
 Each contestant is a process of its own; they take turns, so that whatever else the machine does hits all alike. Writes
-benchmarks/results/<device>.json and .md, and the table into the README. Needs MNIST (see the README) and, for Keras,
-the extra [bench].
+benchmarks/results/<device>.json and .md, and the table into the README. Where MNIST cannot be had it takes the digits
+that come with scikit-learn. Keras needs the extra [bench].
 """
 
 import argparse
@@ -17,18 +17,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.contestants import built, images
 from genbench.cli import compose
-from genbench.data import ImageDataModule
 from genbench.device import choose_device
 from genbench.evaluation.of_run import score_run
 from genbench.models.sampling import draw
-from genbench.models.weights import build
 from genbench.runs.directory import Run
 
 RESULTS = Path(__file__).parent / "results"
@@ -39,6 +38,8 @@ CONTESTANTS = {
     "lightning": "Lightning, DataLoader",
     "keras": "Keras 3 on PyTorch",
 }
+OTHERS = ("vae_prior:autoencoder", "flow", "vaegan:adversarial")  # families and stages beside the paper's two models
+STARTING, WARMING, SAMPLED = 8.0, 2.0, 10_000  # seconds that a contestant needs at first, and of its first turn; images
 
 
 def main() -> None:
@@ -49,6 +50,9 @@ def main() -> None:
     arguments = parser.parse_args()
     (config,) = compose("train", []).configs
     device = choose_device(config.trainer)
+    contests = [(model, batch_size) for model in ("gan", "vae") for batch_size in (32, 128)]
+    contests += [(model, 128) for model in OTHERS]
+    print(f"{device}: on {images().name}, about {minutes(contests, arguments):.0f} minutes", file=sys.stderr)
     result: dict[str, Any] = {
         "device": str(device),
         "torch": torch.__version__,
@@ -56,11 +60,13 @@ def main() -> None:
         "command": f"python -m benchmarks --rounds {arguments.rounds} --seconds {arguments.seconds:g}",
         "training": {
             f"{model} {batch_size}": contest(model, batch_size, arguments.rounds, arguments.seconds)
-            for model in ("gan", "vae")
-            for batch_size in (32, 128)
+            for model, batch_size in contests
         },
+        "data": images().name,
         "start_up_seconds": start_up(),
-        "sampling_images_per_second": {model: sampling(model, device.dtype) for model in ("gan", "vae")},
+        "sampling_images_per_second": {
+            model: sampling(model, device.dtype) for model in ("gan", "vae", "vae_prior", "flow", "vaegan")
+        },
         "scorecard": {model: scorecard(model) for model in ("gan", "vae")},
     }
     RESULTS.mkdir(exist_ok=True)
@@ -74,20 +80,31 @@ def main() -> None:
     print(table(result))
 
 
+def entrants(model: str) -> list[str]:
+    """Who trains a model: all, of the paper's two; genbench and the plain loop, of others."""
+    if model not in ("gan", "vae"):
+        return ["genbench", "loop"]
+    return [name for name in CONTESTANTS if name != "keras" or importlib.util.find_spec("keras")]
+
+
+def minutes(contests: list[tuple[str, int]], arguments: argparse.Namespace) -> float:
+    """How long the whole will take, roughly."""
+    turn = STARTING + WARMING + arguments.rounds * arguments.seconds
+    seconds: float = sum(len(entrants(model)) for model, _ in contests) * turn
+    return seconds / 60 + 4  # and start-ups, samples, scorecards
+
+
 def contest(model: str, batch_size: int, rounds: int, seconds: float) -> dict[str, Any]:
     """Images per second of every contestant in every round, and the ratio of ours to each, round by round."""
-    names = [name for name in CONTESTANTS if name != "keras" or importlib.util.find_spec("keras")]
+    names = entrants(model)
     with contextlib.ExitStack() as stack:
         workers = {name: stack.enter_context(worker(name, model, batch_size)) for name in names}
         speeds: dict[str, list[float]] = {name: [] for name in names}
         for i in range(rounds + 1):
-            for name, process in workers.items():
-                assert process.stdin is not None and process.stdout is not None
-                process.stdin.write(f"{seconds if i else 2.0}\n")
-                process.stdin.flush()
-                answer = json.loads(process.stdout.readline())
+            for name, ask in workers.items():
+                speed = ask(seconds if i else WARMING)
                 if i:
-                    speeds[name].append(answer["images"] / answer["seconds"])
+                    speeds[name].append(speed)
             print(f"{model}, batch {batch_size}: round {i} of {rounds}", file=sys.stderr)
     ratios = {
         name: [ours / other for ours, other in zip(speeds["genbench"], speeds[name], strict=True)] for name in names
@@ -104,16 +121,27 @@ def contest(model: str, batch_size: int, rounds: int, seconds: float) -> dict[st
 
 
 @contextlib.contextmanager
-def worker(name: str, model: str, batch_size: int) -> Iterator["subprocess.Popen[str]"]:
-    """A contestant's process, quiet."""
+def worker(name: str, model: str, batch_size: int) -> Iterator[Callable[[float], float]]:
+    """A contestant's process, quiet: asked for so many seconds it says how many images it trained on in each."""
     words = [sys.executable, "-m", "benchmarks.contestants", name, model, str(batch_size)]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True)
+
+        def ask(seconds: float) -> float:
+            with contextlib.suppress(BrokenPipeError):
+                print(seconds, file=process.stdin, flush=True)
+            answer = process.stdout.readline() if process.stdout is not None else ""
+            if not answer:
+                said.seek(0)
+                sys.exit(f"{' '.join(words[1:])} ended:\n{said.read()[-2000:]}")
+            found: dict[str, float] = json.loads(answer)
+            return found["images"] / found["seconds"]
+
+        try:
+            yield ask
+        finally:
+            process.kill()
+            process.wait()
 
 
 def start_up() -> dict[str, float]:
@@ -123,7 +151,7 @@ def start_up() -> dict[str, float]:
         commands = {
             "--help": ("--help",),
             "a typo": ("model=gna",),
-            "a training of one step, validation and pictures included": ("model=vae", "data=mnist", *short),
+            "a training of one step, validation and pictures included": ("model=vae", f"data={images().name}", *short),
         }
         return {name: statistics.median([_seconds(words) for _ in range(4)][1:]) for name, words in commands.items()}
 
@@ -135,22 +163,21 @@ def _seconds(words: tuple[str, ...]) -> float:
 
 
 def sampling(model: str, precision: torch.dtype) -> float:
-    """Images per second of drawing 10,000."""
-    (config,) = compose("train", [f"model={model}", "data=mnist"]).configs
-    network = build(config.model, ImageDataModule("mnist").data.shape).to(memory_format=torch.channels_last)
+    """Images per second of drawing."""
+    network = built(model).to(memory_format=torch.channels_last)
     network.to("cuda" if torch.cuda.is_available() else "cpu")
     draw(network, 500, 0, precision)
     start = time.monotonic()
-    draw(network, 10_000, 0, precision)
-    return 10_000 / (time.monotonic() - start)
+    draw(network, SAMPLED, 0, precision)
+    return SAMPLED / (time.monotonic() - start)
 
 
 def scorecard(model: str) -> dict[str, float]:
-    """Seconds of the full scorecard of a (barely trained) run on MNIST, and the process's peak memory in bytes."""
+    """Seconds of the full scorecard of a (barely trained) run, and the process's peak memory in bytes."""
     with tempfile.TemporaryDirectory() as folder:
-        words = [f"model={model}", "data=mnist", "experiment=smoke", "logger=none", f"runs={folder}"]
+        words = [f"model={model}", f"data={images().name}", "experiment=smoke", "logger=none", f"runs={folder}"]
         subprocess.run([sys.executable, "-m", "genbench.train", *words], capture_output=True, check=True)
-        (path,) = Path(folder).glob("mnist-*")
+        (path,) = (found.parent for found in Path(folder).glob("*/summary.json"))
         code = "import sys; from benchmarks.__main__ import score; score(sys.argv[1])"
         done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
         answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -171,10 +198,10 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         f"{result['device']}; torch {result['torch']}, Python {result['python']}. Written by `{result['command']}`.",
         "",
-        "Training on MNIST, images per second: the median over the rounds (least to most), and by how much genbench is "
-        "faster, the median of the ratios within a round.",
+        f"Training on {result.get('data', 'mnist')}, images per second: the median over the rounds (least to most), and"
+        " by how much genbench is faster, the median of the ratios within a round.",
         "",
-        "| model, batch size | " + " | ".join(CONTESTANTS.values()) + " |",
+        "| model and stage, batch size | " + " | ".join(CONTESTANTS.values()) + " |",
         "| --- |" + " ---: |" * len(CONTESTANTS),
     ]
     for name, speeds in result["training"].items():
@@ -193,7 +220,7 @@ def table(result: dict[str, Any]) -> str:
         lines.append(f"| sampling, {model} | {speed:,.0f} images/s |")
     for model, cost in result["scorecard"].items():
         memory = cost["peak_memory_bytes"] / 1e9
-        lines.append(f"| full scorecard on MNIST, {model} | {cost['seconds']:.0f} s, {memory:.2f} GB |")
+        lines.append(f"| full scorecard, {model} | {cost['seconds']:.0f} s, {memory:.2f} GB |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,9 +1,9 @@
 """One way to train one model: a process that trains when it is told to, and says how fast.
 
-    python -m benchmarks.contestants genbench|loop|lightning|keras gan|vae BATCH_SIZE
+    python -m benchmarks.contestants genbench|loop|lightning|keras MODEL[:STAGE] BATCH_SIZE
 
 For each line "SECONDS" on stdin it trains about so long and prints {"images": ..., "seconds": ...} as one line.
-The first answer is a warm-up. All train the same layers on MNIST's 55,000 training images.
+The first answer is a warm-up. All train the same layers on the same images; Lightning and Keras know gan and vae.
 """
 
 import functools
@@ -28,6 +28,7 @@ from genbench.config.train import TrainConfig
 from genbench.data import ImageDataModule
 from genbench.data.batches import Batch
 from genbench.data.images import ImageData
+from genbench.errors import UserError
 from genbench.models.gan import DCGAN
 from genbench.models.layers import Conv2d, ConvTranspose2d
 from genbench.models.model import Model
@@ -37,9 +38,29 @@ from genbench.models.weights import build
 Contest = Callable[[float], tuple[int, float]]  # seconds to train for -> images, seconds
 
 
+@functools.cache
+def images() -> ImageData:
+    """MNIST; where it cannot be had, the digits that come with scikit-learn."""
+    try:
+        return ImageDataModule("mnist").data
+    except UserError:
+        return ImageDataModule("optdigits").data
+
+
+def built(model: str) -> Model:
+    """A model by its YAML, in the stage that is named behind a colon, if one is, which then is all of its training."""
+    name, _, stage = model.partition(":")
+    network = build(config(name, 128).model, images().shape, len(images().classes))
+    if stage:
+        network.stages, network.stage = {stage: 1.0}, stage  # type: ignore[misc]
+    return network
+
+
 def config(model: str, batch_size: int) -> TrainConfig:
-    """genbench's own configuration of a training on MNIST."""
-    words = [f"model={model}", "data=mnist", f"data.batch_size={batch_size}", "logger=none", "trainer.validations=1"]
+    """genbench's own configuration of a training."""
+    name = model.partition(":")[0]
+    words = [f"model={name}", f"data={images().name}", f"data.batch_size={batch_size}"]
+    words += ["logger=none", "trainer.validations=1"]
     (composed,) = compose("train", words).configs
     checked: TrainConfig = composed
     return checked
@@ -49,19 +70,17 @@ def genbench(model: str, batch_size: int) -> Contest:
     """Our own training, callbacks and all, without the one validation at the end."""
     from rich.console import Console
 
-    from genbench.data.datamodule import ImageDataModule
     from genbench.device import choose_device
     from genbench.runs.directory import Run
     from genbench.training.engine import fit
 
     wanted = config(model, batch_size)
     device = choose_device(wanted.trainer)
-    images = ImageDataModule("mnist").data
 
     def contest(seconds: float) -> tuple[int, float]:
         limited = limited_to(wanted, seconds)
-        data = ImageDataModule(images, batch_size)
-        network = build(wanted.model, images.shape)
+        data = ImageDataModule(images(), batch_size)
+        network = built(model)
         with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w", encoding="utf-8") as nowhere:
             outcome = fit(network, data, limited, device, Run(Path(folder)), Console(file=nowhere))
         return outcome.images_seen, outcome.train_seconds - outcome.validation_seconds
@@ -89,14 +108,17 @@ def loader(model: str, batch_size: int) -> "torch.utils.data.DataLoader[Tensor]"
     """A DataLoader as the tutorials have it."""
     from torchvision import transforms
 
-    steps = [transforms.ToTensor()] + ([transforms.Normalize(0.5, 0.5)] if model == "gan" else [])
-    data = Pictures(ImageDataModule("mnist").data, transforms.Compose(steps))
+    steps = {
+        "gan": [transforms.ToTensor(), transforms.Normalize(0.5, 0.5)],
+        "vae": [transforms.ToTensor()],
+    }.get(model, [transforms.PILToTensor()])
+    data = Pictures(images(), transforms.Compose(steps))
     return torch.utils.data.DataLoader(data, batch_size, shuffle=True, drop_last=True)
 
 
 def plain(model: str) -> Model:
     """The same layers, the convolutions as PyTorch ships them."""
-    network = build(config(model, 128).model, ImageDataModule("mnist").data.shape)
+    network = built(model)
     for module in network.modules():
         if type(module) is Conv2d:
             module.__class__ = nn.Conv2d  # type: ignore[assignment]
@@ -164,22 +186,24 @@ def loop(model: str, batch_size: int) -> Contest:
         adams = [Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (network.generator, network.discriminator)]
     else:
         adams = [Adam(network.parameters(), 1e-3)]
+    step = bare_step(network)
 
     def contest(seconds: float) -> tuple[int, float]:
-        images, start = 0, time.monotonic()
+        seen, start = 0, time.monotonic()
         while time.monotonic() - start < seconds:
             batch = next(batches).to(device)
             if isinstance(network, DCGAN):
                 gan_step(network, batch, *adams)
-            else:
-                assert isinstance(network, VAE)
+            elif isinstance(network, VAE):
                 adams[0].zero_grad()
                 torch.autograd.backward(vae_loss(network, batch))
                 adams[0].step()
-            images += len(batch)
+            else:
+                step(Batch(batch))
+            seen += len(batch)
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return images, time.monotonic() - start
+        return seen, time.monotonic() - start
 
     return contest
 
@@ -247,8 +271,9 @@ def keras(model: str, batch_size: int) -> Contest:
     k: Any = importlib.import_module("keras")
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    pixels = ImageDataModule("mnist").data.train.images.permute(0, 2, 3, 1).float()
-    images = pixels / 127.5 - 1 if model == "gan" else pixels / 255
+    pixels = images().train.images.permute(0, 2, 3, 1).float()
+    scaled = pixels / 127.5 - 1 if model == "gan" else pixels / 255
+    height, width = images().shape.height // 4, images().shape.width // 4
     layer = k.layers
 
     def up(filters: int, size: int, stride: int = 2) -> Any:
@@ -260,23 +285,25 @@ def keras(model: str, batch_size: int) -> Contest:
     if model == "gan":
         norm, relu, leaky = layer.BatchNormalization, layer.ReLU, functools.partial(layer.LeakyReLU, 0.2)
         generator = k.Sequential(
-            [k.Input((100,)), layer.Dense(7 * 7 * 256), norm(), relu(), layer.Reshape((7, 7, 256))]
+            [k.Input((100,)), layer.Dense(height * width * 256), norm(), relu(), layer.Reshape((height, width, 256))]
         )
         for part in (up(128, 5), norm(), relu(), up(64, 5), norm(), relu()):
             generator.add(part)
         generator.add(layer.Conv2D(1, 5, padding="same", activation="tanh"))
         discriminator = k.Sequential(
-            [k.Input((28, 28, 1)), down(64, 5), norm(), leaky(), down(128, 5), norm(), leaky()]
+            [k.Input(scaled.shape[1:]), down(64, 5), norm(), leaky(), down(128, 5), norm(), leaky()]
         )
         for part in (layer.Flatten(), layer.Dropout(0.3), layer.Dense(1)):
             discriminator.add(part)
         adams = [k.optimizers.Adam(2e-4, beta_1=0.5) for _ in range(2)]
         parts = (generator, discriminator)
     else:
-        x = k.Input((28, 28, 1))
+        x = k.Input(scaled.shape[1:])
         h = layer.Dense(16, "relu")(layer.Flatten()(layer.ReLU()(down(64, 3)(layer.ReLU()(down(32, 3)(x))))))
         encoder = k.Model(x, [layer.Dense(2)(h), layer.Dense(2)(h)])
-        decoder = k.Sequential([k.Input((2,)), layer.Dense(7 * 7 * 64, "relu"), layer.Reshape((7, 7, 64))])
+        decoder = k.Sequential(
+            [k.Input((2,)), layer.Dense(height * width * 64, "relu"), layer.Reshape((height, width, 64))]
+        )
         for part in (up(64, 3), layer.ReLU(), up(32, 3), layer.ReLU(), up(1, 3, 1)):
             decoder.add(part)
         adams, parts = [k.optimizers.Adam(1e-3)], (encoder, decoder)
@@ -310,7 +337,7 @@ def keras(model: str, batch_size: int) -> Contest:
     def contest(seconds: float) -> tuple[int, float]:
         seen, start = 0, time.monotonic()
         while time.monotonic() - start < seconds:
-            step(images[torch.randint(len(images), (batch_size,))].to(device))
+            step(scaled[torch.randint(len(scaled), (batch_size,))].to(device))
             seen += batch_size
         if device == "cuda":
             torch.cuda.synchronize()
@@ -327,8 +354,8 @@ def main() -> None:
     os.dup2(2, 1)  # whatever the libraries print goes elsewhere
     contest = {"genbench": genbench, "loop": loop, "lightning": lightning, "keras": keras}[name](model, batch_size)
     for line in sys.stdin:
-        images, seconds = contest(float(line))
-        print(json.dumps({"images": images, "seconds": seconds}), file=answers, flush=True)
+        seen, seconds = contest(float(line))
+        print(json.dumps({"images": seen, "seconds": seconds}), file=answers, flush=True)
 
 
 if __name__ == "__main__":
