@@ -29,6 +29,7 @@ Values = dict[tuple[str, str], dict[tuple[str, str], list[float]]]  # by data an
 
 def main() -> None:
     """Train, score, make the page, write the table."""
+    PAGES.mkdir(exist_ok=True)
     for data in sys.argv[1:]:
         words = [f"data={data}", *WORDS, f"out={PAGES / data}"]
         subprocess.run([sys.executable, "-m", "genbench", "compare", *words], check=True)
