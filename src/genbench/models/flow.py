@@ -106,7 +106,7 @@ class FlowMatching(Conditional, Reconstruction):
         noise: Tensor,
         labels: Tensor | None = None,
         *,
-        steps: Annotated[int, Field(ge=1, le=1000, description="in all; the last is one of Euler's")] = 12,
+        steps: Annotated[int, Field(ge=1, le=1000, description="in all; the last is one of Euler's")] = 8,
         solver: Annotated[
             Literal["euler", "midpoint", "heun"],
             Field(description="of the differential equation; midpoint and heun call the network twice a step"),
@@ -155,7 +155,7 @@ class FlowMatching(Conditional, Reconstruction):
         The flow can be inverted, but for a sample's last step, which is not taken here: what differs are the errors of
         the solver, with the options that samples are drawn by.
         """
-        options: dict[str, Any] = {"steps": 12, "solver": "heun", "guidance": 1.0} | self.sample_options
+        options: dict[str, Any] = {"steps": 8, "solver": "heun", "guidance": 1.0} | self.sample_options
         velocity = self._velocity(labels, options["guidance"])
         how = options["steps"], options["solver"]
         noise = integrate(velocity, 2.0 * images - 1.0, 1.0, 0.0, *how)
