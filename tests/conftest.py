@@ -15,6 +15,8 @@ from tests.warm import warm
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
+# Tests run side by side, and how many threads a command takes must not depend on what else is busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell's background job ignores Ctrl-C, and so would all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from genbench import __version__, verbs
+from genbench import __version__, cores, verbs
 from genbench.command import composition
 from genbench.command.composition import CommandLine, check
 from genbench.command.libraries import check_variables, not_imported
@@ -35,6 +35,7 @@ def main(verb: str | None) -> None:
     Args:
         verb: train, sample, ...; None: the first word says it.
     """
+    begun = cores.look()
     os.environ["MPLBACKEND"] = "agg"  # a notebook's shell names another, which may not be there; nothing opens a window
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # where the locale has no letter for a path's
@@ -50,7 +51,7 @@ def main(verb: str | None) -> None:
             completion.answer(words[1:], verb_names())
         else:
             verb, words = (words[0], words[1:]) if verb is None else (verb, words)
-            _do(verb, words)
+            _do(verb, words, begun)
 
 
 def compose(verb: str, words: Sequence[str]) -> CommandLine[Any]:
@@ -105,7 +106,7 @@ def overview() -> str:
     )
 
 
-def _do(verb: str, words: Sequence[str]) -> None:
+def _do(verb: str, words: Sequence[str], begun: cores.Look | None) -> None:
     module = module_of(verb)
     line = compose(verb, words)
     if line.asks is not None:
@@ -114,6 +115,9 @@ def _do(verb: str, words: Sequence[str]) -> None:
         helping.answer(verb, schema_of(module), inspect.getdoc(module) or "", line.asks)
         return
     check_variables()
+    busy = cores.fit_threads(begun)
+    if busy:
+        print(f"genbench: {busy}", file=sys.stderr, flush=True)
     from genbench.console import stdout
     from genbench.progress import shown
 

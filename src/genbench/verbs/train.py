@@ -15,6 +15,7 @@ from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from genbench import cores
 from genbench.command.composition import CommandLine
 from genbench.command.sweeping import Job, guarded, progress_line, train_all
 from genbench.config.train import TrainConfig
@@ -181,6 +182,8 @@ def _train(
     console: "Console",
 ) -> None:
     """To a finished run: weights, pictures, summary."""
+    import torch
+
     from genbench.console import warn
     from genbench.models.pictures import draw_all
     from genbench.models.weights import save
@@ -189,12 +192,16 @@ def _train(
     from genbench.training.engine import fit
     from genbench.training.run_log import environment, recorded
 
-    device = _device(config)
     with recorded(run):
         run.write_data(record)
-        now, found = environment(device, config.fingerprint), latest(run, config, model, console)
-        if found is not None and found.environment is not None:
-            now = now.after(found.environment)
+        found = latest(run, config, model, console)
+        before = None if found is None else found.environment
+        if before is not None and before.threads and cores.are_fitted():  # others' load is no reason for other bytes
+            torch.set_num_threads(before.threads)
+        device = _device(config)
+        now = environment(device, config.fingerprint)
+        if before is not None:
+            now = now.after(before)
         for change in now.changes:
             warn(console, f"after an interruption it goes on with {change}: not to the same bytes as without")
         run.write_environment(now)
