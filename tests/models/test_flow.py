@@ -160,16 +160,16 @@ def test_solvers_come_to_the_end_of_a_known_flow_in_their_order(solver: str, ord
 def test_options_and_what_they_cost() -> None:
     model = flow()
     for options, calls in (
-        ({}, 23),
-        ({"solver": "euler"}, 12),
+        ({}, 15),
+        ({"solver": "euler"}, 8),
         ({"solver": "midpoint", "steps": 3}, 5),
         ({"steps": 1}, 1),
     ):
         assert network_evaluations(model, **options) == calls
     told = flow(classes=3)
-    assert network_evaluations(told) == 23
-    assert network_evaluations(told, guidance=2.0) == 46
-    assert network_evaluations(told, guidance=0.0) == 23
+    assert network_evaluations(told) == 15
+    assert network_evaluations(told, guidance=2.0) == 30
+    assert network_evaluations(told, guidance=0.0) == 15
     model.sample_options = {"steps": 2}
     assert network_evaluations(model) == 3
     assert not torch.equal(draw(model, 3, 0), draw(model, 3, 0, steps=5))
