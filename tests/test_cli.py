@@ -211,6 +211,20 @@ def test_the_values_alone_are_shown_as_yaml(say: Say) -> None:
     assert "hydra" not in said
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["options={steps: 4, solver: midpoint}"],
+        ["options.steps=4", "options.solver=midpoint"],
+        ["+options.steps=4", "+options.solver=midpoint"],
+    ],
+)
+@pytest.mark.parametrize("verb", ["sample", "evaluate"])
+def test_a_model_s_own_ways_to_sample_are_given_as_any_word(verb: str, words: list[str], tmp_path: Path) -> None:
+    (config,) = compose(verb, [f"run={tmp_path}", *words]).configs
+    assert config.options == {"steps": 4, "solver": "midpoint"}
+
+
 def test_compare_s_trainings_are_a_sweep_of_train_s(tmp_path: Path) -> None:
     words = ["models=gan,vae", "seeds=2", "minutes=5", f"out='{tmp_path}/a, page'"]
     config: CompareConfig = compose("compare", [*words, "data=mnist,fashion", "hydra/launcher=cores"]).configs[0]

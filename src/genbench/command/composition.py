@@ -78,7 +78,7 @@ def compose(verb: str, schema: type[Config], words: Sequence[str]) -> CommandLin
         return CommandLine([], asks=args)
     if args.multirun and schema is not TrainConfig:
         raise UserError(f"{verb} takes one run at a time: leave out -m (only train sweeps)")
-    name, overrides = args.config_name or verb, [quoted_home(word) for word in args.overrides]
+    name, overrides = args.config_name or verb, [_added(quoted_home(word), schema) for word in args.overrides]
     if args.config_dir is not None:
         _check_stored(Path(args.config_dir), name)
     further: list[str] = []
@@ -99,6 +99,14 @@ def compose(verb: str, schema: type[Config], words: Sequence[str]) -> CommandLin
                 config.words = further
         configs = [check(config, schema, code_given=code) for config in composed]
     return CommandLine(configs, args.multirun, None, name, jobs, args.config_dir)
+
+
+def _added(word: str, schema: type[BaseModel]) -> str:
+    """A word for a key whose content is free, as Hydra wants it: what a config does not have is added with a +."""
+    key = word.partition("=")[0].partition(".")[0]
+    field = schema.model_fields.get(key)
+    free = field is not None and get_origin(field.annotation) is dict and not (CONF / key).is_dir()
+    return f"+{word}" if free else word
 
 
 def parse_arguments(words: Sequence[str]) -> Any:

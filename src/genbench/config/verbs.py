@@ -8,7 +8,7 @@ from genbench.config.data import DataConfig
 from genbench.config.schema import CODE, LARGEST_SEED, Place, Schema
 from genbench.config.train import EvaluationConfig
 
-_OPTIONS = "the model's own ways to sample, +options.steps=50 say; the rest is as its YAML says"
+_OPTIONS = "the model's own ways to sample, options.steps=50 say; the rest is as its YAML says"
 
 
 class Written(Schema):
