@@ -22,7 +22,6 @@ COLUMNS = {
     ("classifier", "coverage"): ("coverage", 1.0, ".2f"),
     ("classifier", "recall"): ("recall", 1.0, ".2f"),
     ("classifier", "ambiguous_share"): ("ambiguous, %", 100.0, ".1f"),
-    ("cost", "seconds_for_10000_samples"): ("10,000 samples, s", 1.0, ".0f"),
 }
 Values = dict[tuple[str, str], dict[tuple[str, str], list[float]]]  # by data and model, then by space and score
 
