@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/python -m mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m 'not slow' -n 2 --dist loadfile --no-loadscope-reorder
 
-# How fast, against what: benchmarks/results. A quarter of an hour in which the machine should do nothing else.
+# How fast, against what: benchmarks/results. It says how long it takes; the machine should do nothing else.
 bench: setup
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks

@@ -6,6 +6,7 @@ genbench train -m model=gan,vae data=mnist,fashion seed=range(5)
 """
 
 import logging
+import os
 import sys
 import time
 from contextlib import nullcontext
@@ -196,8 +197,9 @@ def _train(
         run.write_data(record)
         found = latest(run, config, model, console)
         before = None if found is None else found.environment
-        if before is not None and before.threads and cores.are_fitted():  # others' load is no reason for other bytes
-            torch.set_num_threads(before.threads)
+        if before is not None and cores.are_fitted():  # others' load is no reason for other bytes
+            threads = before.threads or 0  # of a file, which may say anything
+            torch.set_num_threads(threads if 0 < threads <= (os.cpu_count() or 1) else torch.get_num_threads())
         device = _device(config)
         now = environment(device, config.fingerprint)
         if before is not None:
