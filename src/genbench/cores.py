@@ -27,7 +27,7 @@ def look() -> Look | None:
     """Now; None where the system does not tell. Processes that give way to others (nice) do not count."""
     try:
         allowed = {f"cpu{number}" for number in os.sched_getaffinity(0)}
-        lines = [line.split() for line in _STAT.read_text(encoding="ascii").splitlines()]
+        lines = [line.split() for line in _STAT.read_text(encoding="utf-8").splitlines()]
         # user, nice, system, idle, iowait, irq, softirq, steal
         ticks = sum(int(line[i]) for line in lines if line[0] in allowed for i in (1, 3, 6, 7, 8))
         return Look(time.monotonic(), time.process_time(), ticks / os.sysconf("SC_CLK_TCK"))
