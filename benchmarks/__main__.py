@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.contestants import built, images
+from benchmarks.contestants import CONTESTANTS, built, images
 from genbench.cli import compose
 from genbench.device import choose_device
 from genbench.evaluation.of_run import score_run
@@ -32,12 +32,6 @@ from genbench.runs.directory import Run
 
 RESULTS = Path(__file__).parent / "results"
 README = RESULTS.parents[1] / "README.md"  # the table goes between <!-- cpu --> and <!-- /cpu -->, or cuda
-CONTESTANTS = {
-    "genbench": "genbench",
-    "loop": "PyTorch loop, DataLoader",
-    "lightning": "Lightning, DataLoader",
-    "keras": "Keras 3 on PyTorch",
-}
 OTHERS = ("vae_prior:autoencoder", "flow", "vaegan:adversarial")  # families and stages beside the paper's two models
 STARTING, WARMING, SAMPLED = 8.0, 2.0, 10_000  # seconds that a contestant needs at first, and of its first turn; images
 

@@ -1,23 +1,29 @@
 """One way to train one model: a process that trains when it is told to, and says how fast.
 
     python -m benchmarks.contestants genbench|loop|lightning|keras MODEL[:STAGE] BATCH_SIZE
+    python -m benchmarks.contestants loop|keras MODEL BATCH_SIZE DATA SEED IMAGES SAMPLES.npz
 
 For each line "SECONDS" on stdin it trains about so long and prints {"images": ..., "seconds": ...} as one line.
 The first answer is a warm-up. All train the same layers on the same images; Lightning and Keras know gan and vae.
+With a data set it trains on so many of its images, prints such a line, and then writes samples.
 """
 
+import contextlib
 import functools
 import importlib
 import json
+import math
 import os
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,19 +38,44 @@ from genbench.errors import UserError
 from genbench.models.gan import DCGAN
 from genbench.models.layers import Conv2d, ConvTranspose2d
 from genbench.models.model import Model
+from genbench.models.sampling import draw
 from genbench.models.vae import VAE, kl_divergence
 from genbench.models.weights import build
 
-Contest = Callable[[float], tuple[int, float]]  # seconds to train for -> images, seconds
+CONTESTANTS = {
+    "genbench": "genbench",
+    "loop": "PyTorch loop, DataLoader",
+    "lightning": "Lightning, DataLoader",
+    "keras": "Keras 3 on PyTorch",
+}
+SAMPLES = 5_000
+data_sets = ["mnist", "optdigits"]  # the first that can be had is trained on
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long to train: whichever comes first."""
+
+    seconds: float = math.inf
+    images: float = math.inf
+
+    def reached(self, seen: float, since: float) -> bool:
+        """Whether a training that began then, and has seen so many images, is at its end."""
+        return seen >= self.images or time.monotonic() - since >= self.seconds
+
+
+Contest = Callable[[Length], tuple[int, float]]  # -> images, seconds
+Sample = Callable[[int, int], Tensor]  # how many, seed -> (N, C, H, W) uint8
+Contestant = tuple[Contest, Sample | None]
 
 
 @functools.cache
 def images() -> ImageData:
-    """MNIST; where it cannot be had, the digits that come with scikit-learn."""
-    try:
-        return ImageDataModule("mnist").data
-    except UserError:
-        return ImageDataModule("optdigits").data
+    """What is trained on: MNIST; where it cannot be had, the digits that come with scikit-learn."""
+    for name in data_sets[:-1]:
+        with contextlib.suppress(UserError):
+            return ImageDataModule(name).data
+    return ImageDataModule(data_sets[-1]).data
 
 
 def built(model: str) -> Model:
@@ -66,7 +97,7 @@ def config(model: str, batch_size: int) -> TrainConfig:
     return checked
 
 
-def genbench(model: str, batch_size: int) -> Contest:
+def genbench(model: str, batch_size: int) -> Contestant:
     """Our own training, callbacks and all, without the one validation at the end."""
     from rich.console import Console
 
@@ -77,15 +108,15 @@ def genbench(model: str, batch_size: int) -> Contest:
     wanted = config(model, batch_size)
     device = choose_device(wanted.trainer)
 
-    def contest(seconds: float) -> tuple[int, float]:
-        limited = limited_to(wanted, seconds)
+    def contest(length: Length) -> tuple[int, float]:
+        limited = limited_to(wanted, length.seconds)
         data = ImageDataModule(images(), batch_size)
         network = built(model)
         with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w", encoding="utf-8") as nowhere:
             outcome = fit(network, data, limited, device, Run(Path(folder)), Console(file=nowhere))
         return outcome.images_seen, outcome.train_seconds - outcome.validation_seconds
 
-    return contest
+    return contest, None
 
 
 class Pictures(torch.utils.data.Dataset[Tensor]):
@@ -177,7 +208,7 @@ def gan_step(
     generator_step.step()
 
 
-def loop(model: str, batch_size: int) -> Contest:
+def loop(model: str, batch_size: int) -> Contestant:
     """A plain PyTorch loop."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = plain(model).to(device)
@@ -188,9 +219,9 @@ def loop(model: str, batch_size: int) -> Contest:
         adams = [Adam(network.parameters(), 1e-3)]
     step = bare_step(network)
 
-    def contest(seconds: float) -> tuple[int, float]:
+    def contest(length: Length) -> tuple[int, float]:
         seen, start = 0, time.monotonic()
-        while time.monotonic() - start < seconds:
+        while not length.reached(seen, start):
             batch = next(batches).to(device)
             if isinstance(network, DCGAN):
                 gan_step(network, batch, *adams)
@@ -205,7 +236,7 @@ def loop(model: str, batch_size: int) -> Contest:
             torch.cuda.synchronize()
         return seen, time.monotonic() - start
 
-    return contest
+    return contest, functools.partial(draw, network)
 
 
 def endless(batches: "torch.utils.data.DataLoader[Tensor]") -> Iterator[Tensor]:
@@ -214,7 +245,7 @@ def endless(batches: "torch.utils.data.DataLoader[Tensor]") -> Iterator[Tensor]:
         yield from batches
 
 
-def lightning(model: str, batch_size: int) -> Contest:
+def lightning(model: str, batch_size: int) -> Contestant:
     """Plain Lightning with the same loader, its defaults, and no logger."""
     import lightning as L
 
@@ -232,7 +263,7 @@ def lightning(model: str, batch_size: int) -> Contest:
 
         def training_step(self, batch: Tensor, index: int) -> Tensor | None:
             self.images += len(batch)
-            if time.monotonic() - self.start > self.seconds:
+            if self.length.reached(self.images, self.start):
                 self.trainer.should_stop = True
             if isinstance(network, VAE):
                 return vae_loss(network, batch)
@@ -246,12 +277,12 @@ def lightning(model: str, batch_size: int) -> Contest:
                 return [Adam(part.parameters(), 2e-4, (0.5, 0.999)) for part in parts]
             return [Adam(network.parameters(), 1e-3)]
 
-        seconds = 0.0
+        length = Length()
 
     module, batches = Plain(), loader(model, batch_size)
 
-    def contest(seconds: float) -> tuple[int, float]:
-        module.seconds = seconds
+    def contest(length: Length) -> tuple[int, float]:
+        module.length = length
         trainer = L.Trainer(
             max_epochs=1000,
             logger=False,
@@ -262,13 +293,14 @@ def lightning(model: str, batch_size: int) -> Contest:
         trainer.fit(module, batches)
         return int(module.images), time.monotonic() - module.start
 
-    return contest
+    return contest, None
 
 
-def keras(model: str, batch_size: int) -> Contest:
+def keras(model: str, batch_size: int) -> Contestant:
     """Keras 3 on PyTorch: its layers and optimizers, the step as its examples write it."""
     os.environ["KERAS_BACKEND"] = "torch"
     k: Any = importlib.import_module("keras")
+    k.utils.set_random_seed(torch.initial_seed() % 2**32)  # its layers' weights
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pixels = images().train.images.permute(0, 2, 3, 1).float()
@@ -334,28 +366,51 @@ def keras(model: str, batch_size: int) -> Contest:
             torch.autograd.backward(loss + kl_divergence(mean, log_variance).sum(1).mean())
             apply(adams[0], encoder.trainable_weights + decoder.trainable_weights)
 
-    def contest(seconds: float) -> tuple[int, float]:
+    def contest(length: Length) -> tuple[int, float]:
         seen, start = 0, time.monotonic()
-        while time.monotonic() - start < seconds:
+        while not length.reached(seen, start):
             step(scaled[torch.randint(len(scaled), (batch_size,))].to(device))
             seen += batch_size
         if device == "cuda":
             torch.cuda.synchronize()
         return seen, time.monotonic() - start
 
-    return contest
+    @torch.no_grad()
+    def sample(n: int, seed: int) -> Tensor:
+        z = torch.randn(n, 100 if model == "gan" else 2, generator=torch.Generator().manual_seed(seed))
+        network = generator if model == "gan" else decoder
+        found = torch.cat([network(part.to(device), training=False).cpu() for part in torch.split(z, 250)])
+        pixels = (found + 1) / 2 if model == "gan" else found.sigmoid()
+        return pixels.permute(0, 3, 1, 2).mul(255).round().to(torch.uint8)
+
+    return contest, sample
 
 
 def main() -> None:
-    """Answer requests until stdin ends."""
+    """Answer requests until stdin ends; with a data set, train once."""
     warnings.simplefilter("ignore")
     name, model, batch_size = sys.argv[1], sys.argv[2], int(sys.argv[3])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever the libraries print goes elsewhere
-    contest = {"genbench": genbench, "loop": loop, "lightning": lightning, "keras": keras}[name](model, batch_size)
-    for line in sys.stdin:
-        seen, seconds = contest(float(line))
+
+    def answer(contest: Contest, length: Length) -> None:
+        seen, seconds = contest(length)
         print(json.dumps({"images": seen, "seconds": seconds}), file=answers, flush=True)
+
+    make = {"genbench": genbench, "loop": loop, "lightning": lightning, "keras": keras}[name]
+    if len(sys.argv) == 4:
+        contest, _ = make(model, batch_size)
+        for line in sys.stdin:
+            answer(contest, Length(seconds=float(line)))
+        return
+    data, seed, number, out = sys.argv[4:]
+    data_sets[:] = [data]
+    torch.manual_seed(int(seed))
+    contest, sample = make(model, batch_size)
+    if sample is None:
+        raise ValueError(f"{name} makes no samples")
+    answer(contest, Length(images=int(number)))
+    np.savez(out, images=sample(SAMPLES, 1_000_000).numpy())
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ from PIL import Image
 
 from genbench.config.data import DataConfig
 from genbench.data import files, folder
-from genbench.data.files import StoredPictures
+from genbench.data.facts import Facts
 from genbench.data.found import WHOLE, Bytes, Found
+from genbench.data.packed import Packed
 from genbench.data.sources import load_data
+from genbench.data.store import StoredPictures
 from genbench.errors import UserError
 
 
@@ -49,7 +51,7 @@ def test_many_files_are_decoded_once(tmp_path: Path, cache: Path, monkeypatch: p
     first = folder.load(config(tmp_path / "photos"))
     assert np.array_equal(all_of(first)[..., 0], images)
     kept = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
-    assert len(kept) == 2
+    assert len(kept) == 4
     monkeypatch.setattr(files, "decoded", None)  # whoever decodes now fails
     assert np.array_equal(all_of(folder.load(config(tmp_path / "photos")))[..., 0], images)
     assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == kept
@@ -71,13 +73,39 @@ def test_words_that_change_the_pixels_have_a_place_of_their_own(tmp_path: Path) 
     assert folder.load(config(tmp_path / "photos")).parts[WHOLE].pictures.sides == (8, 8)
 
 
-def test_a_damaged_place_in_the_cache_is_made_anew(tmp_path: Path, cache: Path) -> None:
+@pytest.mark.parametrize("which", ["*", "*.json", "*.bin", "*-kept.npy", "*-facts.npy"])
+def test_a_damaged_place_in_the_cache_is_made_anew(which: str, tmp_path: Path, cache: Path) -> None:
     images = pixels(150)
     write(tmp_path / "photos", images)
     folder.load(config(tmp_path / "photos"))
-    for path in cache.iterdir():
+    for path in cache.glob(which):
         path.write_bytes(path.read_bytes()[:-1])
     assert np.array_equal(all_of(folder.load(config(tmp_path / "photos")))[..., 0], images)
+
+
+def test_what_is_known_of_kept_images_is_what_there_is_to_know(tmp_path: Path) -> None:
+    images = pixels(150)
+    images[3] = 7
+    for i, image in enumerate(images):
+        place = tmp_path / "photos" / ("train" if i % 3 else "test") / f"{i:04}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(place)
+    for _ in range(2):  # the second time from the cache
+        parts = folder.load(config(tmp_path / "photos")).parts
+        for part in parts.values():
+            assert part.facts is not None
+            expected = Facts.of(part.pictures.chunks(), len(part.pictures))
+            assert np.array_equal(part.facts.table, expected.table)
+            assert part.facts.one_colour == (part is parts["test"])
+
+
+def test_packed_strings_are_the_strings() -> None:
+    strings = ["a/0.png", "", "\u00e4\u4e2d\U0001f600", "\udcff.png", "b"]
+    packed = Packed(strings)
+    assert list(packed) == strings
+    assert packed[-1] == "b" and packed[1:4] == strings[1:4] and len(packed) == 5
+    with pytest.raises(IndexError):
+        packed[5]
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, cache: Path) -> None:
@@ -194,7 +222,7 @@ def test_damaged_archives_are_named(tmp_path: Path, content: bytes, name: str) -
 
 
 def test_some_of_the_stored_pictures_in_order() -> None:
-    stored = StoredPictures(pixels(50)[..., None], (50, 8, 8, 1))
+    stored = StoredPictures(pixels(50)[:, None], (50, 1, 8, 8))
     chosen = [0, 7, 8, 49]
     assert np.array_equal(np.concatenate(list(stored.of(chosen).chunks()))[..., 0], pixels(50)[chosen])
     assert len(stored.of(chosen)) == 4

@@ -70,7 +70,7 @@ def test_a_class_may_be_called_train() -> None:
 
 def test_images_that_are_in_no_split_are_counted() -> None:
     found = arrange("here", ["train/1.png", "test/2.png", "extra/3.png", "extra/4.png"], {})
-    assert found.parts == {"train": [0], "test": [1]}
+    assert {part: list(indices) for part, indices in found.parts.items()} == {"train": [0], "test": [1]}
     assert found.notes == ("left out, for it is no split: extra/ with 2 images",)
 
 
@@ -160,7 +160,7 @@ def test_any_names_and_tables_are_sorted_or_refused(names: list[str], tables: di
     for part, indices in found.parts.items():
         labels = found.labels[part]
         assert labels is None or len(labels) == len(indices)
-        assert indices == sorted(indices)
+        assert list(indices) == sorted(indices)
 
 
 @pytest.mark.parametrize(

@@ -141,14 +141,16 @@ def _decoded(
     about = [(table.path, table.path.stat()) for tables in parts.values() for table in tables]
     stamp = "\n".join(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}" for path, stat in about)
     read = read_files(str(where), files, stamp, config)
-    kept = np.asarray(read.kept, np.int64)
+    kept = read.kept
     made = {}
     start = 0
     for part, of_part in content.items():
         first, last = (int(i) for i in np.searchsorted(kept, [start, start + len(of_part)]))
         mine = labels[part]
         made[part] = Part(
-            read.pictures.of(range(first, last)), None if mine is None else mine[kept[first:last] - start]
+            read.pictures.of(range(first, last)),
+            None if mine is None else mine[kept[first:last] - start],
+            facts=None if read.facts is None else read.facts[np.arange(first, last)],
         )
         start += len(of_part)
     return made, read.notes

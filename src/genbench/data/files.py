@@ -2,20 +2,26 @@
 
 import hashlib
 import json
+import os
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 from joblib import Parallel, cpu_count, delayed
 
 from genbench.cache import cache_folder, whole_file
 from genbench.config.data import DataConfig
 from genbench.data.decoding import Decoded, How, UnreadableError, decoded, header
-from genbench.data.found import CHUNK_BYTES, Bytes
+from genbench.data.facts import Facts
+from genbench.data.found import Bytes
+from genbench.data.packed import Packed
+from genbench.data.store import Store, StoredPictures
 from genbench.errors import UserError
 from genbench.progress import advance, task
 from genbench.wording import counted
@@ -23,7 +29,8 @@ from genbench.wording import counted
 AT_ONCE = 256  # files between two steps of the bar
 KEPT_FROM = 2_000  # files that are worth a place in the cache
 _12_BITS = 4095
-_VERSION = 1  # of what is kept
+_VERSION = 2  # of what is kept
+Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)  # there may be a million
@@ -34,50 +41,32 @@ class File:
     content: str | bytes
 
 
-class StoredPictures:
-    """Decoded images in memory or in a file, (N, H, W, C) bytes one after another; as many of them as are wanted."""
+class FilesBelow(Sequence[File]):
+    """Files in a folder, of which there may be a million: each is made when it is asked for."""
 
-    def __init__(self, pixels: Bytes | Path, shape: tuple[int, int, int, int], chosen: Sequence[int] | None = None):
-        self.pixels, self.shape, self.chosen = pixels, shape, chosen
+    def __init__(self, folder: str, names: Packed) -> None:
+        self.folder, self.names = folder, names
 
     def __len__(self) -> int:
-        return self.shape[0] if self.chosen is None else len(self.chosen)
+        return len(self.names)
 
-    @property
-    def sides(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.shape[1], self.shape[2]
-
-    def of(self, chosen: Sequence[int]) -> "StoredPictures":
-        """Those of ascending indices."""
-        return StoredPictures(self.pixels, self.shape, chosen)
-
-    def chunks(self) -> Iterator[Bytes]:
-        """See `found.Pictures`."""
-        each = self.shape[1] * self.shape[2] * self.shape[3]
-        step = max(1, CHUNK_BYTES // each)
-        chosen = np.arange(self.shape[0]) if self.chosen is None else np.asarray(self.chosen, np.int64)
-        for start in range(0, self.shape[0], step):
-            stop = min(start + step, self.shape[0])
-            first, last = np.searchsorted(chosen, [start, stop])
-            if last == first:
-                continue
-            if isinstance(self.pixels, Path):
-                with self.pixels.open("rb") as file:
-                    file.seek(start * each)
-                    block = np.frombuffer(file.read((stop - start) * each), np.uint8)
-                block = block.reshape(stop - start, *self.shape[1:])
-            else:
-                block = self.pixels[start:stop]
-            yield block if last - first == len(block) else block[chosen[first:last] - start]
+    @overload
+    def __getitem__(self, index: int) -> File: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[File]: ...
+    def __getitem__(self, index: int | slice) -> File | list[File]:
+        """One, or a list of some."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        name = self.names[index]
+        return File(name.replace(os.sep, "/"), f"{self.folder}{os.sep}{name}")
 
 
 @dataclass(frozen=True)
-class _Facts:
+class _About:
     """What is kept beside the pixels."""
 
     shape: tuple[int, int, int, int]
-    kept: list[int]  # indices of the files that could be read
     failed: dict[str, list[str]]  # names by reason, the first of each
     counts: dict[str, int]  # how many by reason
     deepest: int
@@ -86,12 +75,23 @@ class _Facts:
 
 
 @dataclass(frozen=True)
+class _Read:
+    """Files that were decoded, now or before."""
+
+    about: _About
+    kept: Indices
+    pixels: Bytes | Path
+    facts: Facts | None = None
+
+
+@dataclass(frozen=True)
 class Pictures:
     """What became of image files."""
 
     pictures: StoredPictures
-    kept: list[int]  # indices of those that could be read
+    kept: Indices  # of those that could be read
     notes: tuple[str, ...]
+    facts: Facts | None  # of each image, if they are known
 
 
 def read_files(where: str, files: Sequence[File], stamp: str, config: DataConfig) -> Pictures:
@@ -107,29 +107,30 @@ def read_files(where: str, files: Sequence[File], stamp: str, config: DataConfig
         UserError: none can be read, or they are of several sizes and none is wanted.
     """
     how = How(config.sides, config.fit, config.background or "white", config.white)
-    facts, pixels = _kept_or_decoded(where, files, stamp, how)
-    if config.background is None and facts.hidden * 2 > len(facts.kept):  # white signs on nothing
+    read = _kept_or_decoded(where, files, stamp, how)
+    if config.background is None and read.about.hidden * 2 > len(read.kept):  # white signs on nothing
         how = replace(how, background="black")
-        facts, pixels = _kept_or_decoded(where, files, stamp, how)
-    if not facts.kept:
-        reason, names = next(iter(facts.failed.items()))
+        read = _kept_or_decoded(where, files, stamp, how)
+    about = read.about
+    if not len(read.kept):
+        reason, names = next(iter(about.failed.items()))
         raise UserError(f"{where}: none of {len(files)} images can be read ({names[0]}: {reason})")
-    if facts.deepest and facts.deepest <= _12_BITS and config.white is None:
-        scale = next(2**bits - 1 for bits in (1, 4, 8, 10, 12) if facts.deepest < 2**bits)
+    if about.deepest and about.deepest <= _12_BITS and config.white is None:
+        scale = next(2**bits - 1 for bits in (1, 4, 8, 10, 12) if about.deepest < 2**bits)
         raise UserError(
-            f"{where}: in files of 16 bits no pixel is brighter than {facts.deepest} of 65535: data.scale={scale} if"
+            f"{where}: in files of 16 bits no pixel is brighter than {about.deepest} of 65535: data.scale={scale} if"
             f" {scale} is white; data.scale=65535 if the images are as dark as that"
         )
-    return Pictures(StoredPictures(pixels, facts.shape), facts.kept, _notes(facts, len(files), how))
+    return Pictures(StoredPictures(read.pixels, about.shape), read.kept, _notes(about, len(files), how), read.facts)
 
 
-def _notes(facts: _Facts, count: int, how: How) -> tuple[str, ...]:
+def _notes(about: _About, count: int, how: How) -> tuple[str, ...]:
     notes = []
-    for reason, number in facts.counts.items():
-        names = ", ".join(facts.failed[reason]) + (", ..." if number > len(facts.failed[reason]) else "")
+    for reason, number in about.counts.items():
+        names = ", ".join(about.failed[reason]) + (", ..." if number > len(about.failed[reason]) else "")
         notes.append(f"left out: {number:,} of {counted(count, 'file')} ({names}): {reason}")
-    if facts.transparent:
-        notes.append(f"{counted(facts.transparent, 'image')} with transparent pixels, laid on {how.background}")
+    if about.transparent:
+        notes.append(f"{counted(about.transparent, 'image')} with transparent pixels, laid on {how.background}")
     return tuple(notes)
 
 
@@ -150,33 +151,55 @@ def _several_sizes(where: str, files: Sequence[File]) -> UserError:
     )
 
 
-def _kept_or_decoded(where: str, files: Sequence[File], stamp: str, how: How) -> tuple[_Facts, Bytes | Path]:
+def _kept_or_decoded(where: str, files: Sequence[File], stamp: str, how: How) -> _Read:
     cache = cache_folder()
     if cache is None or len(files) < KEPT_FROM:
         return _decode(where, files, how, None)
     digest = hashlib.sha256(f"{_VERSION} {stamp} {sorted(asdict(how).items())}".encode()).hexdigest()[:32]
     place = cache / "images" / digest
-    about, pixels = place.with_suffix(".json"), place.with_suffix(".bin")
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        facts = _Facts(**json.loads(about.read_text(encoding="utf-8")))
-        count, height, width, channels = facts.shape
-        facts = replace(facts, shape=(count, height, width, channels))
-        if pixels.stat().st_size == int(np.prod(facts.shape)):
-            return facts, pixels
+    with suppress(OSError, ValueError, TypeError, KeyError, EOFError):
+        return _kept(place)
+    about, kept, facts, pixels = _places(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(pixels) as temporary:
-            facts, _ = _decode(where, files, how, temporary)
+            read = _decode(where, files, how, temporary)
+        found = Facts.of(StoredPictures(pixels, read.about.shape).chunks(), len(read.kept))
+        for path, table in ((kept, read.kept), (facts, found.table)):
+            with whole_file(path) as temporary, temporary.open("wb") as file:
+                np.save(file, table, allow_pickle=False)
         with whole_file(about) as temporary:
-            temporary.write_text(json.dumps(asdict(facts)), encoding="utf-8")
+            temporary.write_text(json.dumps(asdict(read.about)), encoding="utf-8")
     except OSError:  # a cache that cannot be written, or a full disk: what is decoded stays in memory
         return _decode(where, files, how, None)
-    return facts, pixels
+    return replace(read, pixels=pixels, facts=found)
 
 
-def _decode(where: str, files: Sequence[File], how: How, out: Path | None) -> tuple[_Facts, Bytes | Path]:
-    store = _Store(out)
-    kept: list[int] = []
+def _places(place: Path) -> tuple[Path, Path, Path, Path]:
+    """Files for what there is to say, for the indices of what could be read, for facts, and for pixels."""
+    return (
+        place.with_suffix(".json"),
+        place.with_name(f"{place.name}-kept.npy"),
+        place.with_name(f"{place.name}-facts.npy"),
+        place.with_suffix(".bin"),
+    )
+
+
+def _kept(place: Path) -> _Read:
+    """What was kept; an error of many kinds if it is not there, or not whole."""
+    said, indices, table, pixels = _places(place)
+    about = _About(**json.loads(said.read_text(encoding="utf-8")))
+    count, channels, height, width = about.shape
+    about = replace(about, shape=(count, channels, height, width))
+    kept, facts = np.load(indices, allow_pickle=False), Facts(np.load(table, allow_pickle=False))
+    if len(kept) != count or len(facts) != count or pixels.stat().st_size != int(np.prod(about.shape)):
+        raise ValueError("not whole")
+    return _Read(about, kept, pixels, facts)
+
+
+def _decode(where: str, files: Sequence[File], how: How, out: Path | None) -> _Read:
+    store = Store(out)
+    kept = array("q")
     failed: dict[str, list[str]] = {}
     counts: Counter[str] = Counter()
     deepest = transparent = hidden = 0
@@ -200,7 +223,8 @@ def _decode(where: str, files: Sequence[File], how: How, out: Path | None) -> tu
         pixels = store.end()
     finally:
         store.close()
-    return _Facts(store.shape, kept, failed, dict(counts), deepest, transparent, hidden), pixels
+    about = _About(store.shape, failed, dict(counts), deepest, transparent, hidden)
+    return _Read(about, np.array(kept, np.int64), pixels)
 
 
 def _side_by_side(files: Sequence[File], how: How) -> Iterator[Decoded | UnreadableError]:
@@ -224,65 +248,3 @@ def _one(file: File, how: How) -> Decoded | UnreadableError:
         return decoded(file.content, how)
     except UnreadableError as error:
         return error
-
-
-class _Store:
-    """Images one after another, in memory or in a file: of one channel until a colour one comes."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.file: BinaryIO | None = None if path is None else path.open("wb+")
-        self.images: list[Bytes] = []
-        self.sides: tuple[int, int] | None = None
-        self.channels = 1
-        self.count = 0
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return self.count, *(self.sides or (0, 0)), self.channels
-
-    def add(self, image: Bytes) -> bool:
-        """Keep an image (H, W, 1 or 3); False if it is of another size than the first."""
-        if self.sides is None:
-            self.sides = image.shape[0], image.shape[1]
-        if image.shape[:2] != self.sides:
-            return False
-        if image.shape[2] == 3 and self.channels == 1:
-            self._recolour()
-        if image.shape[2] < self.channels:
-            image = np.repeat(image, 3, axis=2)
-        if self.file is not None:
-            self.file.write(np.ascontiguousarray(image).data)
-        else:
-            self.images.append(image)
-        self.count += 1
-        return True
-
-    def _recolour(self) -> None:
-        """What is there with three channels."""
-        self.channels = 3
-        if self.file is None or self.path is None:
-            self.images = [np.repeat(image, 3, axis=2) for image in self.images]
-            return
-        before = self.path.with_name(f"{self.path.name}.grey")
-        try:
-            self.file.close()
-            self.path.replace(before)
-            self.file = self.path.open("wb+")
-            with before.open("rb") as grey:
-                while block := grey.read(CHUNK_BYTES):
-                    self.file.write(np.frombuffer(block, np.uint8).repeat(3).data)
-        finally:
-            before.unlink(missing_ok=True)
-
-    def end(self) -> Bytes | Path:
-        if self.file is not None and self.path is not None:
-            self.file.flush()
-            return self.path
-        images = self.images
-        self.images = []
-        return np.stack(images) if images else np.empty(self.shape, np.uint8)
-
-    def close(self) -> None:
-        if self.file is not None:
-            self.file.close()

@@ -15,11 +15,12 @@ from genbench.config.data import DataConfig
 from genbench.data import archives
 from genbench.data.arrays import Sliceable, part_of
 from genbench.data.decoding import suffixes
-from genbench.data.files import File, read_files
+from genbench.data.files import File, FilesBelow, read_files
 from genbench.data.formats import format_of
 from genbench.data.found import WHOLE, Found, Part
 from genbench.data.layout import TABLES, arrange
 from genbench.data.names import Pair, pairs
+from genbench.data.packed import Packed
 from genbench.data.resizing import luminance
 from genbench.errors import UserError
 from genbench.wording import counted
@@ -94,9 +95,8 @@ def _found(path: Path, config: DataConfig) -> Found:
         raise UserError(f"{path} holds {arrays[0].name} and other data: give the one file to read")
     if images:
         read = {table.relative_to(path).as_posix(): regular_file(table, LARGEST_TABLE).read_bytes() for table in tables}
-        start = len(str(path)) + 1
-        files = [File(image[start:].replace(os.sep, "/"), image) for image in images]
-        return _from_files(path, name, files, read, others, _stamp(images), config)
+        files = FilesBelow(str(path), images)
+        return _from_files(path, name, files, read, others, _stamp(files), config)
     arrays = [*arrays, *(table for table in tables if format_of(table) is not None)]
     if not arrays:
         raise UserError(f"{path} holds no image, and no file of arrays: see docs/data.md for what is read")
@@ -117,16 +117,16 @@ def _found(path: Path, config: DataConfig) -> Found:
 # Files
 
 
-def _listing(root: Path) -> tuple[list[str], list[Path], list[Path], "Counter[str]"]:
-    """Images, tables, files of arrays at the top, and how many there are of what else, by suffix."""
+def _listing(root: Path) -> tuple[Packed, list[Path], list[Path], "Counter[str]"]:
+    """Images by name, tables, files of arrays at the top, and how many there are of what else, by suffix."""
     known = suffixes()
-    images: list[str] = []
+    images, start = Packed(), len(str(root)) + 1
     tables, arrays = [], []
     others: Counter[str] = Counter()
     for path in _files_below(str(root)):
         suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122  (there may be a million)
         if suffix in known:
-            images.append(path)
+            images.append(path[start:])
         elif suffix in TABLES:
             tables.append(Path(path))
         elif os.path.dirname(path) == str(root) and format_of(Path(path)) is not None:  # noqa: PTH120
@@ -150,15 +150,15 @@ def _files_below(folder: str) -> Iterator[str]:
         yield from (os.path.join(parent, name) for name in sorted(names) if not name.startswith("."))  # noqa: PTH118
 
 
-def _stamp(images: Sequence[str]) -> str:
+def _stamp(files: Sequence[File]) -> str:
     """Changes if a file is added, removed, renamed or written to."""
     digest = hashlib.sha256()
-    for image in images:
+    for file in files:
         try:
-            about = os.stat(image)  # noqa: PTH116
-            digest.update(f"{image}\0{about.st_size}\0{about.st_mtime_ns}\n".encode(errors="surrogateescape"))
+            about = os.stat(file.content)  # noqa: PTH116
+            digest.update(f"{file.content!r}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())
         except OSError:  # a link to nothing: read_files says it
-            digest.update(f"{image}\0\n".encode(errors="surrogateescape"))
+            digest.update(f"{file.content!r}\0\n".encode())
     return digest.hexdigest()
 
 
@@ -174,9 +174,15 @@ def _from_files(
     if not files:
         raise UserError(f"{path} holds no image that can be read: see docs/data.md for what is")
     read = read_files(str(path), files, stamp, config)
-    arrangement = arrange(str(path), [files[i].name for i in read.kept], tables, labelled=config.labels)
+    names = Packed(files[i].name for i in read.kept)
+    arrangement = arrange(str(path), names, tables, labelled=config.labels)
     parts = {
-        part: Part(read.pictures.of(indices), arrangement.labels[part]) for part, indices in arrangement.parts.items()
+        part: Part(
+            read.pictures.of(indices),
+            arrangement.labels[part],
+            facts=None if read.facts is None else read.facts[np.asarray(indices, np.int64)],
+        )
+        for part, indices in arrangement.parts.items()
     }
     left = {suffix: count for suffix, count in others.items() if suffix not in _LOOKED_PAST}
     said = [f"left out: {counted(sum(left.values()), 'other file')} ({', '.join(list(left)[:5])})"] if left else []

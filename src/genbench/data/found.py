@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from genbench.data.facts import Facts
+
 Bytes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[Any]  # (N,) whole numbers, or names
 
@@ -39,6 +41,7 @@ class Part:
     pictures: Pictures
     labels: Labels | None = None
     notes: tuple[str, ...] = ()  # what a reader has to know of these images; a line each
+    facts: Facts | None = None  # where they are known already
 
     def __post_init__(self) -> None:
         """A reader must not pair images with other images' labels."""

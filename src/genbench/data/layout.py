@@ -7,7 +7,7 @@ TSV, JSON lines) beside them that names each file and its class, as Kaggle's and
 import csv
 import io
 import json
-import sys
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from genbench.wording import counted
 
 TABLES = (".csv", ".tsv", ".jsonl")
 Rows = list[dict[str, str]]
-Parts = tuple[str, ...]  # of an image's name: folders and file
+Parts = tuple[str, ...]  # of a name: folders, and the file
 
 
 @dataclass(frozen=True)
 class Arrangement:
     """Indices of the images of each part, and their labels."""
 
-    parts: dict[str, list[int]]
+    parts: Mapping[str, Sequence[int]]
     labels: dict[str, Labels | None]
     notes: tuple[str, ...] = ()
 
@@ -45,65 +45,66 @@ def arrange(where: str, names: Sequence[str], tables: Mapping[str, bytes], *, la
     Raises:
         UserError: the names contradict each other.
     """
-    paths = [_parts_of(name) for name in names]
-    parts, skipped, start = _parts(where, paths)
+    once: dict[str, Parts] = {}  # a folder's names once, not once for each of its files
+    parents = [once.setdefault(parent, tuple(parent.split("/")[:-1])) for parent in map(_parent, names)]
+    parts, skipped, start = _parts(where, parents)
     notes = [f"left out, for it is no split: {name}/ with {counted(count, 'image')}" for name, count in skipped.items()]
     if not labelled:
         return Arrangement(parts, dict.fromkeys(parts), tuple(notes))
     rows = {name: _rows(where, name, content) for name, content in tables.items()}
     if any(rows.values()):
-        by_table = _by_table(where, paths, parts, rows)
+        by_table = _by_table(where, names, parts, rows)
         if by_table is not None:
             return Arrangement(by_table.parts, by_table.labels, (*notes, *by_table.notes))
         notes += [f"{name} names no image here, and is not used" for name, found in rows.items() if found]
-    return Arrangement(parts, _by_folder(where, paths, parts, start), tuple(notes))
+    return Arrangement(parts, _by_folder(where, names, parents, parts, start), tuple(notes))
 
 
-def _parts_of(name: str) -> Parts:
-    *folders, file = name.split("/")
-    return (*map(sys.intern, folders), file)  # a folder's name once, not once for each of its files
+def _parent(name: str) -> str:
+    """The folder, with the slash behind it."""
+    return name[: name.rfind("/") + 1]
 
 
-def _parts(where: str, paths: list[Parts]) -> tuple[dict[str, list[int]], dict[str, int], int]:
+def _parts(where: str, parents: Sequence[Parts]) -> tuple[dict[str, Sequence[int]], dict[str, int], int]:
     """Indices by split, how many images lie in folders beside these, and how many folders lead to the classes."""
-    depth = _shared({path[:-1] for path in paths})
-    tops = Counter(path[depth] if len(path) > depth + 1 else "" for path in paths)
+    depth = _shared(set(parents))
+    tops = Counter(parent[depth] if len(parent) > depth else "" for parent in parents)
     splits = {top: split for top in tops if (split := split_of(top)) is not None}
     named = set(splits.values())
     if "train" not in named or (named == {"train"} and len(tops) > 1):  # one class of several may be called so
         if named and len(splits) == len(tops):
             raise UserError(f"{where} has images in {', '.join(sorted(splits))}/ and none in train/: add some")
-        return {WHOLE: list(range(len(paths)))}, {}, depth
+        return {WHOLE: range(len(parents))}, {}, depth
     if "" in tops:
         beside = ", ".join(sorted(splits))
         raise UserError(f"{where} holds {counted(tops[''], 'image')} beside {beside}/: put each into a split")
-    parts: dict[str, list[int]] = {}
-    for i, path in enumerate(paths):
-        if path[depth] in splits:
-            parts.setdefault(splits[path[depth]], []).append(i)
-    return parts, {top: count for top, count in tops.items() if top not in splits}, depth + 1
+    parts: dict[str, array[int]] = {}
+    for i, parent in enumerate(parents):
+        if parent[depth] in splits:
+            parts.setdefault(splits[parent[depth]], array("q")).append(i)
+    return dict(parts), {top: count for top, count in tops.items() if top not in splits}, depth + 1
 
 
-def _by_folder(where: str, paths: list[Parts], parts: Mapping[str, list[int]], start: int) -> dict[str, Labels | None]:
+def _by_folder(
+    where: str, names: Sequence[str], parents: Sequence[Parts], parts: Mapping[str, Sequence[int]], start: int
+) -> dict[str, Labels | None]:
     """A class a folder, from so many folders down; none where all images lie in one."""
-    shared = start + _shared({paths[i][start:-1] for indices in parts.values() for i in indices})
-    once: dict[Parts, Parts] = {}
-    folders = {
-        name: [once.setdefault(parent, parent) for i in indices for parent in (paths[i][shared:-1],)]
-        for name, indices in parts.items()
-    }
-    if all(parent == () for found in folders.values() for parent in found):
+    shared = start + _shared({parents[i][start:] for indices in parts.values() for i in indices})
+    called = {parent: "/".join(parent[shared:]) for parent in set(parents)}
+    folders = {name: [called[parents[i]] for i in indices] for name, indices in parts.items()}
+    if not any(any(found) for found in folders.values()):
         return dict.fromkeys(parts)
     for name, found in folders.items():
-        if () not in found:
+        if "" not in found:
             continue
-        if set(found) == {()}:
+        if not any(found):
             raise UserError(f"{where}: the {name} images have no class folders, the others have: data.labels=false")
+        beside = names[parts[name][found.index("")]].rpartition("/")[2]
         raise UserError(
-            f"{where} holds images ({paths[parts[name][found.index(())]][-1]}) beside class folders with images: put"
-            " every image into a class folder, or none"
+            f"{where} holds images ({beside}) beside class folders with images: put every image into a class folder, or"
+            " none"
         )
-    return {name: np.array(["/".join(parent) for parent in found]) for name, found in folders.items()}
+    return {name: np.array(found) for name, found in folders.items()}
 
 
 def _shared(parents: set[Parts]) -> int:
@@ -139,9 +140,10 @@ def _rows(where: str, name: str, content: bytes) -> Rows:
 
 
 def _by_table(
-    where: str, paths: list[Parts], parts: Mapping[str, list[int]], tables: Mapping[str, Rows]
+    where: str, names: Sequence[str], parts: Mapping[str, Sequence[int]], tables: Mapping[str, Rows]
 ) -> Arrangement | None:
     """Labels, and splits where a column names them, by the tables; None if they name no image."""
+    paths = [tuple(name.split("/")) for name in names]
     label: dict[int, str] = {}
     split: dict[int, str] = {}
     for name, rows in tables.items():
@@ -165,7 +167,7 @@ def _by_table(
 
 
 def _tabled(
-    where: str, parts: Mapping[str, list[int]], label: Mapping[int, str], split: Mapping[int, str], count: int
+    where: str, parts: Mapping[str, Sequence[int]], label: Mapping[int, str], split: Mapping[int, str], count: int
 ) -> Arrangement:
     if split and WHOLE in parts and "train" in split.values():
         by_split: dict[str, list[int]] = {}

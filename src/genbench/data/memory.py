@@ -43,7 +43,8 @@ class InMemory(Images):
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__(shapes, filled=False)
-        self._tensors = {name: torch.empty(shape, dtype=torch.uint8) for name, shape in shapes.items()}
+        # NumPy's memory comes in large pages, where the system has such.
+        self._tensors = {name: torch.from_numpy(np.empty(shape, np.uint8)) for name, shape in shapes.items()}
         self._added = dict.fromkeys(shapes, 0)
 
     def add(self, name: str, images: Tensor) -> None:

@@ -6,15 +6,15 @@ of it, divides what is not divided, and refuses what nobody would want to train 
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from genbench.config.data import LARGEST_SIDE, DataConfig
+from genbench.data.facts import Facts
 from genbench.data.found import SPLITS, WHOLE, Bytes, Found, Part
 from genbench.data.images import ImageData, Split
 from genbench.data.memory import Images, Mapped, new_images
@@ -48,7 +48,7 @@ def assembled(found: Found, config: DataConfig) -> ImageData:
         UserError: see `load_data`.
     """
     _check_sides(found, config)
-    facts = {name: _Facts.of(part) for name, part in found.parts.items()}
+    facts = {name: _facts(part) for name, part in found.parts.items()}
     _check_levels(found, facts, config)
     labels, classes = _labels(found, config)
     chosen, notes = _splits(found, labels, config)
@@ -70,43 +70,8 @@ def assembled(found: Found, config: DataConfig) -> ImageData:
     return replace(whole, train=few, whole=whole)
 
 
-@dataclass(frozen=True)
-class _Facts:
-    """What there is to know of a part's images before they are kept."""
-
-    grey: bool
-    brightest: int
-    one_colour: int  # images that have one colour throughout
-    digests: npt.NDArray[np.uint64]  # of each image's pixels: of 2 million different ones two agree once in 10^7
-
-    @classmethod
-    def of(cls, part: Part) -> "_Facts":
-        grey, brightest, one_colour = True, 0, 0
-        digests = np.empty(len(part.pictures), np.uint64)
-        seen = 0
-        for chunk in part.pictures.chunks():
-            if not len(chunk):
-                continue
-            equal = _everywhere(chunk, lambda images: images == images[..., :1])  # red, green and blue
-            grey = grey and bool(equal.all())
-            brightest = max(brightest, int(chunk.max()))
-            one_colour += int(_everywhere(chunk, lambda images: images == images[:, :1, :1]).sum())
-            for image, one in zip(chunk, equal, strict=True):
-                # Of the first channel where all are equal, so that a picture is the same however it is stored.
-                digests[seen] = _digest(image[..., :1] if one else image)
-                seen += 1
-        return cls(grey, brightest, one_colour, digests)
-
-
-def _everywhere(chunk: Bytes, holds: Callable[[Bytes], npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
-    """Of which images (n, H, W, C) something holds in every pixel: (n,). Most are told by a few of their pixels."""
-    found = np.asarray(holds(chunk[:, ::4, ::4]).all((1, 2, 3)))
-    found[found] = holds(chunk[found]).all((1, 2, 3))
-    return found
-
-
-def _digest(image: Bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest(), "little")
+def _facts(part: Part) -> Facts:
+    return part.facts or Facts.of(part.pictures.chunks(), len(part.pictures))
 
 
 def _check_sides(found: Found, config: DataConfig) -> None:
@@ -124,7 +89,7 @@ def _check_sides(found: Found, config: DataConfig) -> None:
         )
 
 
-def _check_levels(found: Found, facts: Mapping[str, _Facts], config: DataConfig) -> None:
+def _check_levels(found: Found, facts: Mapping[str, Facts], config: DataConfig) -> None:
     brightest = max(each.brightest for each in facts.values())
     if brightest <= _DARK and config.white is None:
         scale = max(1, brightest)
@@ -142,7 +107,7 @@ def _check_levels(found: Found, facts: Mapping[str, _Facts], config: DataConfig)
         raise UserError(f"{found.name}: all {images} images are the same, and nothing can be learnt of them")
 
 
-def _constant(facts: Mapping[str, _Facts]) -> list[str]:
+def _constant(facts: Mapping[str, Facts]) -> list[str]:
     count = sum(each.one_colour for each in facts.values())
     return [f"{counted(count, 'image')} of one colour throughout"] if count else []
 
@@ -203,7 +168,7 @@ def _splits(
 
 
 def _without_duplicates(
-    facts: Mapping[str, _Facts], chosen: dict[str, tuple[str, Tensor]], config: DataConfig
+    facts: Mapping[str, Facts], chosen: dict[str, tuple[str, Tensor]], config: DataConfig
 ) -> tuple[dict[str, tuple[str, Tensor]], tuple[str, ...]]:
     digests = {name: facts[part].digests[indices.numpy()] for name, (part, indices) in chosen.items()}
     held = np.concatenate([digests["validation"], digests["test"]])
@@ -223,7 +188,7 @@ def _without_duplicates(
 
 def _filled(
     found: Found,
-    facts: Mapping[str, _Facts],
+    facts: Mapping[str, Facts],
     labels: Mapping[str, Tensor | None],
     classes: tuple[str, ...],
     chosen: Mapping[str, tuple[str, Tensor]],
