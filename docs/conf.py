@@ -24,6 +24,7 @@ html_title = "genbench"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_search_summary = False  # it would be fetched, which a page that is a file may not
 html_show_sphinx = False
 html_show_copyright = False
 html_math_renderer = "mathml"  # drawn by the browser: nothing is loaded, and it works from a file
