@@ -10,7 +10,7 @@ PAPER ?= runs/paper
 PAGE ?= report
 MINUTES = $(shell echo '$(BUDGET)' | awk '/^[0-9.]+ *(min)?$$/ {print $$1 + 0} /^[0-9.]+ *s$$/ {print $$1 / 60}')
 
-.PHONY: setup demo test check bench record tensorboard paper verdicts reliability
+.PHONY: setup demo test check bench record docs tensorboard paper verdicts reliability
 
 setup: .venv/installed
 
@@ -42,6 +42,10 @@ bench: setup
 record: setup
 	$(BIN)/python -m pip install --quiet --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks.record $(WORDS)
+
+# site/html/index.html. It needs no network; the notebooks are run where they have changed since.
+docs: setup
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir site/doctrees docs site/html
 
 # Finished trainings and scores are kept, so that it goes on where it stopped. A training that fails does not stop it.
 paper: setup

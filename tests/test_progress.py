@@ -2,11 +2,15 @@
 
 import io
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
-from genbench.progress import advance, shown, task
+from genbench import progress
+from genbench.progress import advance, notebook_cell, shown, shown_in_notebook, task
 
 
 def in_lines(seconds: float, monkeypatch: pytest.MonkeyPatch, terminal: bool = False) -> str:
@@ -68,3 +72,32 @@ def test_an_error_in_a_task_leaves_no_bar_behind() -> None:
         with task("drawing", 1):
             advance()
     assert "drawing" in out.getvalue().split("scoring")[-1]
+
+
+def test_a_notebook_has_a_bar_below_its_cell_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    import IPython.display
+
+    below: list[str] = []
+
+    class Handle:
+        def update(self, line: Any) -> None:
+            below.append(line._repr_html_())
+
+    monkeypatch.setattr(IPython.display, "display", lambda line, display_id: Handle())
+    monkeypatch.setattr(progress, "CELL_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "Console", lambda **told: SimpleNamespace(is_jupyter=True, is_terminal=False, **told))
+    monkeypatch.setattr(progress, "Progress", lambda *columns, console, **told: Progress(disable=True))
+    with shown_in_notebook(), task("scoring <all>", 4):
+        assert notebook_cell() is not None
+        advance()
+    assert below[0] == '<progress value="0.000"></progress> scoring &lt;all&gt;'
+    assert below[1].startswith('<progress value="0.250"></progress> scoring &lt;all&gt;')
+    assert below[-1] == ""
+    assert notebook_cell() is None
+
+
+def test_a_script_has_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_in_notebook(), task("scoring", 1):
+        assert notebook_cell() is None
+        advance()
+    assert capsys.readouterr() == ("", "")

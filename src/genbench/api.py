@@ -1,4 +1,6 @@
-"""The Python face: a finished run as an object, scores of anybody's images, a comparison. Nothing is printed.
+"""The Python face: a finished run as an object, scores of anybody's images, a comparison.
+
+Nothing is printed; what takes long has a bar below the cell of a notebook.
 
     import genbench
 
@@ -36,6 +38,7 @@ from genbench.models.sampling import draw, posterior_means, reconstructed
 from genbench.models.weights import Loaded
 from genbench.models.weights import load as load_weights
 from genbench.places import absolute
+from genbench.progress import shown_in_notebook
 from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
 from genbench.runs.reading import RunRecord
@@ -199,8 +202,9 @@ def score(images: Images, data: str | ImageData, root: str | Path | None = None)
     """
     from genbench.evaluation.of_samples import score_images
 
-    real = ImageDataModule(data, root=None if root is None else str(root)).data
-    return score_images(_bytes(images, real.shape), real)
+    with shown_in_notebook():
+        real = ImageDataModule(data, root=None if root is None else str(root)).data
+        return score_images(_bytes(images, real.shape), real)
 
 
 @dataclass(frozen=True)
@@ -247,7 +251,8 @@ def compare(
     told = {"models": list(models), "seeds": seeds, "minutes": minutes, "images": images, "epochs": epochs}
     places = {"out": str(out), "runs": str(Path(out) / "runs" if runs is None else runs), "force": force}
     config = parse(CompareConfig, {**told, **places, "words": [f"data={data}", *words]})
-    compared(config, Console(quiet=True))
+    with shown_in_notebook():
+        compared(config, Console(quiet=True))
     records = read_folder(Path(config.runs))
     return Comparison(
         tuple(judge(ranking) for ranking in rankings(records)),

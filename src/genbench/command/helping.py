@@ -1,8 +1,12 @@
-"""What `genbench VERB --help` prints: each value with its meaning, unit and range, as it stands with what was given."""
+"""What `genbench VERB --help` prints: each value with its meaning, unit and range, as it stands with what was given.
+
+The site's reference of the command (docs/conf.py) is made of the same.
+"""
 
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,24 @@ from genbench.wording import field_at, in_words, shown
 _LEFT = 34  # columns for key=value, before what it means
 _FOOT = """\
 --cfg job shows the values alone; --config-dir DIR adds a folder with choices of your own."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What can be said to a verb."""
+
+    choices: dict[str, dict[str, str]]  # by group its options, each with what it is
+    values: list[tuple[str, Any, str]]  # key, value, and its meaning with unit and range
+
+
+def words_of(verb: str, schema: type[BaseModel], given: Sequence[str] = ()) -> Words:
+    """What can be said to a verb, beside the words that are given.
+
+    Raises:
+        UserError: one of these is wrong.
+    """
+    with search_path(None) as hydra, in_one_line(verb, given, lambda: known_keys(verb, given)):
+        return _words(hydra, hydra.compose_config(verb, list(given), RunMode.RUN), schema)
 
 
 def answer(verb: str, schema: type[BaseModel], text: str, asks: Any) -> None:
@@ -57,23 +79,31 @@ def answer(verb: str, schema: type[BaseModel], text: str, asks: Any) -> None:
 
 def _help(hydra: Hydra, config: DictConfig, schema: type[BaseModel], text: str) -> Iterator[str]:
     yield from (f"  {line}" if line.startswith("genbench ") else line for line in text.splitlines())
-    chosen = [str(key) for key in reversed(list(config.hydra.runtime.choices)) if _is_choice(str(key))]
-    if schema.__name__ == "TrainConfig":
-        chosen.append("hydra/launcher")  # of a sweep
-    if chosen:
+    words = _words(hydra, config, schema)
+    if words.choices:
         yield "\nChoices (group=option):\n"
-    for group in chosen:
+    for group, options in words.choices.items():
         yield f"  {group}"
-        for option in sorted(hydra.config_loader.get_group_options(group, ObjectType.CONFIG)):
-            comment = _comment(hydra, group, option)
-            if comment or not group.startswith("hydra"):
-                yield from _entry(f"  {option}", comment)
+        for option, comment in options.items():
+            yield from _entry(f"  {option}", comment)
     yield "\nValues (key=value), as they stand with what you gave:\n"
-    with open_dict(config):
-        del config["hydra"]
-    for key, value, meaning in _values(config, schema):
+    for key, value, meaning in words.values:
         yield from _entry(f"{key}={shown(value)}", meaning)
     yield f"\n{_FOOT}"
+
+
+def _words(hydra: Hydra, config: DictConfig, schema: type[BaseModel]) -> Words:
+    groups = [str(key) for key in reversed(list(config.hydra.runtime.choices)) if _is_choice(str(key))]
+    if schema.__name__ == "TrainConfig":
+        groups.append("hydra/launcher")  # of a sweep
+    choices: dict[str, dict[str, str]] = {}
+    for group in groups:
+        options = sorted(hydra.config_loader.get_group_options(group, ObjectType.CONFIG))
+        comments = {option: _comment(hydra, group, option) for option in options}
+        choices[group] = {option: c for option, c in comments.items() if c or not group.startswith("hydra")}
+    with open_dict(config):
+        del config["hydra"]
+    return Words(choices, list(_values(config, schema)))
 
 
 def _is_choice(group: str) -> bool:

@@ -11,21 +11,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.status import Status
 
 from genbench.command.composition import CommandLine, compose
-from genbench.command.sweeping import Job, guarded, progress_line, train_all
+from genbench.command.sweeping import Job, guarded, is_done, progress_line, train_all
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig
 from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.interruption import Interrupted
 from genbench.places import near
-from genbench.progress import shown
+from genbench.progress import notebook_cell, shown
 from genbench.runs.directory import Run
 from genbench.runs.reading import RunRecord, read
 from genbench.verbs.report import check_page_folder
@@ -64,7 +64,7 @@ def compared(config: CompareConfig, console: Console) -> Compared:
     check_page_folder(out, force=config.force)
     line = trainings(config)
     runs = [Run(each.directory) for each in line.configs]
-    with shown(None), _progress(console, runs, config.minutes):  # one line: two displays would overwrite each other
+    with _progress(console, runs, config.minutes), shown(None):  # one line: two displays would overwrite each other
         code = train_all(line, quietly)
     if code > 128:
         signal = Interrupted(code - 128)
@@ -146,15 +146,18 @@ def _calibrate(config: TrainConfig, console: Console) -> None:
 @contextmanager
 def _progress(console: Console, runs: Sequence[Run], minutes: float | None) -> Iterator[None]:
     """One line for all trainings, while they go on in this process or in others."""
-    ended = threading.Event()
+    ended, cell = threading.Event(), notebook_cell()
 
     def watch() -> None:
         started, said = time.time(), ""
-        with Status("", console=console) if console.is_terminal else Status("", console=Console(quiet=True)) as status:
+        with Status("", console=console) if console.is_terminal else nullcontext() as status:
             while not ended.is_set():
                 running = sum(run.is_locked for run in runs)
                 text = progress_line(runs, "full", running, time.time() - started, minutes)
-                status.update(text)
+                if status is not None:
+                    status.update(text)
+                if cell is not None:
+                    cell.show(text, sum(is_done(run, "full") for run in runs) / len(runs))
                 if not console.is_terminal and text.partition(",")[0] != said.partition(",")[0]:
                     console.print(text, soft_wrap=True)
                     said = text
