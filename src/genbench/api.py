@@ -165,7 +165,7 @@ class Trained:
 
     def _of_run(self, what: str) -> Run:
         if self._found.run is None:
-            raise UserError(f"{self._found.place} is no run's directory and has no {what}: load the run's directory")
+            raise UserError(f"{self._found.place} is weights alone, without {what}: load the run's directory")
         return self._found.run
 
     def _check_whole(self) -> None:

@@ -74,7 +74,7 @@ def test_a_repository_is_loaded_as_the_file_is_and_nothing_else_is_asked_for(the
     assert set(asked) == {"model.safetensors", "scores.json"}
     assert sum(method == "GET" for method, _ in there.asked) == 2
     assert all(f"/resolve/{COMMIT}/" in path for _, path in there.asked if path.endswith("scores.json"))
-    with pytest.raises(UserError, match="hf://user/digits is no run's directory and has no config"):
+    with pytest.raises(UserError, match="hf://user/digits is weights alone, without config"):
         _ = found.config
 
 

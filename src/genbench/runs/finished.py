@@ -44,7 +44,7 @@ class Finished:
             return self.run.scorecard() if self.run.has_scorecard else Absent(absent=again)
         path = self.path / SCORES
         if not path.is_file():
-            return Absent(absent=f"{self.place} has no {SCORES}: genbench.score scores samples")
+            return Absent(absent=f"{self.place} is weights alone: genbench.score scores samples")
         try:
             return files.read_record(path, Scorecard)
         except (OSError, ValueError) as error:
@@ -90,8 +90,11 @@ def zoo() -> list[str]:
 
 def check_trained(run: Run) -> None:
     """Refuse a run that has no weights yet."""
-    if not run.has_weights:
-        raise UserError(f"{run.path} has no weights yet: its training is {run.status.state}")
+    if run.has_weights:
+        return
+    if run.is_finished:
+        raise UserError(f"{run.path} has no weights any more: get them (genbench report weights=true), or train anew")
+    raise UserError(f"{run.path} has no weights yet: its training is {run.status.state}")
 
 
 def _of_zoo(name: str) -> Path:
