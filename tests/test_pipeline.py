@@ -142,7 +142,7 @@ def sample_as_told(*words: str) -> None:
         (["run={run}", "n=0"], "n=0: must be at least 1"),
         (["run={run}", "+options.steps=3"], "options.steps: there is no such key"),
         (["run={run}", "label=3"], "label"),
-        ([], "run must be given"),
+        ([], "say what to draw from: run=DIR, or zoo=NAME"),
     ],
 )
 def test_wrong_sample_commands(words: list[str], message: str, runs: Path) -> None:

@@ -42,12 +42,19 @@ def test_a_wheel_trains_samples_and_exports(command: Command, tmp_path: Path) ->
     done = command("genbench", "export", f"run={run}", "format=safetensors", cwd=folder, env=env, fresh=True)
     assert done.returncode == 0, done.stderr
     assert (folder / f"{run.name}-decoder.safetensors").is_file()
-    # What ships beside the code: which scores may be trusted on the known data sets.
+    done = command("genbench", "sample", "zoo=mnist", "label=7", "out=seven.png", cwd=folder, env=env, fresh=True)
+    assert (done.returncode, done.stdout) == (0, "64 images of mnist, seed 0: seven.png\n"), done.stderr
+    # What ships beside the code: which scores may be trusted on the known data sets, and trained models.
     names = [
-        {str(path.relative_to(folder)) for path in (folder / "evaluation" / "shipped").rglob("*.*")}
+        {
+            str(path.relative_to(folder))
+            for part in ("evaluation/shipped", "zoo")
+            for path in (folder / part).rglob("*.*")
+        }
         for folder in (TOP / "src" / "genbench", site / "genbench")
     ]
     assert names[0] == {name.replace(str(site), str(TOP / "src")) for name in names[1]}
     assert any("optdigits" in name for name in names[1])
+    assert "zoo/mnist/model.safetensors" in names[1]
     (about,) = site.glob("genbench-*.dist-info")
     assert "genbench = genbench.start:main" in (about / "entry_points.txt").read_text(encoding="utf-8")

@@ -40,6 +40,7 @@ from genbench.models.weights import load as load_weights
 from genbench.places import absolute
 from genbench.progress import shown_in_notebook
 from genbench.runs.directory import Run
+from genbench.runs.finished import Finished, find
 from genbench.runs.folder import read_folder
 from genbench.runs.reading import RunRecord
 from genbench.runs.records import Absent, Scorecard, Summary
@@ -53,20 +54,18 @@ def load(path: str | Path, code: str | Path | None = None) -> "Trained":
     """A trained model.
 
     Args:
-        path: a run's directory, or a weights.safetensors.
+        path: a run's directory, a folder that `genbench export format=hub` wrote, or a file of weights;
+            "hf://user/name", a repository of the Hugging Face Hub, with "@revision" if you like; or "zoo://mnist", a
+            model that comes with genbench.
         code: a folder with Python modules of your own, where the model's class is in one; they are run.
 
     Raises:
-        UserError: there is no trained model, its file is broken, or its class is one that nobody has allowed to be run.
+        UserError: there is no trained model, its file is broken or cannot be had, or its class is one that nobody has
+            allowed to be run.
     """
-    path = Path(path).expanduser()
     folder = None if code is None else absolute(str(code))
-    if path.is_file():
-        return Trained(path, None, folder, load_weights(path, folder))
-    run = Run.open(path)
-    if not run.has_weights:
-        raise UserError(f"{path} has no weights yet: its training is {run.status.state}")
-    return Trained(path, run, folder, load_weights(run.weights, folder))
+    found = find(path)
+    return Trained(found, folder, load_weights(found.weights, folder))
 
 
 class Trained:
@@ -78,15 +77,15 @@ class Trained:
             worked out there.
     """
 
-    def __init__(self, path: Path, run: Run | None, code: str | None, loaded: Loaded) -> None:
-        self.path = path
+    def __init__(self, found: Finished, code: str | None, loaded: Loaded) -> None:
+        self.path = found.path
         self.model: Model = loaded.model
-        self._run = run
+        self._found = found
         self._code = code
         self._loaded = loaded
 
     def __repr__(self) -> str:
-        return f"<{type(self.model).__name__} of {self.path}, images {'x'.join(map(str, self.shape))}>"
+        return f"<{type(self.model).__name__} of {self._found.place}, images {'x'.join(map(str, self.shape))}>"
 
     @property
     def shape(self) -> ImageShape:
@@ -100,22 +99,18 @@ class Trained:
 
     @property
     def config(self) -> TrainConfig:
-        """What the training was told; UserError if weights alone were loaded."""
+        """What the training was told; UserError if it is not a run's directory that was loaded."""
         return self._of_run("config").config()
 
     @property
     def summary(self) -> Summary:
-        """What the training cost, and its losses; UserError if weights alone were loaded."""
+        """What the training cost, and its losses; UserError if it is not a run's directory that was loaded."""
         return self._of_run("summary").summary()
 
     @property
     def scores(self) -> Scorecard | Absent:
-        """The run's scores as they are now, or why there are none."""
-        if self._run is None:
-            return Absent(absent=f"{self.path} is weights alone: genbench.score scores samples")
-        if not self._run.has_scorecard:
-            return Absent(absent=f"not scored yet: genbench evaluate run={self.path}")
-        return self._run.scorecard()
+        """The model's scores as they are now, or why there are none."""
+        return self._found.scores()
 
     def sample(self, n: int, seed: int = 0, label: Label | None = None, **options: Any) -> NDArray[np.uint8]:
         """New images: those of `genbench sample` with the same seed.
@@ -155,6 +150,7 @@ class Trained:
         """
         if not isinstance(self.model, Posterior):
             raise UserError(f"{self.path}: this model has no encoder")
+        self._check_whole()
         given = _bytes(images, self.shape)
         return posterior_means(self.model, given, self._labels_of(given, label)).numpy()
 
@@ -166,13 +162,18 @@ class Trained:
         """
         if not isinstance(self.model, Reconstruction):
             raise UserError(f"{self.path}: this model does not reconstruct images")
+        self._check_whole()
         given = _bytes(images, self.shape)
         return reconstructed(self.model, given, self._labels_of(given, label)).numpy()
 
     def _of_run(self, what: str) -> Run:
-        if self._run is None:
-            raise UserError(f"{self.path} is weights alone, without {what}: load the run's directory")
-        return self._run
+        if self._found.run is None:
+            raise UserError(f"{self._found.place} is weights alone, without {what}: load the run's directory")
+        return self._found.run
+
+    def _check_whole(self) -> None:
+        if not self._loaded.whole:
+            raise UserError(f"{self._found.place} holds only the networks that draw: load the run's directory")
 
     def _labels_of(self, images: Tensor, label: Label | None) -> Tensor | None:
         if label is None and self.model.classes:

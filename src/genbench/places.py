@@ -2,9 +2,12 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 MARK = "made by genbench"  # stands in every file that a person asked for by out=: it can be made again
+# A repository of the Hugging Face Hub: its name, and perhaps a branch, tag or commit.
+HUB = re.compile(r"hf://(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?", re.ASCII)
 
 
 def absolute(text: str) -> str:
@@ -15,6 +18,8 @@ def absolute(text: str) -> str:
     """
     if not text or "\0" in text:
         raise ValueError("a file or folder")
+    if re.match(r"\w+://", text):
+        raise ValueError("a file or folder of this machine")
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -27,6 +32,15 @@ def absolute(text: str) -> str:
         if error.errno == errno.ENAMETOOLONG:
             raise ValueError("shorter: the system takes no name as long as that") from error
     return place
+
+
+def absolute_or_hub(text: str) -> str:
+    """`absolute`, but that a repository of the Hub stays as it is; raises as that."""
+    if not text.startswith("hf://"):
+        return absolute(text)
+    if HUB.fullmatch(text) is None:
+        raise ValueError("hf://USER/NAME or hf://USER/NAME@REVISION")
+    return text
 
 
 def near(place: str | Path) -> Path:

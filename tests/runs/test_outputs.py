@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from genbench.runs.outputs import check_out, mark, written
 KINDS: dict[str, Callable[[Path], object]] = {
     ".png": lambda path: Image.new("L", (8, 4), 77).save(path),
     ".npz": lambda path: np.savez_compressed(path, images=np.arange(6)),
+    ".zip": lambda path: zipfile.ZipFile(path, "w").close(),
     ".json": lambda path: path.write_text('{"scores": {"fcd": 1}}', encoding="utf-8"),
     ".md": lambda path: path.write_text("# Tables\n", encoding="utf-8"),
     ".html": lambda path: path.write_text("<!doctype html><p>A page", encoding="utf-8"),

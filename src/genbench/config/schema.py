@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from genbench.places import absolute
+from genbench.places import absolute, absolute_or_hub
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Inside a wheel conf/ is packaged; in a checkout it stands at the top.
@@ -15,6 +15,7 @@ LARGEST_SEED = 2**32 - 1
 CODE = "a folder with Python modules of your own that model._target_ may name; they are run"
 
 Place = Annotated[str, AfterValidator(absolute)]
+Source = Annotated[str, AfterValidator(absolute_or_hub)]
 
 
 class Schema(BaseModel):

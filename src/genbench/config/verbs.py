@@ -5,9 +5,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from genbench.config.data import DataConfig
-from genbench.config.schema import CODE, LARGEST_SEED, Place, Schema
+from genbench.config.schema import CODE, LARGEST_SEED, Place, Schema, Source
 from genbench.config.train import EvaluationConfig
 
+_RUN = "the run's directory, what export format=hub made of one, or a repository of the Hub: hf://USER/NAME[@REVISION]"
 _OPTIONS = "the model's own ways to sample, options.steps=50 say; the rest is as its YAML says"
 
 
@@ -20,7 +21,8 @@ class Written(Schema):
 class SampleConfig(Written):
     """conf/sample.yaml: new images from a finished run."""
 
-    run: Place = Field(description="the run's directory")
+    run: Source | None = Field(description=_RUN)
+    zoo: str | None = Field(description="or a model that comes with genbench: mnist, fashion, optdigits (docs/zoo.md)")
     n: int = Field(ge=1, le=10_000_000, description="how many images")
     seed: int = Field(ge=0, le=LARGEST_SEED, description="of the noise: the same seed, the same images")
     label: int | str | None = Field(
@@ -32,13 +34,14 @@ class SampleConfig(Written):
 
 
 class ExportConfig(Written):
-    """conf/export.yaml: a run's networks for other programs."""
+    """conf/export.yaml: a run's networks for other programs, or the run for the Hugging Face Hub."""
 
-    run: Place = Field(description="the run's directory")
-    format: Literal["onnx", "torch_export", "safetensors"] = Field(
-        description="onnx needs pip install 'genbench[export]'; docs/export.md shows how to load each"
+    run: Source = Field(description=_RUN)
+    format: Literal["onnx", "torch_export", "safetensors", "hub"] = Field(
+        description="onnx needs pip install 'genbench[export]'; docs/export.md shows how to load each; hub: a"
+        " repository for the Hugging Face Hub (docs/sharing.md)"
     )
-    out: Place = Field(description="the folder that the files are written to")
+    out: Place = Field(description="the folder that the files are written to; format=hub makes it")
     code: Place | None = Field(description=CODE)
 
 
@@ -69,7 +72,11 @@ class ReportConfig(Written):
     """conf/report.yaml: one page on a folder of runs."""
 
     runs: Place = Field(description="the folder of runs, scored by genbench evaluate runs=DIR")
-    out: Place = Field(description="a folder: index.html, report.md and figures, results.csv, results.json")
+    out: Place = Field(
+        description="a folder: index.html, report.md and figures, results.csv, results.json; or a .zip file of these"
+        " and the runs"
+    )
+    weights: bool = Field(default=False, description="out=FILE.zip: with all weights, also those above 4 MiB")
     code: Place | None = Field(description=CODE)
 
 

@@ -24,7 +24,8 @@ from genbench.models.hyperparameters import NOT_THE_CLASS, check_hyperparameters
 from genbench.models.model import Conditional, Model
 
 LARGEST = 4 * 2**30  # bytes of a weights file
-_ABOUT = {"version", "model", "shape", "classes", "checksum", "about"}
+_ANEW = "train the run again, or get the file anew"
+_ABOUT = {"version", "model", "shape", "classes", "networks", "checksum", "about"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Loaded:
     shape: ImageShape
     classes: tuple[str, ...]  # names by label; empty where the images had none
     about: Mapping[str, Any]  # the model's YAML
+    whole: bool = True  # False: only the networks that drawing needs are there
 
     def labels(self, label: int | str | Sequence[int] | None, n: int) -> Tensor | None:
         """(n,) int64, the classes of n samples; None where nobody asks for a class.
@@ -141,14 +143,35 @@ def check_batch(model: Model, train: Split, images: int) -> None:
             ) from error
 
 
-def save(network: Model, model: Mapping[str, Any], shape: ImageShape, classes: Sequence[str], path: Path) -> None:
-    """Write a model's state and, as metadata, all that `load` needs to build it."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+def save(
+    network: Model,
+    model: Mapping[str, Any],
+    shape: ImageShape,
+    classes: Sequence[str],
+    path: Path,
+    networks: Sequence[str] = (),
+) -> None:
+    """Write a model's state and, as metadata, all that `load` needs to build it.
+
+    Args:
+        network: the model.
+        model: its YAML.
+        shape: of its images.
+        classes: their names by label.
+        path: of the file.
+        networks: the only ones that are kept; empty: all.
+    """
+    state = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in network.state_dict().items()
+        if not networks or name.split(".")[0] in networks
+    }
     about = {
         "version": __version__,
         "model": dict(model),
         "shape": shape,
         "classes": list(classes),
+        **({"networks": list(networks)} if networks else {}),
         "checksum": checksum(state),
     }
     about["about"] = _digest(about)
@@ -167,7 +190,7 @@ def load(path: Path, code: str | None = None) -> Loaded:
             about = json.loads(file.metadata()["genbench"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is not a dict)
         model, shape = dict(about["model"]), ImageShape(*map(int, about["shape"]))
-        classes = tuple(map(str, about.get("classes", ())))
+        classes, networks = (tuple(map(str, about.get(key, ()))) for key in ("classes", "networks"))
         target = str(model["_target_"])
         if about.get("checksum", "") not in ("", checksum(state)):  # files of before have none
             raise ValueError("its checksum is wrong")
@@ -176,25 +199,36 @@ def load(path: Path, code: str | None = None) -> Loaded:
         if min(shape) < 1 or shape.height % 4 or shape.width % 4:
             raise ValueError(f"there are no images of {'x'.join(map(str, shape))}")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}): train the run again") from error
+        raise UserError(f"{path} cannot be read ({error}): {_ANEW}") from error
     model["_target_"] = {"genbench.models.gan.GAN": "genbench.models.gan.DCGAN"}.get(target, target)  # its first name
     try:
         with torch.random.fork_rng(devices=[]):
-            _check_sizes(model, shape, len(classes), code, state)
+            _check_sizes(model, shape, len(classes), code, state, networks)
             network = build(model, shape, len(classes), code)
+            _keep(network, networks)
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise UserError(
-            f"{path} cannot be read (its weights are not those of {target}): train the run again"
-        ) from error
+        raise UserError(f"{path} cannot be read (its weights are not those of {target}): {_ANEW}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     network.stage = list(network.stages)[-1]
-    return Loaded(network.eval(), shape, classes, model)
+    return Loaded(network.eval(), shape, classes, model, not networks)
+
+
+def _keep(network: Model, networks: Sequence[str]) -> None:
+    """Take out the networks whose weights a file does not hold: one with other weights must not be used unawares."""
+    for name, child in list(network.named_children()):
+        if networks and name not in networks and child.state_dict():
+            delattr(network, name)
 
 
 def _check_sizes(
-    model: Mapping[str, Any], shape: ImageShape, classes: int, code: str | None, state: Mapping[str, Tensor]
+    model: Mapping[str, Any],
+    shape: ImageShape,
+    classes: int,
+    code: str | None,
+    state: Mapping[str, Tensor],
+    networks: Sequence[str],
 ) -> None:
     """Refuse, before memory is asked for, to build a model of other sizes than its weights have.
 
@@ -203,7 +237,9 @@ def _check_sizes(
     """
     try:
         with torch.device("meta"):  # tensors that have a size and take no memory
-            wanted = {name: value.shape for name, value in build(model, shape, classes, code).state_dict().items()}
+            built = build(model, shape, classes, code)
+            _keep(built, networks)
+            wanted = {name: value.shape for name, value in built.state_dict().items()}
     except (RuntimeError, NotImplementedError):  # a class that looks at its values: it is built as it is
         return
     if wanted != {name: value.shape for name, value in state.items()}:

@@ -9,16 +9,22 @@ from genbench.runs.records import Absent, Estimate, Key, Score, Scorecard
 from genbench.wording import shown
 
 
-def model_card(record: RunRecord) -> str:
-    """Intended use, data, training, scores and limits of a run, as Markdown."""
+def model_card(record: RunRecord, usage: str = "", pictures: str = "") -> str:
+    """Intended use, data, training, scores and limits of a run, as Markdown.
+
+    Args:
+        record: of the run.
+        usage: what to type, where the card does not stay in the run's directory.
+        pictures: Markdown that follows the first lines.
+    """
     if record.config is None:
         return f"# {record.name}\n\nThis is not a readable run: {'; '.join(record.problems)}.\n"
     sections = {
-        f"{record.model_title} on {record.data_title}, seed {record.seed}": _about(record),
-        "Intended use": _use(record),
+        title(record): "\n\n".join(filter(None, [_about(record), pictures])),
+        "Intended use": _use(record, usage),
         "Data": _data(record),
-        "Training": _training(record),
-        "Scores": _scores(record),
+        "Training": _training(record, alone=bool(usage)),
+        "Scores": _scores(record, alone=bool(usage)),
         "Limits": _limits(record),
     }
     titles = list(sections)
@@ -27,16 +33,22 @@ def model_card(record: RunRecord) -> str:
     )
 
 
+def title(record: RunRecord) -> str:
+    """What the model is, in a line."""
+    return f"{record.model_title} on {record.data_title}, seed {record.seed}"
+
+
 def _about(record: RunRecord) -> str:
     networks = record.summary.parameters if record.summary is not None else {}
     counts = ", ".join(f"{name} {count:,}" for name, count in networks.items())
     return f"Run `{record.name}`, {record.state}. Trainable parameters: {counts or 'unknown'}."
 
 
-def _use(record: RunRecord) -> str:
+def _use(record: RunRecord, usage: str) -> str:
+    usage = usage or f"```\npython -m genbench.sample {word('run', record.name)} n=100 out=grid.png\n```"
     return (
         f"To draw small images like those of {record.data_title} and to compare generative models under one protocol:"
-        f"\n\n```\npython -m genbench.sample {word('run', record.name)} n=100 out=grid.png\n```\n\n"
+        f"\n\n{usage}\n\n"
         "Not made for any use in which somebody could take its images for real ones."
     )
 
@@ -48,7 +60,7 @@ def _data(record: RunRecord) -> str:
     )
 
 
-def _training(record: RunRecord) -> str:
+def _training(record: RunRecord, *, alone: bool) -> str:
     config = record.told
     summary, environment = record.summary, record.environment
     lines = [f"- Budget: {budget(config)}; batches of {config.data.batch_size}"]
@@ -66,13 +78,14 @@ def _training(record: RunRecord) -> str:
     hidden = ("_target_", "title")
     said = {key: value for key, value in config.model.items() if key not in hidden and value is not None}
     settings = ", ".join(f"{key} {shown(value)}" for key, value in said.items())
-    return "\n".join([*lines, f"- Settings: {settings}", "- Again: `config.yaml` holds every value"])
+    again = [] if alone else ["- Again: `config.yaml` holds every value"]
+    return "\n".join([*lines, f"- Settings: {settings}", *again])
 
 
-def _scores(record: RunRecord) -> str:
+def _scores(record: RunRecord, *, alone: bool) -> str:
     scores = record.scorecard
     if scores is None or not scores.values():
-        return f"None yet: `python -m genbench.evaluate {word('run', record.name)}`"
+        return "None." if alone else f"None yet: `python -m genbench.evaluate {word('run', record.name)}`"
     spaces = list(dict.fromkeys(key.space for key in scores.values()))
     lines = [
         f"Protocol {scores.protocol}, evaluation={scores.level}; mean ± sd over draws.",

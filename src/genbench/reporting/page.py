@@ -22,6 +22,7 @@ from genbench.console import duration
 from genbench.errors import UserError
 from genbench.progress import advance, task
 from genbench.reporting import words
+from genbench.reporting.archive import write_archive
 from genbench.reporting.charts import Chart, cost_charts, learning_charts, score_charts
 from genbench.reporting.claims import Claim, LossRow, claims, loss_rows
 from genbench.reporting.formats import inline, number, spread, word
@@ -91,15 +92,18 @@ class Content:
     noted: tuple[RunRecord, ...]
 
 
-def write_report(folder: Path, out: Path, code: str | None = None, *, force: bool = False) -> list[str]:
+def write_report(
+    folder: Path, out: Path, code: str | None = None, *, force: bool = False, weights: bool = False
+) -> list[str]:
     """Read a folder of runs, compare them, and write index.html, report.md with figures, results.csv and results.json.
 
     Args:
         folder: of the runs.
-        out: the folder to write to.
+        out: the folder to write to; or a .zip file, for these and the runs.
         code: the folder whose modules may be run, to draw pictures with models that are neither genbench's nor
             installed.
         force: see `check_out`.
+        weights: whether large weights go into a .zip file as well.
 
     Returns:
         Lines to print: each data set with its headline, and the directories that are not ranked, each with a reason.
@@ -110,7 +114,12 @@ def write_report(folder: Path, out: Path, code: str | None = None, *, force: boo
     with task("reading the runs"):
         records = read_folder(folder)
     content = assemble(records, f"python -m genbench.report {_words(folder, out, code)}", code)
-    write(content, out, force=force)
+    light = []
+    if out.suffix == ".zip":
+        check_out([out], force=force)
+        light = write_archive(out, _files(content), [record.path for record in records], weights=weights)
+    else:
+        write(content, out, force=force)
     lines = [
         f"{part.judgement.ranking.data}: {words.headline(part.judgement)}" for part in content.parts if part.outcome
     ]
@@ -118,6 +127,8 @@ def write_report(folder: Path, out: Path, code: str | None = None, *, force: boo
         lines.append(f"{len(content.left_out)} of {len(content.records)} directories are not ranked; the page says why")
         lines += [f"  {record.name}: {record.problems[0]}" for record in content.left_out[:NAMED]]
         lines += ["  ..."] if len(content.left_out) > NAMED else []
+    if light:
+        lines.append(f"without the weights of {', '.join(light)} (above 4 MiB): weights=true takes them in")
     return lines
 
 

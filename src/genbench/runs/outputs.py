@@ -67,7 +67,7 @@ def written(path: Path) -> Iterator[Path]:
 
 def mark(path: Path, suffix: str) -> None:
     """Note in a file that it is genbench's, where its kind keeps such things; a table and a model have it already."""
-    if suffix in (".npz", ".pt2"):  # zip files, which end with a comment
+    if suffix in (".npz", ".pt2", ".zip"):  # zip files, which end with a comment
         with path.open("r+b") as file:
             file.seek(-_ZIP_END, os.SEEK_END)
             end = file.read()
@@ -76,7 +76,11 @@ def mark(path: Path, suffix: str) -> None:
             file.seek(-2, os.SEEK_END)
             file.write(struct.pack("<H", len(_MADE)) + _MADE.encode())
         return
-    content = path.read_bytes()
+    path.write_bytes(marked(path.read_bytes(), suffix))
+
+
+def marked(content: bytes, suffix: str) -> bytes:
+    """The content of a file that is no zip file, with genbench's mark."""
     if suffix == ".png":
         piece = b"tEXtSoftware\0" + _MADE.encode()
         piece = struct.pack(">I", len(piece) - 4) + piece + struct.pack(">I", zlib.crc32(piece))
@@ -85,7 +89,7 @@ def mark(path: Path, suffix: str) -> None:
         content = content.replace(b"{", f"{{{json.dumps(MARK)}: {json.dumps(__version__)},".encode(), 1)
     elif suffix in (".md", ".html"):
         content += f"\n<!-- {_MADE} -->\n".encode()
-    path.write_bytes(content)
+    return content
 
 
 def _is_ours(path: Path) -> bool:

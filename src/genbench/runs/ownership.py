@@ -127,6 +127,24 @@ def frames(folder: Path) -> list[Path]:
     return _numbered(folder / "frames")
 
 
+def small_files(folder: Path, most: int | None) -> dict[str, Path]:
+    """What a run directory tells a reader, by the names in it: without checkpoints, TensorBoard's files and the log.
+
+    Links are left out: in a stranger's run they may lead to files that nobody means to hand on.
+
+    Args:
+        folder: of the run.
+        most: bytes that its weights may have; None: whatever they have.
+    """
+    names = [folder / name for name in _FILES if name != "train.log"] + frames(folder)
+    found = [path for path in names if path.is_file() and not path.is_symlink() and not path.parent.is_symlink()]
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in found
+        if most is None or path.suffix != ".safetensors" or path.stat().st_size <= most
+    }
+
+
 def _numbered(folder: Path) -> list[Path]:
     names = _NUMBERED[folder.name]
     own = [path for path in folder.iterdir() if names.fullmatch(path.name)] if folder.is_dir() else []

@@ -20,10 +20,10 @@ from genbench.places import near
 from genbench.progress import importing
 from genbench.runs.directory import Run
 from genbench.runs.files import closed, reason
+from genbench.runs.finished import check_trained
 from genbench.runs.folder import read_folder
 from genbench.runs.outputs import check_out, written
 from genbench.runs.reading import read
-from genbench.verbs.sample import check_trained
 
 
 def run(config: EvaluateConfig) -> None:

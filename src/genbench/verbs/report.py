@@ -2,6 +2,7 @@
 
 genbench report
 genbench report runs=runs/few out=docs/few_minutes
+genbench report runs=runs/few out=few.zip  (the page and the runs in one file)
 """
 
 from pathlib import Path
@@ -15,19 +16,25 @@ from genbench.runs.outputs import check_out
 
 
 def run(config: ReportConfig) -> None:
-    """Write <out>/index.html, report.md with its figures, results.csv and results.json.
+    """Write <out>/index.html, report.md with its figures, results.csv and results.json; or all of it and the runs.
 
     Raises:
-        UserError: there are no runs, or the folder cannot be written.
+        UserError: there are no runs, or the folder or file cannot be written.
     """
     out = near(config.out)
-    check_page_folder(out, force=config.force)
+    packed = out.suffix == ".zip"
+    if packed:
+        check_out([out], force=config.force)
+    elif config.weights:
+        raise UserError("weights=true: is for out=FILE.zip; a folder beside the runs needs none")
+    else:
+        check_page_folder(out, force=config.force)
     importing("torch")
     from genbench.reporting.page import write_report
 
-    for headline in write_report(near(config.runs), out, config.code, force=config.force):
+    for headline in write_report(near(config.runs), out, config.code, force=config.force, weights=config.weights):
         print(headline)
-    print(out / "index.html")
+    print(f"{out} ({out.stat().st_size / 1e6:.1f} MB)" if packed else out / "index.html")
 
 
 def check_page_folder(out: Path, *, force: bool) -> None:
@@ -38,6 +45,8 @@ def check_page_folder(out: Path, *, force: bool) -> None:
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"out={out}: is a file; give a folder")
+    if out.suffix == ".zip":
+        raise UserError(f"out={out}: give a folder; genbench report runs=DIR out={out.name} packs runs and page")
     if not out.parent.is_dir():
         raise UserError(f"out={out}: there is no folder {out.parent}")
     if Run(out).exists:

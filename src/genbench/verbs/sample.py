@@ -4,6 +4,8 @@ genbench sample run=runs/optdigits-vae-1a2b3c4d-s0
 genbench sample run=DIR n=100 seed=7 out=grid.png
 genbench sample run=DIR n=10000 out=samples.npz
 genbench sample run=DIR label=7 out=sevens.png
+genbench sample zoo=mnist label=7 out=seven.png
+genbench sample run=hf://USER/NAME
 """
 
 from genbench.config.verbs import SampleConfig
@@ -11,12 +13,12 @@ from genbench.errors import UserError
 from genbench.models.hyperparameters import check_values, sample_options
 from genbench.places import near
 from genbench.progress import importing
-from genbench.runs.directory import Run
+from genbench.runs.finished import ZOO_SCHEME, as_written, find, zoo
 from genbench.runs.outputs import check_out, written
 
 
 def run(config: SampleConfig) -> None:
-    """Write n images of a run's model: the same seed, the same images, however many are asked for.
+    """Write n images of a finished model: the same seed, the same images, however many are asked for.
 
     Raises:
         UserError: the run has no readable weights, its model no such option or class, or the file cannot be written.
@@ -25,8 +27,11 @@ def run(config: SampleConfig) -> None:
     if out.suffix not in (".png", ".npz"):
         raise UserError(f"out={out}: must end in .png (one grid) or .npz (an array)")
     check_out([out], force=config.force)
-    run = Run.open(near(config.run))
-    check_trained(run)
+    places = [as_written(config.run)] if config.run is not None else []
+    places += [f"{ZOO_SCHEME}{config.zoo}"] if config.zoo is not None else []
+    if len(places) != 1:
+        raise UserError(f"say what to draw from: run=DIR, or zoo=NAME with one of {', '.join(zoo())}")
+    found = find(places[0])
 
     importing("torch")
     import numpy as np
@@ -35,7 +40,7 @@ def run(config: SampleConfig) -> None:
     from genbench.models.sampling import draw
     from genbench.models.weights import load
 
-    loaded = load(run.weights, config.code)
+    loaded = load(found.weights, config.code)
     check_values(config.options, sample_options(str(loaded.about["_target_"]), config.code), "options.")
     labels = loaded.labels(config.label, config.n)
     images = draw(loaded.model, config.n, config.seed, labels=labels, **config.options)
@@ -44,10 +49,4 @@ def run(config: SampleConfig) -> None:
             np.savez_compressed(temporary, images=images.numpy())
         else:
             grid(images, square(config.n)).save(temporary)
-    print(f"{config.n} images of {run.path.name}, seed {config.seed}: {out}")
-
-
-def check_trained(run: Run) -> None:
-    """Refuse a run that has no weights yet."""
-    if not run.has_weights:
-        raise UserError(f"{run.path} has no weights yet: its training is {run.status.state}")
+    print(f"{config.n} images of {found.name}, seed {config.seed}: {out}")
