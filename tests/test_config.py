@@ -52,7 +52,7 @@ MISTAKES = [
     ("data.load=os.system", "data.load=os.system: must be genbench.data.<file>.load"),
     (
         "logger._target_=os.system",
-        "must be a logger's values with _target_: torch",
+        "logger._target_: there is no such key",
     ),
     ("model._target_=os.system", "code=DIR"),
     ("code=nowhere", "code=nowhere: there is no such folder"),

@@ -75,7 +75,7 @@ def _configs(good: Path, executed: Path) -> Iterator[Case]:
         ("load: genbench.data.folder.load", "load: os.mkdir"),
         ("root: /", f"load: os.mkdir\n  root: {executed}/"),
         ("_target_: genbench.models.vae.VAE", "_target_: subprocess.Popen"),
-        ("logger:\n  _target_: null", f"logger:\n  _target_: os.mkdir\n  path: {executed}"),
+        ("logger:\n  tensorboard: false", f"logger:\n  _target_: os.mkdir\n  path: {executed}"),
     ):
         assert old in sound
         path.write_text(sound.replace(old, new), encoding="utf-8")

@@ -16,7 +16,7 @@ CONFIG = {
         **{"accelerator": "cpu", "precision": "float32", "max_epochs": None, "max_images": 640, "max_minutes": None},
         **{"ema_decay": 0.999, "validations": 2, "log_every_images": 64},
     },
-    "logger": {"_target_": None},
+    "logger": {},
     "evaluation": {"level": "full", "nll_samples": 500, "nll_images": 500},
     "runs": "runs",
     "overwrite": False,

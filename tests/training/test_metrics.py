@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch.utils.tensorboard import SummaryWriter
 
 from genbench.cli import compose
 from genbench.data.batches import Chunk
 from genbench.runs.directory import Run
 from genbench.training.budget import Budget
-from genbench.training.callbacks.metrics import Metrics, log_hparams
+from genbench.training.callbacks.metrics import Metrics
 from tests.runs.example import example
+from tests.training.test_loggers import nobody, told_tensorboard
 
 
 class _Trainer:
@@ -40,7 +40,7 @@ def validate(metrics: Metrics) -> None:
 
 def test_rows_are_means_over_windows_and_validations(tmp_path: Path) -> None:
     of, run = budget(), Run(tmp_path)
-    metrics = Metrics(run, of, every_images=40, writer=None)
+    metrics = Metrics(run, of, every_images=40, loggers=nobody(run))
     for steps, loss in ((2, 1.0), (1, 4.0), (1, 6.0)):  # 40 images: the window is full
         see(metrics, of, steps, loss)
     see(metrics, of, 2, 10.0)
@@ -56,8 +56,8 @@ def test_rows_are_means_over_windows_and_validations(tmp_path: Path) -> None:
 
 
 def test_an_interruption_in_the_middle_of_a_window_changes_nothing(tmp_path: Path) -> None:
-    whole, of = Metrics(Run(tmp_path), (whole_budget := budget()), 40, None), budget()
-    begun, again = Metrics(Run(tmp_path), of, 40, None), Metrics(Run(tmp_path), of, 40, None)
+    whole, of = Metrics(Run(tmp_path), (whole_budget := budget()), 40, nobody(Run(tmp_path))), budget()
+    begun, again = (Metrics(Run(tmp_path), of, 40, nobody(Run(tmp_path))) for _ in range(2))
     for steps, loss in ((3, 1.0), (2, 5.0)):
         see(whole, whole_budget, steps, loss)
         see(begun, of, steps, loss)
@@ -74,8 +74,8 @@ def test_an_interruption_in_the_middle_of_a_window_changes_nothing(tmp_path: Pat
 
 def test_tensorboard_is_told_the_same(tmp_path: Path) -> None:
     of = budget()
-    with SummaryWriter(str(tmp_path)) as writer:
-        metrics = Metrics(Run(tmp_path), of, 40, writer)
+    with told_tensorboard(Run(tmp_path)) as loggers:
+        metrics = Metrics(Run(tmp_path), of, 40, loggers)
         see(metrics, of, 4, 2.5)
         validate(metrics)
         metrics.close_window()  # nothing new: no row
@@ -86,18 +86,13 @@ def test_tensorboard_is_told_the_same(tmp_path: Path) -> None:
     assert [e.step for e in events.Scalars("train/images_per_second")] == [40]
 
 
-def test_final_numbers_stand_below_the_curves_and_rank_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_final_numbers_stand_below_the_curves_and_rank_a_sweep(tmp_path: Path) -> None:
     run = example(tmp_path / "run")
-    logged = run.config().model_copy(update={"logger": {"_target_": "torch.utils.tensorboard.SummaryWriter"}})
-    monkeypatch.setattr(Run, "config", lambda _: logged)
-    with SummaryWriter(str(run.path)) as writer:
+    with told_tensorboard(run) as loggers:
         for row in run.metrics().rows:
-            for name, value in row.values.items():
-                writer.add_scalar(name, value, row.images)
-        for name in ("validation/fast_fcd", "train/images_per_second"):
-            for images in (320, 640):
-                writer.add_scalar(name, 1.0, images)
-    log_hparams(run)
+            loggers.row(row)
+        loggers.speed(1.0, 320)
+        loggers.results()
     events: Any = EventAccumulator(str(run.path))
     events.Reload()
     tags = sorted(events.Tags()["scalars"])

@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from genbench.cli import compose
 from genbench.data.images import ImageShape
@@ -22,6 +21,7 @@ from tests.digits import optdigits
 from tests.models.test_export import Bare
 from tests.models.test_gan import gan
 from tests.models.test_vae import vae
+from tests.training.test_loggers import nobody, told_tensorboard
 
 
 class Told(Bare, Conditional):
@@ -45,8 +45,8 @@ def drawn(tmp_path: Path) -> Callable[[Model], Any]:
 
     def draw(model: Model) -> Any:
         budget = Budget(config.trainer, 1000, 10)
-        with SummaryWriter(str(tmp_path)) as writer:
-            callback = Pictures(optdigits(), budget, Run(tmp_path), writer)
+        with told_tensorboard(Run(tmp_path)) as loggers:
+            callback = Pictures(optdigits(), budget, Run(tmp_path), loggers)
             for images in (0, 50):
                 budget.images_seen = images
                 callback.on_validation_epoch_end(None, model)  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def test_a_conditional_model_shows_a_row_a_class(drawn: Callable[[Model], Any]) 
 def test_every_validation_leaves_a_frame_without_a_dashboard_too(tmp_path: Path) -> None:
     (config,) = compose("train", ["trainer.max_images=1000"]).configs
     budget = Budget(config.trainer, 1000, 10)
-    callback = Pictures(optdigits(), budget, Run(tmp_path), None)
+    callback = Pictures(optdigits(), budget, Run(tmp_path), nobody(Run(tmp_path)))
     for images in (50, 0, 1000):
         budget.images_seen = images
         callback.on_validation_epoch_end(None, vae())  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from genbench.training.budget import Budget
 from genbench.training.callbacks.pictures import Pictures
 from genbench.training.callbacks.progress import GAP, LINE_SECONDS, SIDE, WARM_UP_SECONDS, ProgressBar, row_of
 from tests.digits import optdigits
+from tests.training.test_loggers import nobody
 
 
 class _Trainer:
@@ -89,7 +90,8 @@ def panel(width: int, colours: Any) -> str:
     (config,) = compose("train", ["trainer.max_images=1000"]).configs
     budget, out = _Clock(config.trainer, 1000, 10), io.StringIO()
     console = Console(file=out, width=width, height=30, force_terminal=True, color_system=colours, legacy_windows=False)
-    pictures = Pictures(optdigits(), budget, Run(Path("nowhere")), None)
+    run = Run(Path("nowhere"))
+    pictures = Pictures(optdigits(), budget, run, nobody(run))
     pictures.samples = torch.full((64, 1, 28, 28), 200, dtype=torch.uint8)
     bar = ProgressBar(console, budget, "a-run", {}, pictures)
     step(budget, bar, 3.0, 10)

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 
 from genbench.command.mistakes import first_line, in_one_line
 from genbench.command.sources import use_limits
+from genbench.config.loggers import check_loggers
 from genbench.config.schema import CONF, flat
 from genbench.config.train import TrainConfig
 from genbench.errors import UserError
@@ -78,7 +79,7 @@ def compose(verb: str, schema: type[Config], words: Sequence[str]) -> CommandLin
         return CommandLine([], asks=args)
     if args.multirun and schema is not TrainConfig:
         raise UserError(f"{verb} takes one run at a time: leave out -m (only train sweeps)")
-    name, overrides = args.config_name or verb, [_added(quoted_home(word), schema) for word in args.overrides]
+    name, overrides = args.config_name or verb, [_added(for_hydra(word), schema) for word in args.overrides]
     if args.config_dir is not None:
         _check_stored(Path(args.config_dir), name)
     further: list[str] = []
@@ -168,9 +169,14 @@ def split_words(schema: type[BaseModel], words: Sequence[str], config_dir: str |
     return own, others
 
 
-def quoted_home(word: str) -> str:
-    """A word whose value is places below ~, quoted as Hydra needs it: runs=~/photos, data.root=~/a,~/b."""
+def for_hydra(word: str) -> str:
+    """A word as Hydra needs it: places below ~ quoted (runs=~/photos, data.root=~/a,~/b), several loggers as a list.
+
+    logger=tensorboard,mlflow is no sweep: the loggers of a training do not make it another.
+    """
     key, sign, value = word.partition("=")
+    if key == "logger" and "," in value and not value.startswith("["):
+        return f"{key}=[{value}]"
     if "~" not in value or any(mark in value for mark in "'\"[]{}()"):
         return word
     return key + sign + ",".join(f"'{each}'" if each.startswith("~") else each for each in value.split(","))
@@ -224,6 +230,7 @@ def check(composed: DictConfig, schema: type[Config], *, code_given: bool = True
 
 
 def _check_train(config: TrainConfig) -> None:
+    check_loggers(config.logger)
     try:
         check_hyperparameters(config.model, config.code)
     except UserError as error:

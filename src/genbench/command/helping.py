@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import BaseModel
 
-from genbench.command.composition import known_keys, quoted_home, search_path, split_words
+from genbench.command.composition import for_hydra, known_keys, search_path, split_words
 from genbench.command.mistakes import in_one_line
 from genbench.errors import UserError
 from genbench.models.hyperparameters import Hyperparameter, hyperparameters, sample_options
@@ -58,7 +58,7 @@ def answer(verb: str, schema: type[BaseModel], text: str, asks: Any) -> None:
     Raises:
         UserError: a word is wrong.
     """
-    name, overrides = asks.config_name or verb, [quoted_home(word) for word in asks.overrides]
+    name, overrides = asks.config_name or verb, [for_hydra(word) for word in asks.overrides]
     if "words" in schema.model_fields:
         overrides, _ = split_words(schema, overrides, None)
     if asks.multirun and not asks.help:
@@ -127,7 +127,7 @@ def _values(config: DictConfig, schema: type[BaseModel]) -> Iterator[tuple[str, 
 def _leaves(node: Mapping[Any, Any], schema: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in node.items():
         whole = field_at(schema, f"{prefix}{key}".split("."))
-        described_as_one = whole is not None and prefix == "" and key in ("search", "options", "logger")
+        described_as_one = whole is not None and prefix == "" and key in ("search", "options")
         if key == "words" and not prefix:
             continue
         if isinstance(value, dict) and value and not described_as_one:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from genbench.config.data import DataConfig
+from genbench.config.loggers import LoggerConfig
 from genbench.config.schema import CODE, LARGEST_SEED, Place, Schema, by_dotted_keys
 from genbench.errors import UserError
 from genbench.places import near
@@ -69,7 +70,9 @@ class TrainConfig(Schema):
     model: dict[str, Any] = Field(description="the model's class, _target_, its title and its hyperparameters")
     data: DataConfig
     trainer: TrainerConfig
-    logger: dict[str, Any] = Field(description="where curves and pictures go beside metrics.csv")
+    logger: LoggerConfig = Field(
+        default=LoggerConfig(), description="where curves, pictures and scores go beside the run's directory"
+    )
     evaluation: EvaluationConfig
     seed: int = Field(ge=0, le=LARGEST_SEED, description="of the weights, the order of the images and the noise")
     runs: Place = Field(description="the folder in which each run gets a directory of its own")
@@ -84,13 +87,6 @@ class TrainConfig(Schema):
             raise ValueError("a model's values with its class, _target_: <module>.<class>")
         target = _RENAMED.get(target, target)
         return {**model, "_target_": target, **{k: v for k, v in _LATER.get(target, {}).items() if k not in model}}
-
-    @field_validator("logger")
-    @classmethod
-    def _check_logger(cls, logger: dict[str, Any]) -> dict[str, Any]:
-        if logger.get("_target_") is not None and logger["_target_"] != _LOGGER:
-            raise ValueError(f"a logger's values with _target_: {_LOGGER} or null")
-        return logger
 
     @property
     def model_name(self) -> str:
@@ -163,7 +159,6 @@ _LATER: dict[str, dict[str, Any]] = {
     "genbench.models.gan.DCGAN": dict.fromkeys(("gamma", "critic_steps", "spectral_norm"))
     | {"loss": "nonsaturating", "generator": "dcgan", "conditional": False, "augment": 0.0},
 }
-_LOGGER = "torch.utils.tensorboard.SummaryWriter"
 
 
 def parse_train(content: Mapping[str, Any]) -> TrainConfig:

@@ -9,7 +9,7 @@
         metrics.csv          a row every so many real images
         timing.csv           when these were seen
         train.log            what was said
-        events.out.*         TensorBoard
+        events.out.*         TensorBoard; mlflow.json, wandb.json, wandb/: what other loggers keep here
         checkpoints/         the last two states of the training, named by the images seen
         frames/              samples from the same noise at every validation, named likewise
         weights.safetensors  the networks, and in its metadata how to build them

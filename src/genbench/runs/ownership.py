@@ -5,6 +5,7 @@ Users keep things of their own in and beside a run. By its name alone is a file 
 
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,13 @@ from genbench.errors import UserError
 LOCK = ".lock"
 _FILES = (
     *("config.yaml", "status.json", "environment.json", "data.json", "summary.json", "scores.json"),
+    *("mlflow.json", "wandb.json"),
     *("metrics.csv", "timing.csv", "train.log", "weights.safetensors", "README.md"),
     *("samples.png", "reconstructions.png", "latent_grid.png", "latent_scatter.png", "style_mixing.png"),
 )
 _EVENTS = "events.out.tfevents."  # TensorBoard's
 _NUMBERED = {"checkpoints": re.compile(r"\d{12,}\.ckpt"), "frames": re.compile(r"\d{12,}\.png")}  # by folder
+_WANDB = re.compile(r"(offline-)?run-\d{8}_\d{6}-\w+|latest-run|debug[\w-]*\.log")  # W&B's, in the folder wandb
 _HALF_WRITTEN = re.compile(r"\.\d+\.(.+)")  # as genbench.cache.whole_file names it: process, file
 
 
@@ -112,7 +115,11 @@ def empty(folder: Path) -> None:
     for path in _own(folder):
         if path.name not in ("status.json", LOCK):
             path.unlink()
-    for name in _NUMBERED:
+    if _is_folder(folder / "wandb"):
+        for path in (folder / "wandb").iterdir():
+            if _WANDB.fullmatch(path.name):
+                shutil.rmtree(path) if _is_folder(path) else path.unlink()
+    for name in (*_NUMBERED, "wandb"):
         if _is_folder(folder / name) and not any((folder / name).iterdir()):
             (folder / name).rmdir()
 

@@ -175,6 +175,16 @@ class Scorecard(Record):
         }
 
 
+class Logged(Record):
+    """mlflow.json, wandb.json: as what a logger knows the run, and what it was told, so that nothing is told twice."""
+
+    id: str  # of the run there
+    place: str  # where it is to be seen, for people
+    address: str  # of the server, without secrets; empty where there is none
+    images: dict[str, Count] = Field(default_factory=dict)  # up to which a curve or picture was told
+    results: dict[str, float] = Field(default_factory=dict)  # the final numbers that were told
+
+
 class Row(NamedTuple):
     """A row of metrics.csv or timing.csv."""
 

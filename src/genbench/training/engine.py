@@ -1,13 +1,10 @@
 """One training with Lightning: the callbacks that count, measure, draw, save and show, and the Trainer."""
 
-import mmap
 from pathlib import Path
 
 import lightning as L
 import torch.distributed as dist
-from hydra.utils import instantiate
 from rich.console import Console
-from torch.utils.tensorboard import SummaryWriter
 
 from genbench.config.train import TrainConfig
 from genbench.console import duration
@@ -30,9 +27,8 @@ from genbench.training.callbacks.pictures import Pictures
 from genbench.training.callbacks.progress import ProgressBar
 from genbench.training.callbacks.stages import Stages
 from genbench.training.cost import peak_memory_bytes
+from genbench.training.loggers.opening import Loggers
 from genbench.training.steps import STEPS_PER_CHUNK, Steps
-
-_ROOM = 160 * 2**20  # bytes of addresses that a thread may take, for its stack and its own part of the heap
 
 
 def fit(
@@ -45,8 +41,9 @@ def fit(
     spaces: FeatureSpaces | None = None,
     checkpoint: Path | None = None,
     environment: Environment | None = None,
+    loggers: Loggers | None = None,
 ) -> Summary:
-    """Train until the budget is used up, writing metrics, checkpoints and dashboards into the run directory.
+    """Train until the budget is used up, writing metrics and checkpoints into the run directory.
 
     With feature spaces the samples are scored at every validation. With a checkpoint it goes on from there.
 
@@ -56,12 +53,13 @@ def fit(
     """
     budget = data.schedule = _budget(model, data, config, device)
     model.setup("fit")  # before Lightning does it, so that the averaged weights are a copy of what it leaves
-    writer = _writer(config, run, checkpoint)
+    loggers = Loggers(run, None, console) if loggers is None else loggers
+    loggers.begin(None if checkpoint is None else int(checkpoint.stem))
     steps = Steps(console)
-    metrics = Metrics(run, budget, config.trainer.log_every_images, writer)
+    metrics = Metrics(run, budget, config.trainer.log_every_images, loggers)
     alarms = Alarms(data.data, budget, console, device.dtype)
     average = MovingAverage(config.trainer.ema_decay) if config.trainer.ema_decay else None
-    pictures = Pictures(data.data, budget, run, writer)
+    pictures = Pictures(data.data, budget, run, loggers)
     facts = _facts(model, data, config, device, run, budget, checkpoint)
     callbacks = [
         steps,
@@ -78,8 +76,6 @@ def fit(
     try:
         _trainer(config, device, callbacks).fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     finally:
-        if writer is not None:
-            writer.close()
         if processes() > 1:  # what comes after, the first process does alone
             dist.destroy_process_group()
     if budget.signal is not None:
@@ -138,26 +134,6 @@ def _trainer(config: TrainConfig, device: Device, callbacks: list[L.Callback]) -
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def _writer(config: TrainConfig, run: Run, checkpoint: Path | None) -> SummaryWriter | None:
-    """TensorBoard's, or whatever the config has in its place."""
-    if not config.logger["_target_"]:
-        return None
-    run.check_place()  # TensorBoard would make it again
-    # What TensorBoard was told after the checkpoint is going to be told again: it hides the first telling.
-    purge = {} if checkpoint is None else {"purge_step": int(checkpoint.stem) + 1}
-    _check_room()
-    writer: SummaryWriter = instantiate(config.logger, log_dir=str(run.path), _recursive_=False, **purge)
-    return writer
-
-
-def _check_room() -> None:
-    """Where TensorBoard's thread found no memory to begin with, who starts it would wait for ever."""
-    try:
-        mmap.mmap(-1, _ROOM).close()
-    except OSError as error:
-        raise MemoryError from error
 
 
 def _facts(

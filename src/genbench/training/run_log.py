@@ -39,44 +39,55 @@ def recorded(run: Run) -> Iterator[None]:
         BaseException: whatever else the training raised.
     """
     run.check_place()
-    handler = _LogFile(run.log_path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):  # their news go to the file, not to the screen
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    root = logging.getLogger()
-    level = root.level
     hook = threading.excepthook
     # TensorBoard writes in a thread of its own; what happens there is raised again when it is next told something.
     threading.excepthook = lambda event: log.error("in %s: %s", event.thread, event.exc_value)
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    with log_file(run, logging.getLogger()):
+        try:
+            with warnings.catch_warnings():
+                logging.captureWarnings(True)
+                run.set_status("running")
+                log.info("training begins: %s", run.path.name)
+                yield
+                run.set_status("finished")
+                log.info("training finished")
+        except Interrupted as error:
+            run.set_status("interrupted", str(error))
+            log.info("interrupted by %s", error)
+            raise
+        except BaseException as error:
+            if is_disk_full(error):
+                with suppress(OSError):  # where nothing can be written the status stays, and its process is gone
+                    run.set_status("failed", "no space left on the disk")
+                raise UserError(f"{run.path}: no space left: free some, and give the same command again") from error
+            lines = str(error).strip().splitlines() or [""]
+            reason = lines[0] if isinstance(error, UserError) else f"{type(error).__name__}: {lines[0]}"
+            run.set_status("failed", reason)
+            log.exception("training failed")
+            raise
+        finally:
+            logging.captureWarnings(False)
+            threading.excepthook = hook
+
+
+@contextmanager
+def log_file(run: Run, logger: logging.Logger) -> Iterator[None]:
+    """Have what a logger of Python's is told, from INFO on, written into train.log, and nowhere else."""
+    handler = _LogFile(run.log_path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
     try:
-        with warnings.catch_warnings():
-            logging.captureWarnings(True)
-            run.set_status("running")
-            log.info("training begins: %s", run.path.name)
-            yield
-            run.set_status("finished")
-            log.info("training finished")
-    except Interrupted as error:
-        run.set_status("interrupted", str(error))
-        log.info("interrupted by %s", error)
-        raise
-    except BaseException as error:
-        if is_disk_full(error):
-            with suppress(OSError):  # where nothing can be written the status stays, and its process is gone
-                run.set_status("failed", "no space left on the disk")
-            raise UserError(f"{run.path}: no space left: free some, and give the same command again") from error
-        reason = str(error).strip().splitlines() or [""]
-        run.set_status("failed", reason[0] if isinstance(error, UserError) else f"{type(error).__name__}: {reason[0]}")
-        log.exception("training failed")
-        raise
+        yield
     finally:
-        logging.captureWarnings(False)
-        threading.excepthook = hook
-        root.removeHandler(handler)
-        root.setLevel(level)
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
         handler.close()
 
 

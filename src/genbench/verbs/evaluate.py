@@ -58,6 +58,7 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
     from genbench.models.hyperparameters import check_values, sample_options
     from genbench.reporting.cards import model_card
     from genbench.reporting.tables import scores_table
+    from genbench.training.loggers.opening import opened
 
     with run.taken() as own:  # so that nobody trains it anew while it is scored
         target = str(own.config().model["_target_"])
@@ -65,6 +66,8 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
         scorecard = score_run(own, config.evaluation, config.code, config.options, config.data)
         own.write_scorecard(scorecard)
         own.write_card(model_card(read(own.path)))
+        with opened(own, own.config(), stdout()) as loggers:
+            loggers.results()
     stdout().print(scores_table(scorecard, str(run.path)))
     if config.run is not None:
         print(f"next: genbench report runs={quote(str(run.path.parent))}")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from genbench.device import Device
     from genbench.evaluation.extractors import FeatureSpaces
     from genbench.models.model import Model
+    from genbench.training.loggers.opening import Loggers
 
 WITHOUT_OVERWRITE = "the same command without overwrite=true goes on from here"
 _LATER = ("genbench.training.engine", "genbench.models.pictures", "genbench.reporting.cards")  # whatever they import
@@ -121,6 +122,7 @@ def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRe
     from genbench.evaluation.evaluator import check_real
     from genbench.evaluation.extractors import load_spaces
     from genbench.models.weights import build, check_batch
+    from genbench.training.loggers.opening import opened
 
     # What a user can get wrong fails in these lines, before a directory exists; so do libraries that the environment
     # keeps from being imported.
@@ -141,10 +143,14 @@ def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRe
         _help(config, model, data, spaces)
         return
     try:
-        with on_signals(), run.held(config.to_yaml(), overwrite=config.overwrite) as own:
+        with (
+            on_signals(),
+            run.held(config.to_yaml(), overwrite=config.overwrite) as own,
+            opened(own, config, console) as loggers,
+        ):
             if not own.is_finished:
-                _train(config, own, model, data, record, spaces, console)
-            _finish(config, own, console)
+                _train(config, own, model, data, record, spaces, console, loggers)
+            _finish(config, own, console, loggers)
     except Interrupted as signal:
         if config.overwrite:  # given again, it would begin again
             signal.advice = WITHOUT_OVERWRITE
@@ -162,10 +168,9 @@ def _help(config: TrainConfig, model: "Model", data: "ImageData", spaces: "Featu
     quiet = Console(quiet=True)
     found = None if config.overwrite else latest(Run(config.directory), config, model, quiet)
     checkpoint = None if found is None else found.path
-    silent = config.model_copy(update={"logger": {"_target_": None}})
     try:
         with TemporaryDirectory() as nowhere:
-            fit(model, _batches(config, data), silent, _device(config), Run(Path(nowhere)), quiet, spaces, checkpoint)
+            fit(model, _batches(config, data), config, _device(config), Run(Path(nowhere)), quiet, spaces, checkpoint)
     except Interrupted as signal:
         sys.exit(128 + signal.number)  # the first process says it
     except RuntimeError:
@@ -181,6 +186,7 @@ def _train(
     record: DataRecord,
     spaces: "FeatureSpaces | None",
     console: "Console",
+    loggers: "Loggers",
 ) -> None:
     """To a finished run: weights, pictures, summary."""
     import torch
@@ -208,7 +214,7 @@ def _train(
             warn(console, f"after an interruption it goes on with {change}: not to the same bytes as without")
         run.write_environment(now)
         checkpoint = None if found is None else found.path
-        summary = fit(model, _batches(config, data), config, device, run, console, spaces, checkpoint, now)
+        summary = fit(model, _batches(config, data), config, device, run, console, spaces, checkpoint, now, loggers)
         with run.whole("weights.safetensors") as temporary:
             save(model, config.model, data.shape, data.classes, temporary)
         for name, picture in draw_all(model, data).items():
@@ -218,12 +224,11 @@ def _train(
     console.print(summary_table(read(run.path)))
 
 
-def _finish(config: TrainConfig, run: Run, console: "Console") -> None:
+def _finish(config: TrainConfig, run: Run, console: "Console", loggers: "Loggers") -> None:
     """Scores, if they are wanted, and the model card: of a run that has just been trained, or earlier."""
     from genbench.evaluation.of_run import score_run
     from genbench.reporting.cards import model_card
     from genbench.reporting.tables import scores_table
-    from genbench.training.callbacks.metrics import log_hparams
 
     try:
         level = config.evaluation.level
@@ -235,7 +240,7 @@ def _finish(config: TrainConfig, run: Run, console: "Console") -> None:
             run.write_scorecard(scorecard)
             console.print(scores_table(scorecard, str(run.path)))
     finally:
-        log_hparams(run)
+        loggers.results()
         run.write_card(model_card(read(run.path)))  # the last of all: where there is none, something is missing
 
 

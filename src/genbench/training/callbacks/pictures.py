@@ -1,10 +1,9 @@
-"""Pictures while a model trains: samples from the same noise, in the run directory and for TensorBoard."""
+"""Pictures while a model trains: samples from the same noise, in the run directory and for the loggers."""
 
 import lightning as L
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 
 from genbench.data.images import ImageData
@@ -14,7 +13,7 @@ from genbench.models.sampling import decode
 from genbench.runs.directory import Run
 from genbench.runs.frames import drop_frames, write_frame
 from genbench.training.budget import Budget
-from genbench.training.callbacks.metrics import add_picture
+from genbench.training.loggers.opening import Loggers
 
 WIDEST_FRAME = 512  # pixels: ten frames of 256 x 256 images would be as large as the networks
 
@@ -26,11 +25,11 @@ class Pictures(L.Callback):
         samples: the last validation's, (N, C, H, W) uint8, in rows of eight; None before the first.
     """
 
-    def __init__(self, data: ImageData, budget: Budget, run: Run, writer: SummaryWriter | None) -> None:
+    def __init__(self, data: ImageData, budget: Budget, run: Run, loggers: Loggers) -> None:
         self._data = data
         self._budget = budget
         self._run = run
-        self._writer = writer
+        self._loggers = loggers
         self.samples: Tensor | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -45,14 +44,14 @@ class Pictures(L.Callback):
         noise = pl_module.noise(64 if labels is None else len(labels), torch.Generator().manual_seed(0))
         samples = self.samples = decode(pl_module, noise, labels=labels)
         write_frame(self._run, self._budget.images_seen, frame(samples))
-        if self._writer is None:
+        if not self._loggers:
             return
-        add_picture(self._writer, "samples", grid(samples, COLUMNS), self._budget.images_seen)
+        self._loggers.picture("samples", grid(samples, COLUMNS), self._budget.images_seen)
         if isinstance(pl_module, LatentPlane):
             shown = self._data.validation
             labels = None if shown.labels is None else shown.labels[:1000]
             figure = latent_scatter(pl_module, shown.images[:1000], labels, self._data.classes)
-            add_picture(self._writer, "latent_scatter", figure, self._budget.images_seen)
+            self._loggers.picture("latent_scatter", figure, self._budget.images_seen)
 
 
 def frame(samples: Tensor) -> Image.Image:
