@@ -9,7 +9,6 @@ from pathlib import Path
 from genbench.config.verbs import ReportConfig
 from genbench.errors import UserError
 from genbench.places import near
-from genbench.progress import importing
 from genbench.runs.directory import Run
 from genbench.runs.outputs import check_out
 
@@ -22,7 +21,6 @@ def run(config: ReportConfig) -> None:
     """
     out = near(config.out)
     check_page_folder(out, force=config.force)
-    importing("torch")
     from genbench.reporting.page import write_report
 
     for headline in write_report(near(config.runs), out, config.code, force=config.force):
