@@ -240,3 +240,16 @@ def test_a_script_of_ones_own_runs_once(cache: Path, four: Path, tmp_path: Path)
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=300)
     assert (done.returncode, done.stdout) == (0, "begun\n"), done.stderr
     assert (tmp_path / "page" / "figures" / "optdigits-VAE-samples.png").is_file()
+
+
+@pytest.mark.slow
+def test_a_library_that_its_pictures_need_and_cannot_be_imported_is_named(
+    command: Command, four: Path, tmp_path: Path
+) -> None:
+    """The process that draws finds out, and this one says it."""
+    words = (f"runs={four.parent / 'runs'}", f"out={tmp_path / 'page'}")
+    done = command("genbench.report", *words, env=os.environ | {"TORCH_LOGS": "nonsense"}, cwd=tmp_path, fresh=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("genbench: torch cannot be imported"), done.stderr
+    assert "TORCH_LOGS=nonsense; unset it" in done.stderr
+    assert not (tmp_path / "page").exists()

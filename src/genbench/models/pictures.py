@@ -10,9 +10,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from genbench.data.images import ImageData
+from genbench.data.tiles import tiled
 from genbench.models.model import LatentPlane, Model, Reconstruction, StyleMixing
 from genbench.models.sampling import decode, draw, evaluating, posterior_means, reconstructed
 
@@ -45,7 +45,7 @@ def class_rows(model: Model) -> Tensor | None:
 
 def grid(images: Tensor, columns: int) -> Image.Image:
     """Images (N, C, H, W) uint8, row by row in one picture, enlarged to some 900 pixels if it is small."""
-    cells = make_grid(images, nrow=columns, padding=2, pad_value=255)  # (3, h, w) uint8
+    cells = tiled(images, columns, gap=2, empty=255)  # (3, h, w) uint8
     scale = max(1, round(900 / max(cells.shape[1:])))
     picture = Image.fromarray(cells.permute(1, 2, 0).contiguous().numpy())
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)

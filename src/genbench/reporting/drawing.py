@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
+from genbench.data.tiles import tiled
 from genbench.reporting.gallery import Picture, Sprite
 from genbench.runs.directory import Run
 from genbench.runs.files import read_picture
@@ -23,7 +23,7 @@ QUALITY = 80
 
 def grid(name: str, kind: str, images: Tensor, columns: int, text: str) -> Picture:
     """Images (N, C, H, W) uint8, row by row with white between them."""
-    cells = make_grid(images, nrow=columns, padding=2, pad_value=255)
+    cells = tiled(images, columns, gap=2, empty=255)
     return _picture(name, kind, _image(cells, grey=images.shape[1] == 1), text)
 
 
@@ -50,7 +50,7 @@ def sprite(images: Tensor, columns: int, *, exact: bool) -> Sprite:
     if scale < 1:
         size = (max(1, round(images.shape[2] * scale)), max(1, round(images.shape[3] * scale)))
         images = F.adaptive_avg_pool2d(images.float(), size).round().to(torch.uint8)
-    cells = _image(make_grid(images, nrow=columns, padding=0), grey=images.shape[1] == 1)
+    cells = _image(tiled(images, columns), grey=images.shape[1] == 1)
     return _sprite(cells, columns, len(images), (images.shape[3], images.shape[2]), exact=exact)
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -61,7 +62,12 @@ def _drawn(wanted: Wanted, code: str | None) -> Gallery:
         letter = Path(folder) / "gallery"
         letter.write_bytes(pickle.dumps((wanted, code)))
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        subprocess.run([sys.executable, "-c", _DRAW, str(letter)], env=environment, check=True)
+        words = [sys.executable, "-c", _DRAW, str(letter)]
+        done = subprocess.run(words, env=environment, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+        if done.returncode:  # a library that the environment keeps from being imported is to say so in this process
+            import_module("genbench.reporting.exhibits")
+        print(done.stderr, end="", file=sys.stderr)
+        done.check_returncode()
         drawn: Gallery = pickle.loads(letter.read_bytes())
         return drawn
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from genbench.config.verbs import ReportConfig
 from genbench.errors import UserError
 from genbench.places import near
-from genbench.progress import importing
 from genbench.runs.directory import Run
 from genbench.runs.outputs import check_out
 
@@ -29,7 +28,6 @@ def run(config: ReportConfig) -> None:
         raise UserError("weights=true: is for out=FILE.zip; a folder beside the runs needs none")
     else:
         check_page_folder(out, force=config.force)
-    importing("torch")
     from genbench.reporting.page import write_report
 
     for headline in write_report(near(config.runs), out, config.code, force=config.force, weights=config.weights):

@@ -4,9 +4,9 @@ import lightning as L
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from genbench.data.images import ImageData
+from genbench.data.tiles import tiled
 from genbench.models.model import LatentPlane, Model
 from genbench.models.pictures import COLUMNS, class_rows, grid, latent_scatter
 from genbench.models.sampling import decode
@@ -56,7 +56,7 @@ class Pictures(L.Callback):
 
 def frame(samples: Tensor) -> Image.Image:
     """Images (N, C, H, W) uint8 in rows of eight without a gap, pixel by pixel, or smaller if that is very wide."""
-    cells = make_grid(samples, nrow=COLUMNS, padding=0)  # (3, h, w)
+    cells = tiled(samples, COLUMNS)  # (3, h, w)
     picture = Image.fromarray(cells.permute(1, 2, 0).contiguous().numpy())
     if samples.shape[1] == 1:
         picture = picture.convert("L")  # of three equal channels: the same values

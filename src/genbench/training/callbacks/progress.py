@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 from rich_pixels import Pixels
 from torch import Tensor
-from torchvision.utils import make_grid
 
 from genbench.console import duration
+from genbench.data.tiles import tiled
 from genbench.models.pictures import COLUMNS
 from genbench.training.budget import Budget
 from genbench.training.callbacks.pictures import Pictures
@@ -117,5 +117,5 @@ def row_of(samples: Tensor, columns: int) -> Image.Image:
     chosen = samples[::COLUMNS][: max(1, min(COLUMNS, (columns + GAP) // (SIDE + GAP)))]
     height = max(2, round(SIDE * samples.shape[2] / samples.shape[3]))
     small = F.interpolate(chosen.float(), (height, SIDE), mode="area").round().to(torch.uint8)
-    cells = make_grid(F.pad(small, (0, GAP)), nrow=len(small), padding=0)[:, :, :-GAP]  # (3, h, w)
+    cells = tiled(F.pad(small, (0, GAP)), len(small))[:, :, :-GAP]  # (3, h, w)
     return Image.fromarray(cells.permute(1, 2, 0).contiguous().numpy())

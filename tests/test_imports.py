@@ -1,0 +1,35 @@
+"""What is not imported, where it is not needed: seconds and hundreds of megabytes of everybody's processes."""
+
+import subprocess
+import sys
+
+import pytest
+
+PYTORCH = ("torch", "lightning", "torchvision", "torchmetrics")
+SLOW = (*PYTORCH, "sklearn", "scipy", "matplotlib", "altair", "vl_convert", "tensorboard")
+OPTDIGITS = """import torch
+from genbench.config.data import DataConfig
+from genbench.data.optdigits import load
+load(DataConfig(load="genbench.data.optdigits.load", root=None, batch_size=1))"""
+CASES = [
+    ("import genbench", (*SLOW, "numpy", "hydra", "pydantic", "rich")),
+    ("import genbench.cli", SLOW),
+    ("import genbench.verbs.train", SLOW),
+    ("import genbench.verbs.report", SLOW),
+    # The process that reads runs, compares them and draws the charts; its pictures are drawn by another.
+    ("import genbench.reporting.page", (*PYTORCH, "sklearn", "matplotlib", "tensorboard")),
+    (OPTDIGITS, ("lightning", "torchvision", "sklearn", "scipy")),
+]
+
+
+@pytest.mark.parametrize(("code", "without"), CASES, ids=["genbench", "cli", "train", "report", "page", "optdigits"])
+def test_a_fresh_process_does_without(code: str, without: tuple[str, ...]) -> None:
+    asked = f"{code}\nimport sys\nprint(*sorted(set({without!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+
+
+def test_the_names_of_the_package_are_seen_before_they_are_imported() -> None:
+    import genbench
+
+    assert {"load", "score", "compare"} <= set(dir(genbench))
