@@ -10,7 +10,7 @@ PAPER ?= runs/paper
 PAGE ?= report
 MINUTES = $(shell echo '$(BUDGET)' | awk '/^[0-9.]+ *(min)?$$/ {print $$1 + 0} /^[0-9.]+ *s$$/ {print $$1 / 60}')
 
-.PHONY: setup demo test check bench record docs tensorboard paper verdicts reliability
+.PHONY: setup demo test check bench record docs dist tensorboard paper verdicts reliability
 
 setup: .venv/installed
 
@@ -19,11 +19,18 @@ setup: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
+# Three minutes on two cores that do nothing else.
 demo: setup
-	$(BIN)/genbench train -m model=vae,gan data=optdigits experiment=quick runs=runs/demo
+	$(BIN)/genbench compare data=optdigits models=vae,vaegan seeds=1 minutes=0.7 model.conditional=true \
+		runs=runs/demo out=runs/demo/page
+	$(BIN)/genbench sample run="$$(ls -d runs/demo/optdigits-vaegan-*-s0 | head -1)" n=100 out=runs/demo/digits.png
 	@echo
-	@echo "Samples:    runs/demo/*/samples.png"
-	@echo "Dashboards: make tensorboard"
+	@echo "Digits, a row a class:  runs/demo/digits.png"
+	@echo "The page:               runs/demo/page/index.html"
+	@echo "Next:"
+	@echo "  genbench compare data=optdigits models=vae,vae_prior,vaegan seeds=5 minutes=1 out=page   # with a verdict"
+	@echo "  genbench data data=folder data.root=DIR data.size=32                                     # your own images"
+	@echo "  genbench sample zoo=mnist label=7 out=seven.png                                          # a better model"
 
 test: setup
 	$(BIN)/python -m ruff check . && $(BIN)/python -m ruff format --check . && $(BIN)/python -m mypy
@@ -46,6 +53,10 @@ record: setup
 # site/html/index.html. It needs no network; the notebooks are run where they have changed since.
 docs: setup
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --doctree-dir site/doctrees docs site/html
+
+# A wheel and an sdist in dist/, as they would be published.
+dist: setup
+	$(BIN)/python -m hatchling build -d dist && $(BIN)/python -m twine check --strict dist/*
 
 # Finished trainings and scores are kept, so that it goes on where it stopped. A training that fails does not stop it.
 paper: setup

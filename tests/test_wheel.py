@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,27 @@ def test_a_wheel_trains_samples_and_exports(command: Command, tmp_path: Path) ->
     assert "zoo/mnist/model.safetensors" in names[1]
     (about,) = site.glob("genbench-*.dist-info")
     assert "genbench = genbench.start:main" in (about / "entry_points.txt").read_text(encoding="utf-8")
+
+
+def test_what_would_be_published_is_whole(tmp_path: Path) -> None:
+    """Twine finds nothing amiss, and the wheel of the sdist is that of the checkout, byte for byte."""
+
+    def build(top: Path, kind: str, out: str) -> Path:
+        words = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(tmp_path / out)]
+        subprocess.run(words, cwd=top, check=True, capture_output=True)
+        (made,) = (tmp_path / out).iterdir()
+        return made
+
+    wheel, sdist = build(TOP, "wheel", "wheel"), build(TOP, "sdist", "sdist")
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", str(wheel), str(sdist)], check=True)
+    with tarfile.open(sdist) as packed:
+        names = packed.getnames()
+        packed.extractall(tmp_path / "unpacked", filter="data")
+    (top,) = (tmp_path / "unpacked").iterdir()
+    assert not [
+        name for name in names if "/runs/" in name and "/genbench/runs" not in name and "/tests/runs" not in name
+    ]
+    assert {"LICENSE", "README.md", "CITATION.cff", "src/genbench/py.typed"} <= {
+        name.partition("/")[2] for name in names
+    }
+    assert build(top, "wheel", "again").read_bytes() == wheel.read_bytes()
