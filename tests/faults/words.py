@@ -137,9 +137,11 @@ def _known() -> dict[str, list[Known]]:
         found = []
         for name, field in schema.model_fields.items():
             key = prefix + name
+            if key in NOT_FOR_WORDS:
+                continue
             if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
                 found += walk(field.annotation, f"{key}.")
-            elif key not in NOT_FOR_WORDS:
+            else:
                 found.append(Known(key, field))
         return found
 

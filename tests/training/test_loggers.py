@@ -146,6 +146,28 @@ def test_a_failure_stands_in_the_log_and_the_others_are_told(tmp_path: Path, mon
         assert text.count("logger broken: OSError") == text.count("logger missing: ZeroDivisionError") == 1
 
 
+def test_what_goes_wrong_in_a_thread_of_a_library_is_written_down(tmp_path: Path) -> None:
+    run, hook = example(tmp_path / "run"), threading.excepthook
+
+    def fail() -> None:
+        raise ValueError("in a thread")
+
+    with opening.opened(run, run.config(), Console(quiet=True)):
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+    assert "in a thread" in run.log_path.read_text(encoding="utf-8")
+    assert threading.excepthook is hook
+
+
+def test_a_directory_that_is_gone_does_not_hide_what_happened(tmp_path: Path) -> None:
+    run = example(tmp_path / "run")
+    config = run.config()
+    with pytest.raises(KeyError, match="first"), opening.opened(run, config, Console(quiet=True)):
+        (run.path / "status.json").unlink()
+        raise KeyError("first")
+
+
 def test_what_was_told_is_not_told_again(tmp_path: Path) -> None:
     run = example(tmp_path / "run")
     memory = Memory(run, "mlflow")

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import threading
 import warnings
 from pathlib import Path
 
@@ -56,20 +55,6 @@ def test_a_full_disk_is_the_users_to_mend(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no space left: free some, and give the same command again"), recorded(run):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert run.status.why == "no space left on the disk"
-
-
-def test_what_goes_wrong_in_a_thread_is_written_down(tmp_path: Path) -> None:
-    run, hook = Run(tmp_path), threading.excepthook
-
-    def fail() -> None:
-        raise ValueError("in a thread")
-
-    with recorded(run):
-        thread = threading.Thread(target=fail)
-        thread.start()
-        thread.join()
-    assert "in a thread" in said(run)
-    assert threading.excepthook is hook
 
 
 def test_the_environment_is_that_of_this_process() -> None:

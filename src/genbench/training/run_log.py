@@ -3,7 +3,6 @@
 import logging
 import platform
 import subprocess
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,9 +41,6 @@ def recorded(run: Run) -> Iterator[None]:
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):  # their news go to the file, not to the screen
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    hook = threading.excepthook
-    # TensorBoard writes in a thread of its own; what happens there is raised again when it is next told something.
-    threading.excepthook = lambda event: log.error("in %s: %s", event.thread, event.exc_value)
     with log_file(run, logging.getLogger()):
         try:
             with warnings.catch_warnings():
@@ -70,7 +66,6 @@ def recorded(run: Run) -> Iterator[None]:
             raise
         finally:
             logging.captureWarnings(False)
-            threading.excepthook = hook
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +15,7 @@ from rich.markup import escape
 
 from genbench.config.loggers import LoggerConfig
 from genbench.config.train import TrainConfig
+from genbench.errors import UserError
 from genbench.interruption import Interrupted
 from genbench.runs.directory import Run
 from genbench.runs.records import Row, State
@@ -126,16 +128,26 @@ def opened(run: Run, config: TrainConfig, console: Console) -> Iterator[Loggers]
     What they say goes to the console and into the run's train.log.
     """
     loggers = Loggers(run, config, console)
+    hook = threading.excepthook
+    # TensorBoard writes in a thread of its own; what happens there is raised again when it is next told something.
+    threading.excepthook = lambda event: log.error("in %s: %s", event.thread, event.exc_value)
     with log_file(run, log):
+        patience = LAST
         try:
             yield loggers
         except Interrupted:
-            loggers.end(run.status.state, LAST_INTERRUPTED)
+            patience = LAST_INTERRUPTED
             raise
-        except BaseException:
-            loggers.end(run.status.state)
-            raise
-        loggers.end(run.status.state)
+        finally:
+            loggers.end(_state(run), patience)
+            threading.excepthook = hook
+
+
+def _state(run: Run) -> State:
+    try:
+        return run.status.state
+    except UserError:  # its directory is gone, and somebody has said so
+        return "failed"
 
 
 def _makers(config: LoggerConfig) -> dict[str, Callable[[Subject], Logger]]:
