@@ -21,12 +21,13 @@ setup: .venv/installed
 
 # Three minutes on two cores that do nothing else.
 demo: setup
-	$(BIN)/genbench compare data=optdigits models=vae,vaegan seeds=1 minutes=0.7 model.conditional=true \
+	mkdir -p runs/demo
+	$(BIN)/genbench compare data=optdigits models=vae,vaegan seeds=1 minutes=0.6 model.conditional=true evaluation.nll_images=50 \
 		runs=runs/demo out=runs/demo/page
 	$(BIN)/genbench sample run="$$(ls -d runs/demo/optdigits-vaegan-*-s0 | head -1)" n=100 out=runs/demo/digits.png
 	@echo
-	@echo "Digits, a row a class:  runs/demo/digits.png"
-	@echo "The page:               runs/demo/page/index.html"
+	@echo "Digits, a column a class: runs/demo/digits.png"
+	@echo "The page:                 runs/demo/page/index.html"
 	@echo "Next:"
 	@echo "  genbench compare data=optdigits models=vae,vae_prior,vaegan seeds=5 minutes=1 out=page   # with a verdict"
 	@echo "  genbench data data=folder data.root=DIR data.size=32                                     # your own images"

@@ -162,10 +162,14 @@ def test_what_goes_wrong_in_a_thread_of_a_library_is_written_down(tmp_path: Path
 
 def test_a_directory_that_is_gone_does_not_hide_what_happened(tmp_path: Path) -> None:
     run = example(tmp_path / "run")
-    config = run.config()
-    with pytest.raises(KeyError, match="first"), opening.opened(run, config, Console(quiet=True)):
-        (run.path / "status.json").unlink()
-        raise KeyError("first")
+
+    def fail() -> None:
+        with opening.opened(run, run.config(), Console(quiet=True)):
+            (run.path / "status.json").unlink()
+            raise KeyError("first")
+
+    with pytest.raises(KeyError, match="first"):
+        fail()
 
 
 def test_what_was_told_is_not_told_again(tmp_path: Path) -> None:
