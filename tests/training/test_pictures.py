@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
 from genbench.cli import compose
 from genbench.data.images import ImageShape
+from genbench.models import pictures
 from genbench.models.model import Conditional, Model
 from genbench.runs.directory import Run
 from genbench.runs.frames import frames
@@ -101,3 +103,17 @@ def test_a_frame_holds_the_pixels_row_by_row_unless_it_is_very_wide() -> None:
     assert [picture.getpixel((6 * i, 0)) for i in (0, 7)] == [(0, 0, 0), (7, 7, 7)]
     assert picture.getpixel((6, 4)) == (9, 9, 9)
     assert frame(torch.zeros(8, 1, 128, 256, dtype=torch.uint8)).size == (WIDEST_FRAME, WIDEST_FRAME // 16)
+
+
+def test_of_many_test_images_some_are_shown_in_the_latent_plane(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of 300,000 took gigabytes."""
+    shown = []
+
+    def scatter(model: Model, images: Tensor, labels: Tensor | None, classes: tuple[str, ...]) -> Figure:
+        shown.append((len(images), len(labels) if labels is not None else 0))
+        return Figure()
+
+    monkeypatch.setattr(pictures, "SCATTERED", 20)
+    monkeypatch.setattr(pictures, "latent_scatter", scatter)
+    pictures.draw_all(vae(), optdigits())
+    assert shown == [(20, 20)]

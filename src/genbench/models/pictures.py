@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from genbench.data.images import ImageData
+from genbench.data.images import ImageData, evenly_spaced
 from genbench.data.tiles import tiled
 from genbench.models.model import LatentPlane, Model, Reconstruction, StyleMixing
 from genbench.models.sampling import decode, draw, evaluating, posterior_means, reconstructed
 
+SCATTERED = 10_000  # of more images no point is seen for the others
 COLUMNS = 8  # of a grid of samples
 
 
@@ -31,7 +32,8 @@ def draw_all(model: Model, data: ImageData) -> dict[str, Image.Image]:
         pictures["style_mixing.png"] = style_mixing(model)
     if isinstance(model, LatentPlane):
         pictures["latent_grid.png"] = latent_grid(model)
-        figure = latent_scatter(model, test.images, test.labels, data.classes)
+        shown = evenly_spaced(test, SCATTERED)
+        figure = latent_scatter(model, shown.images, shown.labels, data.classes)
         buffer = io.BytesIO()
         figure.savefig(buffer, dpi=120)
         pictures["latent_scatter.png"] = Image.open(buffer)
