@@ -14,7 +14,7 @@ PAGES = Path(__file__).resolve().parents[1] / "docs" / "families"
 README = PAGES.parents[1] / "README.md"
 BEGIN, END = "<!-- families -->", "<!-- /families -->"
 MODELS = ("gan", "vae", "vae_prior", "flow", "vaegan")
-WORDS = [f"models={','.join(MODELS)}", "seeds=4", "minutes=5", "hydra/launcher=cores", "runs=runs/families"]
+WORDS = [f"models={','.join(MODELS)}", "seeds=5", "minutes=5", "hydra/launcher=cores", "runs=runs/families"]
 # Of results.csv: space and score, how they are headed, and how many of a unit there are.
 COLUMNS = {
     ("cost", "images_seen"): ("images seen", 1.0, ",.0f"),
