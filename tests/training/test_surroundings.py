@@ -99,6 +99,20 @@ def test_a_training_in_somebodys_allocation_is_the_training_alone(command: Comma
 
 
 @pytest.mark.slow
+def test_a_training_alone_does_not_start_mpi(command: Command, tmp_path: Path) -> None:
+    """Where it cannot be started, as without ssh, it ends the process that imports it."""
+    (tmp_path / "mpi4py").mkdir()
+    (tmp_path / "mpi4py/__init__.py").touch()
+    (tmp_path / "mpi4py/MPI.py").write_text("import os\nos.abort()\n", encoding="utf-8")
+    (tmp_path / "mpi4py-4.1.dist-info").mkdir()
+    (tmp_path / "mpi4py-4.1.dist-info/METADATA").write_text("Name: mpi4py\nVersion: 4.1\n", encoding="utf-8")
+    words = ("genbench", "train", "model=vae", "experiment=smoke", "trainer=cpu", f"runs={tmp_path / 'runs'}")
+    python_path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    done = command(*words, env=os.environ | {"PYTHONPATH": python_path}, fresh=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value"),
     [("SKLEARN_WORKING_MEMORY", "many"), ("LOKY_PICKLER", "1"), ("TORCH_LOGS", "nonsense"), ("TORCH_LOGS", "1")],

@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from genbench.data.datamodule import ImageDataModule
 from genbench.data.images import ImageData
@@ -38,6 +39,7 @@ def seconds_a_step(model: Model, data: ImageData, batch_size: int, device: Devic
 
 def _trainer(times: L.Callback, device: Device) -> L.Trainer:
     return L.Trainer(
+        plugins=[LightningEnvironment()],
         accelerator=device.accelerator,
         devices=1,
         precision=device.lightning_precision,

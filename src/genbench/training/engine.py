@@ -4,6 +4,7 @@ from pathlib import Path
 
 import lightning as L
 import torch.distributed as dist
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from rich.console import Console
 
 from genbench.config.train import TrainConfig
@@ -124,6 +125,8 @@ def _trainer(config: TrainConfig, device: Device, callbacks: list[L.Callback]) -
         devices=config.trainer.devices,
         num_nodes=config.trainer.num_nodes,
         strategy="auto" if alone else "ddp",
+        # Else Lightning asks every kind of cluster, and to ask mpi4py is to start MPI, which may end the process.
+        plugins=[LightningEnvironment()] if alone else None,
         sync_batchnorm=not alone and device.accelerator == "cuda",  # PyTorch cannot elsewhere
         precision=device.lightning_precision,
         max_epochs=-1,  # the budget ends it
@@ -176,6 +179,7 @@ def _processes(config: TrainConfig, device: Device) -> dict[str, str]:
 def test_losses(model: Model, data: ImageDataModule, device: Device) -> dict[str, float]:
     """The model's losses on the test images, in float32, whatever the training's precision."""
     trainer = L.Trainer(
+        plugins=[LightningEnvironment()],
         accelerator=device.accelerator,
         devices=1,
         logger=False,
