@@ -3,7 +3,6 @@
 Called again it goes on where it stopped; data sets that were trained on before stay in the table.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 import torch
 
 from genbench import cli
-from genbench.device import processor_name
+from genbench.device import choose_device
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.runs.directory import Run
 from genbench.runs.records import Key, Score
@@ -21,8 +20,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "losses.md"
 DATA = ("mnist", "fashion")
 WORDS = [
     *("model=gan", "model.loss=nonsaturating,r3", "seed=range(4)", "trainer.max_images=64000", "evaluation=full"),
-    *("hydra/launcher=cores", "runs=runs/losses"),
+    "runs=runs/losses",
 ]
+LAUNCHER = f"hydra/launcher={'shared_gpu' if torch.cuda.is_available() else 'cores'}"
 SCORES = {  # in the classifier's space: how it is headed, and the unit
     "fcd": ("Fréchet distance", 1.0),
     "coverage": ("coverage", 1.0),
@@ -34,18 +34,19 @@ SCORES = {  # in the classifier's space: how it is headed, and the unit
 def main() -> None:
     """Train, score, write, print."""
     wanted = [f"data={','.join(sys.argv[1:] or DATA)}", *WORDS]
-    subprocess.run([sys.executable, "-m", "genbench.train", "-m", *wanted], check=True)
+    subprocess.run([sys.executable, "-m", "genbench.train", "-m", *wanted, LAUNCHER], check=True)
     cells: dict[tuple[str, str], list[Run]] = {}
-    for config in cli.compose("train", ["-m", f"data={','.join(DATA)}", *WORDS]).configs:
+    configs = cli.compose("train", ["-m", f"data={','.join(DATA)}", *WORDS]).configs
+    for config in configs:
         run = Run(config.directory)
         if run.is_scored("full", PROTOCOL):
             cells.setdefault((config.data.name, str(config.model["loss"])), []).append(run)
     lines = [
         "# Losses of the GAN at equal images",
         "",
-        f"Written by `python -m benchmarks.losses`: {processor_name()}, {os.cpu_count()} cores, torch"
-        f" {torch.__version__}. `genbench train -m data=... {' '.join(WORDS[:-1])}`, one core each. Test images, mean"
-        " and sd over the seeds.",
+        f"Written by `python -m benchmarks.losses`: {choose_device(configs[0].trainer)}; torch {torch.__version__}."
+        f" `genbench train -m data=... {' '.join(WORDS[:-1])} {LAUNCHER}`: the seconds are beside other trainings. Test"
+        " images, mean and sd over the seeds.",
         "",
         f"| data | loss | {' | '.join(heading for heading, _ in SCORES.values())} | seconds |",
         f"| --- | --- |{' ---: |' * (len(SCORES) + 1)}",

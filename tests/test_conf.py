@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hydra.utils import get_method
+from torch.nn import BatchNorm1d, BatchNorm2d
 
 from genbench.cli import compose as compose_words
 from genbench.config.schema import CONF
@@ -68,6 +69,13 @@ def test_the_papers_lengths_and_batch_sizes(model: str, epochs: int, batch_size:
     assert config.data.batch_size == batch_size
     assert config.trainer.max_images is None
     assert config.trainer.max_minutes is None
+
+
+@pytest.mark.parametrize(("words", "eps", "momentum"), [(["experiment=paper"], 1e-3, 0.01), ([], 1e-5, 0.1)])
+def test_the_papers_batch_norm_has_keras_values(words: list[str], eps: float, momentum: float) -> None:
+    model = build(compose("model=gan", *words).model, ImageShape(1, 28, 28))
+    norms = [layer for layer in model.modules() if isinstance(layer, BatchNorm1d | BatchNorm2d)]
+    assert [(layer.eps, layer.momentum) for layer in norms] == [(eps, momentum)] * 5
 
 
 def test_an_experiment_with_recipes_is_refused_for_a_model_that_it_has_none_for(tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ KIN: list[Callable[[], Model]] = [
 
 
 @cuda
+@pytest.mark.filterwarnings("ignore:.*does not have many workers|.*val_dataloader|.*validation_step")
 @pytest.mark.parametrize("build", [gan, vae, *KIN])
 def test_replayed_steps_equal_launched_ones(build: Callable[[], Model]) -> None:
     def made() -> Model:
@@ -132,6 +133,7 @@ def test_replayed_steps_equal_launched_ones(build: Callable[[], Model]) -> None:
 
 
 @cuda
+@pytest.mark.filterwarnings("ignore:.*does not have many workers|.*val_dataloader|.*validation_step")
 def test_a_step_that_cannot_be_captured_goes_on_without_a_graph() -> None:
     class Waiting(_Line):
         def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import lightning as L
 import torch.distributed as dist
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from rich.console import Console
 
 from genbench.config.train import TrainConfig
