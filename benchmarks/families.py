@@ -8,11 +8,11 @@ import statistics
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "families"
 README = PAGES.parents[1] / "README.md"
-BEGIN, END = "<!-- families -->", "<!-- /families -->"
 MODELS = ("gan", "vae", "vae_prior", "flow", "vaegan")
 WORDS = [f"models={','.join(MODELS)}", "seeds=5", "minutes=5", "hydra/launcher=cores", "runs=runs/families"]
 # Of results.csv: space and score, how they are headed, and how many of a unit there are.
@@ -32,16 +32,21 @@ def main() -> None:
     for data in sys.argv[1:]:
         words = [f"data={data}", *WORDS, f"out={PAGES / data}"]
         subprocess.run([sys.executable, "-m", "genbench", "compare", *words], check=True)
-    made = table(results())
-    before, after = README.read_text(encoding="utf-8").split(BEGIN)[0], README.read_text(encoding="utf-8").split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}", encoding="utf-8")
+    write(README, "families", table(results(sorted(PAGES.glob("*/results.csv"), reverse=True))))
+
+
+def write(path: Path, mark: str, made: str) -> None:
+    """Into a text, between <!-- mark --> and <!-- /mark -->, and print it."""
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text.split(begin)[0]}{begin}\n{made}\n{end}{text.split(end)[1]}", encoding="utf-8")
     print(made)
 
 
-def results() -> Values:
-    """What the pages' results.csv hold."""
+def results(paths: Sequence[Path]) -> Values:
+    """What results.csv of some pages hold."""
     found: Values = defaultdict(lambda: defaultdict(list))
-    for path in sorted(PAGES.glob("*/results.csv"), reverse=True):
+    for path in paths:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 if row["mean"] and row["model"] in MODELS:

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from tests.warm import warm
+from tests.warm import forget_the_disk, warm
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 # Tests run side by side, and how many threads a command takes must not depend on what else is busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+forget_the_disk()
 # A shell's background job ignores Ctrl-C, and so would all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -11,18 +11,19 @@ OPTDIGITS = """import torch
 from genbench.config.data import DataConfig
 from genbench.data.optdigits import load
 load(DataConfig(load="genbench.data.optdigits.load", root=None, batch_size=1))"""
+PAGE = (*PYTORCH, "sklearn", "matplotlib", "tensorboard")
 CASES = [
-    ("import genbench", (*SLOW, "numpy", "hydra", "pydantic", "rich")),
-    ("import genbench.cli", SLOW),
-    ("import genbench.verbs.train", SLOW),
-    ("import genbench.verbs.report", SLOW),
+    pytest.param("import genbench", (*SLOW, "numpy", "hydra", "pydantic", "rich"), id="genbench"),
+    pytest.param("import genbench.cli", SLOW, id="cli"),
+    pytest.param("import genbench.verbs.train", SLOW, id="train"),
+    pytest.param("import genbench.verbs.report", SLOW, id="report"),
     # The process that reads runs, compares them and draws the charts; its pictures are drawn by another.
-    ("import genbench.reporting.page", (*PYTORCH, "sklearn", "matplotlib", "tensorboard")),
-    (OPTDIGITS, ("lightning", "torchvision", "sklearn", "scipy")),
+    pytest.param("import genbench.reporting.page", PAGE, id="page", marks=pytest.mark.slow),
+    pytest.param(OPTDIGITS, ("lightning", "torchvision", "sklearn", "scipy"), id="optdigits", marks=pytest.mark.slow),
 ]
 
 
-@pytest.mark.parametrize(("code", "without"), CASES, ids=["genbench", "cli", "train", "report", "page", "optdigits"])
+@pytest.mark.parametrize(("code", "without"), CASES)
 def test_a_fresh_process_does_without(code: str, without: tuple[str, ...]) -> None:
     asked = f"{code}\nimport sys\nprint(*sorted(set({without!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)

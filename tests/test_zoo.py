@@ -22,6 +22,7 @@ NAMES = tuple("0123456789")
 YAML = {"_target_": "genbench.models.vaegan.VAEGAN", "conditional": True, "latent_size": 4, "components": 20}
 
 
+@pytest.mark.slow
 def test_packed_weights_draw_the_same_and_do_nothing_else(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = build(YAML, SHAPE, 10)

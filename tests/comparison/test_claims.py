@@ -10,6 +10,7 @@ from genbench.comparison.judgement import judge
 from genbench.comparison.ranking import rankings
 from genbench.reporting.claims import Claim, claims, loss_rows
 from genbench.runs.folder import read_folder
+from genbench.runs.records import Row
 from tests.reporting.synthetic import calibrate_in, synthetic_run
 
 SEEDS = 5
@@ -93,6 +94,14 @@ def test_the_paper_s_losses_stand_beside_ours(tmp_path: Path) -> None:
     rows = loss_rows(findings([judge(ranking) for ranking in rankings(read_folder(tmp_path))]))
     assert [(row.paper, row.ours) for row in rows] == [("0.6665", "0.7 (2 seeds)"), ("0.8119", "0.8 (2 seeds)")]
     assert all(row.what.startswith("GAN: ") for row in rows)
+
+
+def test_a_loss_of_an_epoch_is_the_mean_over_it(tmp_path: Path) -> None:
+    run = synthetic_run(tmp_path, "vae", 0, PAPER, data="mnist")
+    run.write_summary(run.summary().model_copy(update={"images_seen": 30_000, "train": {}}))
+    run.write_metrics([Row(500 * i, {"train/loss": 100.0 + i}) for i in range(1, 61)])  # 1,000 images are an epoch
+    rows = loss_rows(findings([judge(ranking) for ranking in rankings(read_folder(tmp_path))]))
+    assert [(row.paper, row.ours) for row in rows] == [("152.2", "119.5 (1 seed)")]
 
 
 def test_a_folder_that_is_called_as_a_data_set_is_not_that(tmp_path: Path) -> None:

@@ -105,7 +105,8 @@ def test_pairs_that_float32_cannot_tell_apart_are_told_apart() -> None:
 def test_no_result_depends_on_the_block_size(
     points: Points, rows: int, columns: int, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    x, y = points(150, 5, 0), points(170, 5, 1)
+    n = 30 if rows == 1 else 150
+    x, y = points(n, 5, 0), points(n + 20, 5, 1)
     before = nearest(x, y, 2), nearest_others(x, 3)
     radii = nearest_others(y, 3).squared_distances[:, -1]
     several = torch.stack([radii, radii / 2, radii * 1.5, torch.zeros_like(radii)], 1)

@@ -115,21 +115,24 @@ KIN: list[Callable[[], Model]] = [
 @cuda
 @pytest.mark.filterwarnings("ignore:.*does not have many workers|.*val_dataloader|.*validation_step")
 @pytest.mark.parametrize("build", [gan, vae, *KIN])
-def test_replayed_steps_equal_launched_ones(build: Callable[[], Model]) -> None:
+def test_replayed_steps_equal_launched_ones(build: Callable[[], Model], monkeypatch: pytest.MonkeyPatch) -> None:
     def made() -> Model:
         torch.manual_seed(0)
-        return build()
+        model = build()
+        model.stages = {model.stage: 1.0}  # type: ignore[misc]
+        return model
 
     steps = EAGER_STEPS + 5
-    launched, replayed = made(), made()
-    train(launched, chunks=1, steps=EAGER_STEPS, device="cuda")
-    train(replayed, chunks=1, steps=steps, device="cuda")
-    moved = [not torch.equal(a, b) for a, b in zip(launched.parameters(), replayed.parameters(), strict=True)]
-    assert all(moved)
-    again = made()
-    train(again, chunks=steps, steps=1, device="cuda")
-    for name, value in replayed.state_dict().items():
-        torch.testing.assert_close(again.state_dict()[name], value, rtol=1e-3, atol=1e-4, msg=name)
+    begun, launched, replayed = made(), made(), made()
+    callback = train(replayed, chunks=1, steps=steps, device="cuda")
+    assert callback._console.file.getvalue() == ""  # type: ignore[attr-defined]
+    monkeypatch.setattr("genbench.training.steps.EAGER_STEPS", 10**12)  # no step is captured
+    train(launched, chunks=steps, steps=1, device="cuda")
+    for name, value in launched.state_dict().items():
+        # Sums are rounded in another order each time, and Adam's first steps make the most of it.
+        away = (value.cpu().double() - begun.state_dict()[name].double()).norm()
+        apart = (value.double() - replayed.state_dict()[name].double()).norm().cpu()
+        assert apart <= 0.05 * away + 1e-6, name
 
 
 @cuda

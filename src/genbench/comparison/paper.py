@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import fmean
 from typing import Any
 
 import yaml
@@ -17,7 +18,7 @@ MODELS = ("gan", "vae")
 
 @dataclass(frozen=True)
 class Known:
-    """A loss of the code that the paper names, at the end of a training."""
+    """A loss of the code that the paper names, at the end of a training or of an epoch of it."""
 
     model: str
     data: str
@@ -25,11 +26,13 @@ class Known:
     value: float
     ours: str  # the training's own name of it
     factor: float = 1.0  # ours times this is the same quantity
+    epoch: int | None = None  # over which it is the mean; None: at the end
 
 
 LOSSES = (
     Known("gan", "fashion", "loss of the discriminator, mean of real and generated", 0.6665, "discriminator_loss", 0.5),
     Known("gan", "fashion", "loss of the generator", 0.8119, "generator_loss"),
+    Known("vae", "mnist", "loss of the 10th epoch, on all 70,000 images", 152.20, "loss", epoch=10),
     Known("vae", "mnist", "loss, on all 70,000 images", 146.95, "loss"),
     Known("vae", "mnist", "reconstruction, on all 70,000 images", 140.15, "reconstruction"),
     Known("vae", "mnist", "KL divergence, on all 70,000 images", 6.80, "kl"),
@@ -73,7 +76,17 @@ def losses_beside(contenders: Sequence[Contender], data: str) -> list[LossBeside
         for contender in of_model:
             # Of the data set itself, not of a folder that is called like it.
             own = [run for run in contender.runs if follows_paper(run) and run.told.data.name == known.data]
-            values = [summary_of(run).train.get(known.ours) for run in own]
+            values = [_value(run, known) for run in own]
             numbers = [known.factor * value for value in values if value is not None]
             found += [LossBeside(known, Sample.of(numbers))] if numbers else []
     return found
+
+
+def _value(run: RunRecord, known: Known) -> float | None:
+    """A run's own training loss, where a known one is; None if it did not note that down."""
+    if known.epoch is None:
+        return summary_of(run).train.get(known.ours)
+    images = summary_of(run).images_seen / int(_recipe(known.model)["trainer.max_epochs"])
+    curve = run.metrics.curve(f"train/{known.ours}")
+    values = [value for seen, value in curve if (known.epoch - 1) * images < seen <= known.epoch * images]
+    return fmean(values) if values else None

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import BatchNorm1d, BatchNorm2d
+from torch.nn import BatchNorm1d, BatchNorm2d, Module
 from torch.optim import Optimizer
 
 from genbench.data.batches import Batch
@@ -52,12 +52,8 @@ class DCGAN(Conditional, StyleMixing):
         critic_steps: Annotated[int | None, Field(ge=1, le=100, description="of D, on parts of a batch")] = None,
         spectral_norm: Annotated[bool | None, Field(description="of D, in place of BatchNorm")] = None,
         augment: Annotated[float, Field(ge=0, le=1, description="DiffAugment's strength, for small data")] = 0.0,
-        batch_norm_eps: Annotated[
-            float, Field(gt=0, le=1, description="added to a variance by BatchNorm; Keras has 0.001")
-        ] = 1e-5,
-        batch_norm_momentum: Annotated[
-            float, Field(gt=0, le=1, description="a batch's share in BatchNorm's running statistics; Keras has 0.01")
-        ] = 0.1,
+        batch_norm_eps: Annotated[float, Field(gt=0, le=1, description="added to BatchNorm's variances")] = 1e-5,
+        batch_norm_momentum: Annotated[float, Field(gt=0, le=1, description="a batch's share in its statistics")] = 0.1,
     ) -> None:
         if conditional and not classes:
             raise ValueError("conditional=true needs images with classes")
@@ -81,9 +77,7 @@ class DCGAN(Conditional, StyleMixing):
         )
         self.generator.initialise()
         self.discriminator.initialise()
-        for layer in self.modules():
-            if isinstance(layer, BatchNorm1d | BatchNorm2d):
-                layer.eps, layer.momentum = batch_norm_eps, batch_norm_momentum
+        _set_batch_norm(self, batch_norm_eps, batch_norm_momentum)
 
     def make_optimizers(self) -> dict[str, Optimizer]:
         """Two Adams."""
@@ -177,6 +171,12 @@ class DCGAN(Conditional, StyleMixing):
         said = [logits.detach().float() for logits in (seen.real_logits, seen.fake_logits)]
         real, fake = (logits.sigmoid() if self.recipe.probability else logits for logits in said)
         return {"d_real": real.mean(), "d_fake": fake.mean()}
+
+
+def _set_batch_norm(network: Module, eps: float, momentum: float) -> None:
+    for layer in network.modules():
+        if isinstance(layer, BatchNorm1d | BatchNorm2d):
+            layer.eps, layer.momentum = eps, momentum
 
 
 def _in_range(images: Tensor) -> Tensor:

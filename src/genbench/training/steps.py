@@ -105,12 +105,15 @@ class Steps(L.Callback):
         """Record one step without taking it; if that fails, say so and go on without a graph."""
         self._batch = Batch(batch.images.clone(), None if batch.labels is None else batch.labels.clone())
         graph = torch.cuda.CUDAGraph()
+        generator = torch.cuda.default_generators[batch.images.get_device()]
+        before = generator.clone_state()
         torch.clear_autocast_cache()  # else weights as they were cast before would be read for ever
         try:
             with torch.cuda.graph(graph, stream=self._stream):
                 outputs = self._model.step(self._batch)
                 self._names, self._values = list(outputs), torch.stack([value.float() for value in outputs.values()])
         except RuntimeError as error:
+            generator.graphsafe_set_state(before)  # else it takes itself for captured, and no number is drawn any more
             reason = str(error).strip().splitlines()[0]
             self._console.print(f"no CUDA graph ({reason}): every kernel is launched by itself", soft_wrap=True)
             log.warning("the CUDA graph could not be captured, training goes on without: %s", error)

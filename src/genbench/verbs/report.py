@@ -1,7 +1,7 @@
 """One page, offline, that says which model is better on which score, and how sure that is.
 
 genbench report
-genbench report runs=runs/few out=docs/few_minutes
+genbench report runs=runs/few out=few
 genbench report runs=runs/few out=few.zip  (the page and the runs in one file)
 """
 
