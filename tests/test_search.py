@@ -159,6 +159,7 @@ def test_a_half_line_is_taken_off_and_the_next_one_is_whole(tmp_path: Path, capl
         assert reader.read_logs(3) == [{"op_code": 8, "number": 0}] == Journal(path).read_logs(3)
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_a_journal_is_named(tmp_path: Path) -> None:
     path = tmp_path / "journal.log"
     right = journal(path).read_logs(0)

@@ -124,6 +124,7 @@ def test_large_weights_go_along_if_asked_for(run: Run, tmp_path: Path) -> None:
     assert write_archive(tmp_path / "a.zip", {}, [run.path], weights=True) == []
 
 
+@pytest.mark.slow
 def test_an_archive_is_asked_for_by_its_name(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.zip").write_bytes(b"PK")
     for words, message in (

@@ -43,6 +43,7 @@ def test_packed_weights_draw_the_same_and_do_nothing_else(tmp_path: Path) -> Non
         export.run(config)
 
 
+@pytest.mark.slow
 def test_the_zoo_has_a_small_model_of_each_data_set() -> None:
     assert zoo() == ["fashion", "mnist", "optdigits"]
     for name in zoo():
@@ -60,6 +61,7 @@ def draw_as_told(*words: str) -> None:
     sample.run(config)
 
 
+@pytest.mark.slow
 def test_a_model_of_the_zoo_is_drawn_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "genbench" / "images"
 
 
+@pytest.mark.slow
 def test_many_files_are_decoded_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = pixels(600)
     write(tmp_path / "photos", images)
@@ -193,6 +194,7 @@ def test_archives_are_read_as_their_folders_would_be(tmp_path: Path, kind: str) 
     assert packed.name == "packed"
 
 
+@pytest.mark.slow
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:

@@ -82,6 +82,7 @@ def test_balls_are_the_brute_force(radius: float) -> None:
     assert in_balls(x, y, radii).equal(inside.any(1))
 
 
+@pytest.mark.slow
 def test_a_ball_is_open_to_the_last_bit() -> None:
     x, y = normal(200, 24), normal(200, 24, 1)
     exact = (x - y).square().sum(1)

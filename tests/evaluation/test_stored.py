@@ -24,6 +24,7 @@ def flipped(content: bytes, moments: random.Random) -> bytes:
     return content[:place] + bytes([content[place] ^ 1 << moments.randrange(8)]) + content[place + 1 :]
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_is_read(tmp_path: Path) -> None:
     path, moments = tmp_path / "kept.safetensors", random.Random(0)
     tensors = {"mean": torch.arange(4.0), "network.weight": torch.ones(2, 2), "number": torch.tensor(3.0)}

@@ -1,5 +1,6 @@
 """DiffAugment: nothing at strength 0, what it says at 1, and a gradient through it."""
 
+import pytest
 import torch
 
 from genbench.models import augmentation
@@ -12,6 +13,7 @@ def test_at_strength_0_images_are_what_they_were() -> None:
     torch.testing.assert_close(augmented(IMAGES, 0.0), IMAGES)
 
 
+@pytest.mark.slow
 def test_it_is_differentiable_twice() -> None:
     torch.manual_seed(0)
     images = IMAGES[:2, :, :6, :6].double().requires_grad_()

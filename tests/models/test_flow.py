@@ -233,6 +233,7 @@ def test_a_share_of_the_labels_is_not_told(monkeypatch: pytest.MonkeyPatch) -> N
     assert torch.equal(watched, given.labels)
 
 
+@pytest.mark.slow
 def test_a_flow_renders_given_images_by_going_back() -> None:
     model = flow()
     images = torch.rand(3, *SMALL)

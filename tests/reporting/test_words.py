@@ -204,6 +204,7 @@ def test_the_missing_seeds_are_trained_by_the_commands(runs: Path) -> None:
     assert all(command.endswith("'code='\"'\"'my code'\"'\"''") for command in with_code)
 
 
+@pytest.mark.slow
 def test_who_is_left_out_of_too_many_is_said(tmp_path: Path) -> None:
     for latent in range(2, 12):
         synthetic_run(tmp_path, "vae", 0, f"model.latent_size={latent}", quick=False)

@@ -219,6 +219,7 @@ def test_no_content_of_any_file_raises(hostile: list[tuple[str, str]], sound: Pa
     looked_at(read(path))
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 @given(name=st.sampled_from((*FILES, "weights.safetensors")), content=st.binary(max_size=200))
 def test_no_bytes_of_any_file_raise(name: str, content: bytes, sound: Path, tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ def test_a_generator_of_one_image_and_a_certain_discriminator_raise_alarms(monke
     assert "the discriminator is right about 100.0%" in text
 
 
+@pytest.mark.slow
 def test_an_alarm_of_a_kind_is_given_once_and_none_before_a_model_can_have_learnt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
