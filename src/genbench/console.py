@@ -45,7 +45,9 @@ def warn(console: Console, text: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 48 s, 3 min 5 s, 2 h 10 min."""
+    """Seconds as a person says them: 0.07 s, 48 s, 3 min 5 s, 2 h 10 min."""
+    if 0 < seconds < 0.95:
+        return f"{seconds:.1g} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -105,7 +105,7 @@ def costs(data: "ImageData", config: LookConfig) -> Table:
             try:
                 model = build(training.model, data.shape, len(data.classes), None)
                 seconds = steps * seconds_a_step(model, data, training.data.batch_size, device)
-                said = duration(seconds) if seconds >= 1 else "less than a second"
+                said = duration(seconds)
             except UserError as error:
                 said = str(error)
             table.add_row(name, said)
