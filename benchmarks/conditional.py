@@ -1,9 +1,9 @@
-"""python -m benchmarks.conditional [MODEL ...]: does a model draw the class that it is asked for?
+"""python -m benchmarks.conditional [MODEL ...] [WORD=VALUE ...]: does a model draw the class that it is asked for?
 
-Writes docs/conditional.md. Called again it goes on where it stopped; models that were trained before stay in the table.
+Writes docs/conditional.md; words such as hydra.launcher.n_jobs=4 go to the sweep. Called again it goes on where it
+stopped; models that were trained before stay in the table.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -13,7 +13,7 @@ import torch
 
 from genbench import cli
 from genbench.config.train import TrainConfig
-from genbench.device import processor_name
+from genbench.device import choose_device
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Key
@@ -22,7 +22,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "conditional.md"
 RUNS = "runs/conditional"
 MODELS = ("gan", "vae_prior", "flow", "vaegan")
 WORDS = [
-    *("model.conditional=true", "data=mnist,fashion", "seed=range(2)", "trainer.max_minutes=5", "evaluation=full"),
+    *("model.conditional=true", "data=mnist,fashion", "seed=range(2)", "trainer.max_images=400000", "evaluation=full"),
     *("hydra/launcher=cores", f"runs={RUNS}"),
 ]
 SCORES = {  # of the classifier's space or the model's own: how it is headed, and the unit
@@ -36,20 +36,24 @@ SCORES = {  # of the classifier's space or the model's own: how it is headed, an
 
 def main() -> None:
     """Train, score, write, print."""
-    wanted = [f"model={','.join(sys.argv[1:] or MODELS)}", *WORDS]
-    subprocess.run([sys.executable, "-m", "genbench.train", "-m", *wanted], check=True)
+    words = [word for word in sys.argv[1:] if "=" in word]
+    models = [word for word in sys.argv[1:] if "=" not in word] or MODELS
+    subprocess.run(
+        [sys.executable, "-m", "genbench.train", "-m", f"model={','.join(models)}", *WORDS, *words], check=True
+    )
+    configs = cli.compose("train", ["-m", f"model={','.join(MODELS)}", *WORDS]).configs
     cells: dict[tuple[str, str], list[Run]] = {}
-    for config in cli.compose("train", ["-m", f"model={','.join(MODELS)}", *WORDS]).configs:
+    for config in configs:
         run = Run(config.directory)
         if run.is_scored("full", PROTOCOL):
             cells.setdefault((config.data.name, _name(config)), []).append(run)
     lines = [
         "# The class that was asked for",
         "",
-        f"Written by `python -m benchmarks.conditional`: {processor_name()}, {os.cpu_count()} cores, torch"
-        f" {torch.__version__}. `genbench train -m model=... {' '.join(WORDS[:-1])}`, one core each. Test images, mean"
-        " and range over the seeds. Class accuracy: how often the classifier finds in a sample the class that"
-        " was asked for. Usefulness: how often a small classifier that has seen samples alone is right on real images.",
+        f"Written by `python -m benchmarks.conditional`: {choose_device(configs[0].trainer)}; torch {torch.__version__}"
+        f". `genbench train -m model=... {' '.join(WORDS[:-1])}`. Test images, mean and range over the seeds. Class"
+        " accuracy: how often the classifier finds in a sample the class that was asked for. Usefulness: how often a"
+        " small classifier that has seen samples alone is right on real images.",
         "",
         f"| data | model | {' | '.join(heading for heading, _ in SCORES.values())} |",
         f"| --- | --- |{' ---: |' * len(SCORES)}",

@@ -1,6 +1,7 @@
-"""python -m benchmarks.losses [DATA ...]: the GAN's losses at equal images. Writes docs/losses.md.
+"""python -m benchmarks.losses [IMAGES [DATA ...]]: the GAN's losses at equal images. Writes docs/losses.md.
 
-Called again it goes on where it stopped; data sets that were trained on before stay in the table.
+IMAGES is one of SEEDS: few, or as many as the paper's GAN saw. Called again it goes on where it stopped; what was
+trained before stays in the table.
 """
 
 import statistics
@@ -18,10 +19,11 @@ from genbench.runs.records import Key, Score
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "losses.md"
 DATA = ("mnist", "fashion")
+LOSSES = ("nonsaturating", "r3")
 WORDS = [
-    *("model=gan", "model.loss=nonsaturating,r3", "seed=range(4)", "trainer.max_images=64000", "evaluation=full"),
-    "runs=runs/losses",
+    *("model=gan", f"model.loss={','.join(LOSSES)}", "evaluation=full", "runs=runs/losses"),
 ]
+SEEDS = {64_000: 4, 2_750_000: 2}  # how many, by the images that a training sees
 LAUNCHER = f"hydra/launcher={'shared_gpu' if torch.cuda.is_available() else 'cores'}"
 SCORES = {  # in the classifier's space: how it is headed, and the unit
     "fcd": ("Fréchet distance", 1.0),
@@ -33,35 +35,57 @@ SCORES = {  # in the classifier's space: how it is headed, and the unit
 
 def main() -> None:
     """Train, score, write, print."""
-    wanted = [f"data={','.join(sys.argv[1:] or DATA)}", *WORDS]
-    subprocess.run([sys.executable, "-m", "genbench.train", "-m", *wanted, LAUNCHER], check=True)
-    cells: dict[tuple[str, str], list[Run]] = {}
-    configs = cli.compose("train", ["-m", f"data={','.join(DATA)}", *WORDS]).configs
-    for config in configs:
-        run = Run(config.directory)
-        if run.is_scored("full", PROTOCOL):
-            cells.setdefault((config.data.name, str(config.model["loss"])), []).append(run)
+    images, data = int((sys.argv[1:] or ["64000"])[0]), sys.argv[2:] or DATA
+    words = ["-m", f"data={','.join(data)}", *lengths(images), *WORDS]
+    subprocess.run([sys.executable, "-m", "genbench.train", *words, LAUNCHER], check=True)
     lines = [
         "# Losses of the GAN at equal images",
         "",
-        f"Written by `python -m benchmarks.losses`: {choose_device(configs[0].trainer)}; torch {torch.__version__}."
-        f" `genbench train -m data=... {' '.join(WORDS[:-1])} {LAUNCHER}`: the seconds are beside other trainings. Test"
-        " images, mean and sd over the seeds.",
+        f"Written by `python -m benchmarks.losses {images}`: {device()}; torch {torch.__version__}."
+        f" `genbench train -m data=... trainer.max_images=... seed=... {' '.join(WORDS[:-1])} {LAUNCHER}`: the seconds"
+        f" are beside other trainings. At {' and '.join(f'{n:,} images {SEEDS[n]} seeds' for n in SEEDS)}. Test images,"
+        " mean and sd over the seeds.",
         "",
-        f"| data | loss | {' | '.join(heading for heading, _ in SCORES.values())} | seconds |",
-        f"| --- | --- |{' ---: |' * (len(SCORES) + 1)}",
+        f"| data | images | loss | {' | '.join(heading for heading, _ in SCORES.values())} | seconds |",
+        f"| --- | ---: | --- |{' ---: |' * (len(SCORES) + 1)}",
     ]
-    for (data, loss), runs in sorted(cells.items(), reverse=True):
-        values = [[unit * value(run, name) for run in runs] for name, (_, unit) in SCORES.items()]
-        values.append([run.summary().train_seconds for run in runs])
-        lines.append(f"| {data} | `{loss}` | {' | '.join(spread(of) for of in values)} |")
-    for data in sorted({data for data, _ in cells}, reverse=True):
-        first, second = (
-            statistics.fmean(value(run, "fcd") for run in cells[data, loss]) for loss in ("nonsaturating", "r3")
-        )
-        lines += ["", f"{data}: the Fréchet distance of `r3` is {second / first:.2f} of that of `nonsaturating`."]
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    ratios = []
+    for seen in SEEDS:
+        cells = trained(seen)
+        for (name, loss), runs in sorted(cells.items(), reverse=True):
+            values = [[unit * value(run, score) for run in runs] for score, (_, unit) in SCORES.items()]
+            values.append([run.summary().train_seconds for run in runs])
+            lines.append(f"| {name} | {seen:,} | `{loss}` | {' | '.join(spread(of) for of in values)} |")
+        for name in sorted({name for name, _ in cells}, reverse=True):
+            first, second = (statistics.fmean(value(run, "fcd") for run in cells[name, loss]) for loss in LOSSES)
+            ratios += [
+                "",
+                f"{name}, {seen:,} images: the Fréchet distance of `r3` is {second / first:.2f} of that of"
+                f" `nonsaturating`.",
+            ]
+    PAGE.write_text("\n".join(lines + ratios) + "\n", encoding="utf-8")
+    print("\n".join(lines + ratios))
+
+
+def device() -> str:
+    """What is trained on here."""
+    (config,) = cli.compose("train", []).configs
+    return str(choose_device(config.trainer))
+
+
+def lengths(images: int) -> list[str]:
+    """The words of a length."""
+    return [f"trainer.max_images={images}", f"seed=range({SEEDS[images]})"]
+
+
+def trained(images: int) -> dict[tuple[str, str], list[Run]]:
+    """The scored runs of a length, by data and loss; none of a data set that lacks one of the losses."""
+    cells: dict[tuple[str, str], list[Run]] = {}
+    for config in cli.compose("train", ["-m", f"data={','.join(DATA)}", *lengths(images), *WORDS]).configs:
+        run = Run(config.directory)
+        if run.is_scored("full", PROTOCOL):
+            cells.setdefault((config.data.name, str(config.model["loss"])), []).append(run)
+    return {key: runs for key, runs in cells.items() if all((key[0], loss) in cells for loss in LOSSES)}
 
 
 def spread(values: list[float]) -> str:

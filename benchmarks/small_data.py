@@ -1,6 +1,7 @@
-"""python -m benchmarks.small_data: a GAN of 500 images, with and without DiffAugment. Writes docs/small_data.md.
+"""python -m benchmarks.small_data [WORD ...]: a GAN of 500 images, with and without DiffAugment.
 
-Called again it goes on where it stopped.
+Writes docs/small_data.md; words such as hydra/launcher=shared_gpu go to the sweep. Called again it goes on where it
+stopped.
 """
 
 import statistics
@@ -42,7 +43,7 @@ SHOWN, SCALE = 12, 2  # samples with their nearest training images
 
 def main() -> None:
     """Train, score, write, print."""
-    subprocess.run([sys.executable, "-m", "genbench.train", "-m", *WORDS], check=True)
+    subprocess.run([sys.executable, "-m", "genbench.train", "-m", *WORDS, *sys.argv[1:]], check=True)
     configs = cli.compose("train", ["-m", *WORDS]).configs
     by_cell: dict[tuple[str, float], list[Run]] = {}
     for config in configs:

@@ -20,14 +20,14 @@ import genbench
 from genbench import cli
 from genbench.data.images import ImageData, Split
 from genbench.data.sources import load_data
-from genbench.device import choose_device
+from genbench.device import best_device, choose_device
 from genbench.evaluation.classifier import Recipe, train_classifier
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "usefulness.md"
 FOLDER = Path("runs/usefulness")
 DATA, SEEDS, REAL, SAMPLES = ("mnist", "fashion"), 5, 100, 10_000
 MODEL = ["model=vae_prior", "model.conditional=true"]
-MINUTES = 2
+IMAGES = 150_000  # seen by the model
 STEPS = 500  # of each classifier, of 250 images
 SHIFT = 1 / 14  # two pixels of 28
 WAYS = {
@@ -48,7 +48,7 @@ def main() -> None:
         "",
         f"Written by `python -m benchmarks.usefulness`: {choose_device(config.trainer)}, torch {torch.__version__}. Of"
         f" each class {REAL} training images, others for each of {SEEDS} seeds; `genbench train {' '.join(MODEL)}"
-        f" trainer.max_minutes={MINUTES}` on these alone; {SAMPLES:,} samples, as many of each class, among which the"
+        f" trainer.max_images={IMAGES}` on these alone; {SAMPLES:,} samples, as many of each class, among which the"
         " real images are repeated until they are as many. Every classifier (the network of the protocol's) takes"
         f" {STEPS} steps of 250 images; shifts are of 2 pixels at most. Accuracy on all test images, mean and sd over"
         " the seeds.",
@@ -94,7 +94,7 @@ def accuracies(name: str, seed: int) -> dict[str, float]:
         if flipped:
             train = both(train, Split(train.images.flip(3), train.labels))
         recipe = Recipe(epochs=1, min_steps=STEPS, shift=SHIFT if shifted else 0.0, cutout=0.0, seed=seed)
-        found[way] = train_classifier(replace(data, train=train), recipe, torch.device("cpu")).test_accuracy
+        found[way] = train_classifier(replace(data, train=train), recipe, best_device()).test_accuracy
         print(f"{name} seed {seed}: {way}: {found[way]:.2%}", flush=True)
     path.write_text(json.dumps(found), encoding="utf-8")
     return found
@@ -123,7 +123,7 @@ def drawn(data: ImageData, name: str, seed: int) -> Split:
     arrays = {f"x_{key}": split.images[:, 0].numpy() for key, split in parts.items()}
     arrays |= {f"y_{key}": labels_of(split).numpy() for key, split in parts.items()}
     np.savez(file, allow_pickle=False, **arrays)
-    words = [*MODEL, "data=folder", f"data.root={file}", f"seed={seed}", f"trainer.max_minutes={MINUTES}"]
+    words = [*MODEL, "data=folder", f"data.root={file}", f"seed={seed}", f"trainer.max_images={IMAGES}"]
     words += ["trainer.validations=2", f"runs={FOLDER / 'runs'}"]
     subprocess.run([sys.executable, "-m", "genbench.train", *words], check=True)
     (config,) = cli.compose("train", words).configs

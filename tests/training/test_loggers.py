@@ -4,13 +4,14 @@ import io
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -260,7 +261,13 @@ def test_libraries_are_imported_only_if_they_are_asked_for() -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow server's address."""
-    folder = tmp_path_factory.mktemp("mlflow")
+    with serving(tmp_path_factory.mktemp("mlflow")) as (address, _):
+        yield address
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A real MLflow server: its address, and what kills it."""
     with closing(socket.socket()) as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -274,13 +281,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     environment = {**os.environ, **quiet}
     with (folder / "log").open("w", encoding="utf-8") as log:
-        process = subprocess.Popen([*words, "--workers", "1"], stdout=log, stderr=log, env=environment)
+        process = subprocess.Popen(
+            [*words, "--workers", "1"], stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+
+        def end(number: int = signal.SIGKILL) -> None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)  # with its worker
+            process.wait()
+
         try:
             _wait_for(f"http://127.0.0.1:{port}/health", process)
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", end
         finally:
-            process.terminate()
-            process.wait()
+            end(signal.SIGTERM)
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
@@ -367,6 +381,28 @@ def test_a_training_tells_all_its_loggers_and_comes_to_the_same_bytes(
     assert any(name.startswith("validation_pictures/samples") for at in told["history"] for name in at)
     assert told["summary"]["when_finished/images_seen"] == 640
     assert told["config"]["directory"] == str(run.path.absolute())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_server_that_dies_while_it_is_told_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    screen, run = io.StringIO(), example(tmp_path / "run")
+    with (
+        serving(tmp_path) as (address, kill),
+        told(run, screen, tensorboard=True, mlflow={"tracking_uri": address}) as loggers,
+    ):
+        loggers.row(ROWS[0])
+        deadline = time.monotonic() + 60
+        while not (Memory(run, "mlflow").logged and points(address, run, "train/loss")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        kill()
+        for row in ROWS[1:]:
+            loggers.row(row)
+        loggers.results()
+        assert loggers  # the other is told on
+    assert screen.getvalue().count("logger mlflow:") == 1
 
 
 def offline(run: Run) -> dict[str, Any]:
