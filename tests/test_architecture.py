@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,14 +37,22 @@ OF_A_RUN = {
 }
 
 
-def modules() -> Iterator[tuple[str, Path, ast.Module]]:
+@cache
+def modules() -> list[tuple[str, Path, ast.Module]]:
+    found = []
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
-        yield ".".join(parts), path, ast.parse(path.read_text(encoding="utf-8"))
+        found.append((".".join(parts), path, ast.parse(path.read_text(encoding="utf-8"))))
+    return found
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
+@cache
+def imports(tree: ast.Module) -> list[str]:
     """What of genbench a module imports, wherever in it; what only a type checker sees as well."""
+    return list(_imports(tree))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (name.name.removeprefix("genbench.") for name in node.names if name.name.startswith("genbench."))

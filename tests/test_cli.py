@@ -109,6 +109,7 @@ def test_words_that_would_run_something_else_are_refused(words: list[str], messa
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_yaml_cannot_have_something_else_run(tmp_path: Path) -> None:
     stored = compose("train", []).configs[0].to_yaml()
     words = ["--config-dir", str(tmp_path), "--config-name", "config"]
@@ -225,6 +226,7 @@ def test_a_model_s_own_ways_to_sample_are_given_as_any_word(verb: str, words: li
     assert config.options == {"steps": 4, "solver": "midpoint"}
 
 
+@pytest.mark.slow
 def test_compare_s_trainings_are_a_sweep_of_train_s(tmp_path: Path) -> None:
     words = ["models=gan,vae", "seeds=2", "minutes=5", f"out='{tmp_path}/a, page'"]
     config: CompareConfig = compose("compare", [*words, "data=mnist,fashion", "hydra/launcher=cores"]).configs[0]

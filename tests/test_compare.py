@@ -11,7 +11,7 @@ from genbench.runs.records import Absent, Estimate
 from tests.conftest import Command
 from tests.runs.example import runs_in
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(15)
 TRAINING = ("images=640", "trainer=cpu", "trainer.validations=2", "logger=none")
 SCORING = ("evaluation.nll_samples=2", "evaluation.nll_images=8")
 WORDS = ("compare", "models=gan,vae", "seeds=1", *TRAINING, *SCORING, "out=page")

@@ -86,6 +86,7 @@ def test_other_verbs_do_not_sweep() -> None:
         ),
     ],
 )
+@pytest.mark.slow
 def test_the_process_prints_one_line_exits_with_2_and_leaves_nothing(
     words: list[str], message: str, tmp_path: Path
 ) -> None:
@@ -108,6 +109,7 @@ def test_the_process_prints_one_line_exits_with_2_and_leaves_nothing(
         *(pytest.param(words, marks=pytest.mark.slow) for words in (["trian"], [])),
     ],
 )
+@pytest.mark.slow
 def test_a_typo_and_help_import_nothing_heavy(words: list[str]) -> None:
     code = f"""
 import sys

@@ -46,7 +46,7 @@ from tests.reporting.synthetic import synthetic_run
 from tests.runs.example import example
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow(10),
     # Of Lightning, on loaders that are not its own.
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),
     pytest.mark.filterwarnings("ignore:The number of training batches"),

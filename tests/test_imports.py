@@ -24,6 +24,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("code", "without"), CASES)
+@pytest.mark.slow
 def test_a_fresh_process_does_without(code: str, without: tuple[str, ...]) -> None:
     asked = f"{code}\nimport sys\nprint(*sorted(set({without!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)

@@ -40,7 +40,7 @@ def test_they_are_kept_without_outputs_and_without_a_place(name: str) -> None:
     assert text.endswith("}\n")
 
 
-@pytest.mark.slow
+@pytest.mark.slow(40)
 @pytest.mark.parametrize("name", NAMES)
 def test_they_run_without_a_warning(name: str, tmp_path: Path) -> None:
     notebook = nbformat.read(FOLDER / name, as_version=4)

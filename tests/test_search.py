@@ -104,6 +104,7 @@ def test_a_run_that_cannot_be_chosen_by_says_why(changes: Any, objective: str, r
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.slow
 def test_a_trial_whose_run_was_scored_on_test_images_fails_and_the_search_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +185,7 @@ def test_a_flipped_bit_in_a_journal_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.slow
 def test_a_search_writes_over_its_own_tables_alone(tmp_path: Path) -> None:
     out = tmp_path / "study"
     words = ["search=vae", f"out={out}"]
@@ -201,7 +203,7 @@ def test_a_search_writes_over_its_own_tables_alone(tmp_path: Path) -> None:
         (out / name).write_bytes(before)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_a_killed_search_goes_on_without_losing_or_repeating_a_trial(tmp_path: Path) -> None:
     runs, out = tmp_path / "runs", tmp_path / "study"

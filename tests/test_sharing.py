@@ -71,6 +71,7 @@ def test_the_hubs_own_library_reads_the_card(run: Run, tmp_path: Path) -> None:
     assert [result.metric_type for result in card.data.eval_results] == ["fcd", "class_kl"]
 
 
+@pytest.mark.slow
 def test_a_repository_goes_over_nothing_but_one_of_before(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "digits"
     words = (f"run={run.path}", "format=hub", f"out={out}")
@@ -137,7 +138,7 @@ def test_an_archive_is_asked_for_by_its_name(run: Run, tmp_path: Path) -> None:
         report.check_page_folder(tmp_path / "page.zip", force=False)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(35)
 def test_a_report_and_its_runs_travel_as_one_file(run: Run, tmp_path: Path) -> None:
     told(report, "report", f"runs={run.path.parent}", f"out={tmp_path / 'few.zip'}")
     with zipfile.ZipFile(tmp_path / "few.zip") as archive:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import Command
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(40)
 TOP = Path(__file__).resolve().parents[1]
 
 

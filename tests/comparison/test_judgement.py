@@ -142,6 +142,7 @@ def test_seeds_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert found.seeds_to_go is None
 
 
+@pytest.mark.slow
 def test_a_score_that_is_no_number_for_a_seed_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calibrate_in(tmp_path, monkeypatch)
     for seed in range(4):

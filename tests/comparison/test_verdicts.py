@@ -183,6 +183,7 @@ def test_equal_contenders_get_any_verdict_in_at_most_5_percent(
     assert rates(cell, 1000).wrong <= PROMISE + 0.01
 
 
+@pytest.mark.slow
 def test_a_planted_difference_is_found() -> None:
     assert rates(Cell(2, 5, "normal", 1.0, 0.5), 1000).found > 0.9
     assert rates(Cell(4, 8, "normal", 3.0, 0.5), 1000).found > 0.8

@@ -118,6 +118,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, cache: P
 
 
 @pytest.mark.parametrize("count", [50, 600])  # in memory, and through a file
+@pytest.mark.slow
 def test_one_colour_picture_late_makes_all_colour(tmp_path: Path, count: int) -> None:
     images = pixels(count)
     write(tmp_path / "photos", images)

@@ -283,6 +283,7 @@ def test_one_class_is_no_class(data: ImageData, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_colour_images_of_another_size(tmp_path: Path) -> None:
     # Class 1 is brighter in its second channel alone.
     parts = []

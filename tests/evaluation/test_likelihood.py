@@ -108,6 +108,7 @@ def test_the_prior_is_the_models_own() -> None:
     assert abs((found - Linear(posterior).exact_nll(x)).mean()) > 0.5
 
 
+@pytest.mark.slow
 def test_the_integral_is_exact_wherever_the_encoder_looks() -> None:
     def astray(x: Tensor) -> tuple[Tensor, Tensor]:
         return x @ LOADINGS + 3.0, torch.full((len(x), 2), -4.0, dtype=x.dtype)

@@ -54,6 +54,7 @@ def test_the_linear_test_ignores_the_features_scale_and_repeats_itself() -> None
     assert c2st_linear(real, generated) == accuracy
 
 
+@pytest.mark.slow
 def test_1nn_is_scikit_learns_leave_one_out() -> None:
     real, generated = normal(80, 3), normal(80, 3, 1) + 0.5
     labels = torch.arange(2).repeat_interleave(80).numpy()

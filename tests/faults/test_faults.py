@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.rows import ROWS
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(10)
 
 
 @pytest.mark.parametrize("row", ROWS)

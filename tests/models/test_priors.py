@@ -141,6 +141,7 @@ def test_a_flow_s_density_is_by_the_change_of_variables(size: int) -> None:
         torch.testing.assert_close(flow.log_density(z[i : i + 1]), expected)
 
 
+@pytest.mark.slow
 def test_a_flow_s_density_integrates_to_one() -> None:
     flow, axis = moved(2), torch.linspace(-30, 30, 201).double()
     with torch.no_grad():

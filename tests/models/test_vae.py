@@ -77,6 +77,7 @@ def test_the_gradient_reaches_the_encoder_through_the_sampled_z() -> None:
         assert float(head.weight.grad.abs().sum()) > 0
 
 
+@pytest.mark.slow
 def test_the_sampled_z_has_the_posteriors_moments() -> None:
     model = vae()
     torch.nn.init.constant_(model.encoder.get_parameter("log_variance.bias"), -2.0)  # so that sd and variance differ

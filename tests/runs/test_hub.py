@@ -64,6 +64,7 @@ def there(listening: Hub, weights: Path, tmp_path: Path, monkeypatch: pytest.Mon
     return listening
 
 
+@pytest.mark.slow
 def test_a_repository_is_loaded_as_the_file_is_and_nothing_else_is_asked_for(there: Hub, weights: Path) -> None:
     found = genbench.load("hf://user/digits")
     assert np.array_equal(found.sample(3, seed=1), genbench.load(weights).sample(3, seed=1))

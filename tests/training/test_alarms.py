@@ -102,6 +102,7 @@ def _alarms() -> Alarms:
     return Alarms(optdigits(), budget, Console(file=io.StringIO()), torch.float32)
 
 
+@pytest.mark.slow
 def test_a_dead_latent_dimension_raises_an_alarm_and_live_ones_do_not() -> None:
     callback, model = _alarms(), vae()
     bias = model.encoder.get_parameter("mean.bias")
@@ -150,6 +151,7 @@ def test_an_alarm_of_a_kind_is_given_once_and_none_before_a_model_can_have_learn
     assert said.getvalue().count("alarm at") == 3  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_latent_dimensions_that_are_left_unused_are_no_collapse_unless_half_of_them_are() -> None:
     callback, model = _alarms(), vae(latent_size=4)
     bias = model.encoder.get_parameter("mean.bias")

@@ -36,7 +36,7 @@ def curves(runs: Path) -> tuple[list[str], torch.Tensor]:
     return rows[0], torch.tensor([[float(cell or "nan") for cell in row] for row in rows[1:]], dtype=torch.float64)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(60)
 def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Path) -> None:
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     for name, more in (("one", ()), ("two", ("trainer=ddp",))):
@@ -63,7 +63,7 @@ def test_two_processes_have_the_loss_curve_of_one(command: Command, tmp_path: Pa
     assert before == ((run / "metrics.csv").read_bytes(), (run / "weights.safetensors").read_bytes())
 
 
-@pytest.mark.slow
+@pytest.mark.slow(25)
 def test_two_processes_come_through_both_stages(command: Command, tmp_path: Path) -> None:
     words = ("model=vae_prior", "model.prior=flow", "model.conditional=true", "model.width=8", "model.hidden=16")
     where = (*small_digits(tmp_path), f"runs={tmp_path / 'runs'}")

@@ -105,6 +105,7 @@ def test_a_frame_holds_the_pixels_row_by_row_unless_it_is_very_wide() -> None:
     assert frame(torch.zeros(8, 1, 128, 256, dtype=torch.uint8)).size == (WIDEST_FRAME, WIDEST_FRAME // 16)
 
 
+@pytest.mark.slow
 def test_of_many_test_images_some_are_shown_in_the_latent_plane(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of 300,000 took gigabytes."""
     shown = []

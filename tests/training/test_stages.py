@@ -113,6 +113,7 @@ def test_each_stage_has_its_share_and_all_training_images(tmp_path: Path) -> Non
         pytest.param(6, "0", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_an_interruption_changes_nothing(step: int, ema: str, tmp_path: Path) -> None:
     whole, _ = trained(tmp_path / "whole", f"trainer.ema_decay={ema}")
     with pytest.raises(Interrupted):
@@ -126,6 +127,7 @@ def test_an_interruption_changes_nothing(step: int, ema: str, tmp_path: Path) ->
     assert metrics[0] == metrics[1]
 
 
+@pytest.mark.slow
 def test_a_stage_begins_with_the_averaged_weights(tmp_path: Path) -> None:
     seen: list[Tensor] = []
 

@@ -135,6 +135,7 @@ def test_shapes_that_are_not_in_the_file_are_refused(tmp_path: Path, monkeypatch
         array["labels"][:]
 
 
+@pytest.mark.slow
 def test_an_image_a_dataset_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.h5", **{f"image_{i}": grey(1)[0] for i in range(1001)})
     assert "np.stack(images)" in refusal(path)
@@ -163,6 +164,7 @@ def test_pixels_that_are_damaged_are_refused_when_they_are_read(tmp_path: Path) 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10**6) | st.integers(0, 2000), value=st.integers(0, 255), length=st.integers(0, 2000))
+@pytest.mark.slow
 def test_broken_bytes(tmp_path: Path, at: int, value: int, length: int) -> None:
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:

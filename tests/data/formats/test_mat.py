@@ -220,6 +220,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10**6) | st.integers(128, 400), value=st.integers(0, 255), length=st.integers(0, 2000))
+@pytest.mark.slow
 def test_broken_bytes(tmp_path: Path, at: int, value: int, length: int) -> None:
     path = tmp_path / "a.mat"
     for version, options in (("5", {}), ("5", {"do_compression": True}), ("4", {})):

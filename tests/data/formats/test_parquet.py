@@ -336,6 +336,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10**6), value=st.integers(0, 255), length=st.integers(0, 2000))
+@pytest.mark.slow
 def test_broken_bytes(tmp_path: Path, at: int, value: int, length: int) -> None:
     path = write(tmp_path / "a.parquet", FEATURES, image=structs(grey(20)), label=LABELS[:20])
     path.write_bytes(broken(path.read_bytes(), at, value, min(length, 1000)))

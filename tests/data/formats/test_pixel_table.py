@@ -266,6 +266,7 @@ def test_packed_tables_of_splits(tmp_path: Path) -> None:
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=300) | st.text(alphabet="0123456789,;\t\n.ex- \"'\0", max_size=300).map(str.encode))
+@pytest.mark.slow
 def test_anything_below_a_header_is_read_or_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.csv"
     for start in (",".join(names((0, "label"))) + "\n", "1" + ",2" * 64 + "\n", ""):

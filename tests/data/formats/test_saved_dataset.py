@@ -184,6 +184,7 @@ def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10**6) | st.integers(0, 1500), value=st.integers(0, 255), length=st.integers(0, 2000))
+@pytest.mark.slow
 def test_broken_bytes(tmp_path: Path, at: int, value: int, length: int) -> None:
     folder = save(tmp_path / "a", table(20))
     path = folder / "data-00000-of-00001.arrow"
