@@ -1,7 +1,8 @@
-"""python -m benchmarks.published [PASSES] [WORD=VALUE ...]: published numbers, obtained again as far as time allows.
+"""python -m benchmarks.published [vae] [iwae] [priors] [PASSES] [WORD=VALUE ...]: published numbers, obtained again.
 
-PASSES over the training images are made of the 3,280 of Burda et al.'s training; all of them are for a GPU. Words such
-as hydra.launcher.n_jobs=4 go to the sweep. Writes docs/published.md; called again it goes on where it stopped.
+All three if none is named. PASSES over the training images are made of the 3,280 of Burda et al.'s training; all of
+them are for a GPU. Words such as hydra.launcher.n_jobs=4 go to the sweep of the priors. Writes docs/published.md, with
+all that was obtained before; what was not is said to be missing.
 """
 
 import json
@@ -24,6 +25,7 @@ from genbench.data.images import ImageData
 from genbench.data.sources import load_data
 from genbench.device import best_device, processor_name
 from genbench.evaluation.likelihood import binarise, importance_sampled_nll
+from genbench.evaluation.protocol import PROTOCOL
 from genbench.models.vae import Variational, glorot
 from genbench.runs.directory import Run
 from genbench.runs.records import Key, Score
@@ -39,7 +41,11 @@ PUBLISHED = {1: ("VAE", 86.76), 50: ("IWAE", 84.78)}
 DEFAULT_PASSES = {1: 121, 50: 13}  # on a CPU
 TWO_STAGE = (16.6, 12.6)  # Dai & Wipf 2019, table 1, MNIST: FID of a VAE and of a two-stage VAE
 IMAGES = 300_000  # in the trainings of which the priors are compared
-SEEDS = 3
+PARTS = ["vae", "iwae", "priors"]
+STAGES_WORDS = [
+    *("model=vae_prior", "model.prior=normal,mixture,flow", "data=mnist", "seed=range(3)"),
+    *(f"trainer.max_images={IMAGES}", "evaluation=fast", f"runs={RUNS}"),
+]
 
 
 class Perceptrons(Variational):
@@ -76,8 +82,18 @@ class _Encoder(nn.Module):
 def main() -> None:
     """Train, score, write, print."""
     RUNS.mkdir(parents=True, exist_ok=True)
-    (config,) = cli.compose("train", ["data=mnist"]).configs
-    data = load_data(config.data)
+    said = [word for word in sys.argv[1:] if "=" not in word]
+    wanted = [word for word in said if not word.isdecimal()] or PARTS
+    if unknown := [word for word in wanted if word not in PARTS]:
+        sys.exit(f"{unknown[0]}: choose of {', '.join(PARTS)}")
+    for samples, (name, _) in PUBLISHED.items():
+        if name.lower() in wanted:
+            (config,) = cli.compose("train", ["data=mnist"]).configs
+            passes = next((int(word) for word in said if word.isdecimal()), DEFAULT_PASSES[samples])
+            print(likelihood(load_data(config.data), samples, passes), flush=True)
+    if "priors" in wanted:
+        ours = [word for word in sys.argv[1:] if "=" in word]
+        subprocess.run([sys.executable, "-m", "genbench.train", "-m", *STAGES_WORDS, *ours], check=True)
     lines = [
         "# Published numbers, obtained again",
         "",
@@ -93,18 +109,25 @@ def main() -> None:
         "",
         "| model | obtained, nats | published | passes of 3,280 | seconds | on |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
+        *(row for samples in PUBLISHED for row in rows(samples)),
+        *two_stages(),
     ]
-    for samples, (name, published) in PUBLISHED.items():
-        passes = next((int(word) for word in sys.argv[1:] if "=" not in word), DEFAULT_PASSES[samples])
-        found = likelihood(data, samples, passes)
-        lines.append(
-            f"| {name}, {samples} sample{'s' if samples > 1 else ''} | {found['nll']:.2f} ± {found['error']:.2f} |"
-            f" {published} | {passes:,} ({passes / PASSES:.1%}) | {found['seconds']:,.0f} | {found['device']} |"
-        )
-        print(lines[-1], flush=True)
-    lines += two_stages()
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
+
+
+def rows(samples: int) -> list[str]:
+    """A line for each length that was trained."""
+    name, published = PUBLISHED[samples]
+    model = f"{name}, {samples} sample{'s' if samples > 1 else ''}"
+    lines = []
+    for passes in sorted(int(path.stem.rpartition("-")[2]) for path in RUNS.glob(f"burda-{samples}-*.json")):
+        found = json.loads((RUNS / f"burda-{samples}-{passes}.json").read_text(encoding="utf-8"))
+        lines.append(
+            f"| {model} | {found['nll']:.2f} ± {found['error']:.2f} | {published} |"
+            f" {passes:,} ({passes / PASSES:.1%}) | {found['seconds']:,.0f} | {found['device']} |"
+        )
+    return lines or [f"| {model} | not measured | {published} | | | |"]
 
 
 def likelihood(data: ImageData, samples: int, passes: int) -> dict[str, Any]:
@@ -190,14 +213,12 @@ def captured(step: Callable[[], None]) -> Callable[[], None]:
 
 def two_stages() -> list[str]:
     """How much nearer samples come to real images by a fitted prior, ours and published."""
-    words = ["model=vae_prior", "model.prior=normal,mixture,flow", "data=mnist", f"seed=range({SEEDS})"]
-    words += [f"trainer.max_images={IMAGES}", "evaluation=fast", f"runs={RUNS}"]
-    ours = [word for word in sys.argv[1:] if "=" in word]
-    subprocess.run([sys.executable, "-m", "genbench.train", "-m", *words, *ours], check=True)
     found: dict[str, list[float]] = {}
     devices: set[str] = set()
-    for config in cli.compose("train", ["-m", *words]).configs:
+    for config in cli.compose("train", ["-m", *STAGES_WORDS]).configs:
         run = Run(config.directory)
+        if not run.is_scored("fast", PROTOCOL):
+            return ["", "What a second stage brings: not measured."]
         score = run.scorecard().score(Key("classifier", "fcd"))
         if not isinstance(score, Score):
             raise ValueError(f"{run.path} has no fcd: {score.absent}")
@@ -210,9 +231,9 @@ def two_stages() -> list[str]:
         "## What a second stage brings",
         "",
         f"Dai & Wipf 2019, table 1, MNIST: FID of a VAE {TWO_STAGE[0]}, of a two-stage VAE {TWO_STAGE[1]}. Here"
-        f" `genbench train -m {' '.join(words[:-1])}`: a draw of 5,000 samples against the 5,000 validation images,"
-        " classifier's features, which are no Inception's: the ratios alone can be compared, and the second stage is"
-        f" no VAE here. {' and '.join(sorted(devices))}.",
+        f" `genbench train -m {' '.join(STAGES_WORDS[:-1])}`: a draw of 5,000 samples against the 5,000 validation"
+        " images, classifier's features, which are no Inception's: the ratios alone can be compared, and the second"
+        f" stage is no VAE here. {' and '.join(sorted(devices))}.",
         "",
         "| prior | fcd, mean and sd of the seeds | over that of N(0, I) | published |",
         "| --- | ---: | ---: | ---: |",

@@ -46,6 +46,18 @@ def test_seeds_on_both_sides_of_known_images_are_as_good(tmp_path: Path, monkeyp
     assert rulers_of(tmp_path / "runs")[0].sentences[0].endswith("about as good as blurred real images.")
 
 
+def test_seeds_on_both_sides_of_several_known_images_are_as_good_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrate_in(tmp_path, monkeypatch)
+    for seed, better in enumerate((0.02, 0.9)):
+        synthetic_run(tmp_path / "runs", "gan", seed, better=better)
+        synthetic_run(tmp_path / "runs", "vae", seed)
+    sentence = rulers_of(tmp_path / "runs")[0].sentences[0]
+    assert "some of its trainings better than" in sentence
+    assert sentence.endswith(", others worse than all these.")
+
+
 def test_without_a_calibration_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     synthetic_run(tmp_path / "runs", "vae", 0)

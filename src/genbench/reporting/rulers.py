@@ -107,8 +107,12 @@ def _sentence(scale: Scale, label: str) -> str:
     name, mean = inline(label), number(sum(values) / len(values))
     among = [NAMES[row] for row in scale.among(label)]
     worse, better = scale.worse_than(label), scale.better_than(label)
+    if len(among) > 1:
+        return (
+            f"{name} ({mean}): some of its trainings better than {', than '.join(among)}, others worse than all these."
+        )
     if among:
-        return f"{name} ({mean}): about as good as {' and '.join(among)}."
+        return f"{name} ({mean}): about as good as {among[0]}."
     if worse is None:  # real images are not at 0 either: there are only so many
         return f"{name} ({mean}): no worse than {NAMES[better] if better is not None else 'any of these'}."
     if better is None:
