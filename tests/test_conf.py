@@ -27,6 +27,7 @@ def compose(*words: str) -> TrainConfig:
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
+@pytest.mark.slow
 def test_every_choice_composes(group: str, choice: str) -> None:
     words = ["data.root=somewhere"] if group == "data" else []
     words += {"mlflow": ["logger.mlflow.tracking_uri=http://127.0.0.1:1"], "wandb": ["logger.wandb.mode=offline"]}.get(
@@ -44,6 +45,7 @@ def test_every_group_is_covered() -> None:
 
 
 @pytest.mark.parametrize("choice", sorted(path.stem for path in (CONF / "hydra" / "launcher").glob("*.yaml")))
+@pytest.mark.slow
 def test_every_launcher_composes(choice: str) -> None:
     assert len(compose_words("train", ["-m", f"hydra/launcher={choice}", "seed=0,1"]).configs) == 2
 

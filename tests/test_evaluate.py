@@ -74,6 +74,7 @@ def test_anybodys_images_are_scored_and_twice_the_same(
     assert results[0]["spaces"]["pixels"]["fcd"]["draws"] == 2  # 600 images make two draws of 257
 
 
+@pytest.mark.slow
 def test_no_folder_is_scored_against_on_a_stranger_s_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     photos, moved = tmp_path / "photos", tmp_path / "moved"

@@ -40,6 +40,7 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_a_repository_holds_weights_config_card_scores_and_pictures(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

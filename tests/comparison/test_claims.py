@@ -58,6 +58,7 @@ def test_a_better_vae(claims_on: ClaimsOn) -> None:
 @pytest.mark.parametrize(
     ("better", "outcome"), [((0.0, 0.5), "confirmed"), ((0.5, 0.0), "not seen"), ((0.0, 0.0), "undecided")]
 )
+@pytest.mark.slow
 def test_the_ranking_depends_on_the_data_set(claims_on: ClaimsOn, better: tuple[float, float], outcome: str) -> None:
     found = claims_on({"optdigits": (0.5, 0.0), "folder": better})
     assert outcomes(found)[4] == [outcome]
@@ -75,6 +76,7 @@ def test_other_models_say_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["trainer.max_images=60000", "model.latent_size=8", "trainer.ema_decay=0.9"])
+@pytest.mark.slow
 def test_another_recipe_or_budget_says_nothing(claims_on: ClaimsOn, tmp_path: Path, word: str) -> None:
     for seed in range(SEEDS):
         synthetic_run(tmp_path / "runs", "gan", seed, PAPER)

@@ -38,6 +38,7 @@ def test_runs_that_differ_in_the_seed_alone_are_one_contender(tmp_path: Path) ->
     assert ranking.key("fcd") == Key("classifier", "fcd")
 
 
+@pytest.mark.slow
 def test_a_label_says_what_differs_and_nothing_else(tmp_path: Path) -> None:
     synthetic_run(tmp_path, "gan", 0)
     for latent in (16, 2, 8):

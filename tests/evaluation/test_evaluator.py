@@ -33,6 +33,7 @@ def evaluator(data: ImageData, cache: Path) -> Evaluator:
     return make_evaluator(data, cache, CPU)
 
 
+@pytest.mark.slow
 def test_scores_have_mean_sd_and_number(evaluator: Evaluator, data: ImageData) -> None:
     n = len(data.test)
     spaces = evaluator.score([data.train.images[:n], data.train.images[n : 2 * n]], 2)
@@ -49,6 +50,7 @@ def test_scores_have_mean_sd_and_number(evaluator: Evaluator, data: ImageData) -
         assert scores["fcd"].sd > 0
 
 
+@pytest.mark.slow
 def test_copies_fail_memorisation_alone_and_repetition_coverage_alone(evaluator: Evaluator, data: ImageData) -> None:
     copies = evaluator.measure(data.train.images[: evaluator.n])
     repeated = evaluator.measure(data.train.images[:10].repeat(26, 1, 1, 1)[: evaluator.n])
@@ -60,6 +62,7 @@ def test_copies_fail_memorisation_alone_and_repetition_coverage_alone(evaluator:
         assert repeated[Key(space, "coverage")] < 0.3
 
 
+@pytest.mark.slow
 def test_what_was_worked_out_once_is_read_from_the_cache(evaluator: Evaluator, data: ImageData, cache: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.safetensors")}
     assert len(before) == 4  # two spaces, two references
@@ -69,6 +72,7 @@ def test_what_was_worked_out_once_is_read_from_the_cache(evaluator: Evaluator, d
     assert again.measure(images) == evaluator.measure(images)
 
 
+@pytest.mark.slow
 def test_a_damaged_reference_is_made_anew(evaluator: Evaluator, data: ImageData, cache: Path) -> None:
     path = next((cache / "references").glob("pixels-*.safetensors"))
     path.write_bytes(path.read_bytes()[:1000])
@@ -76,6 +80,7 @@ def test_a_damaged_reference_is_made_anew(evaluator: Evaluator, data: ImageData,
     assert make_evaluator(data, cache, CPU).measure(images) == evaluator.measure(images)
 
 
+@pytest.mark.slow
 def test_fewer_images_are_compared_with_as_many_real_ones(data: ImageData, cache: Path) -> None:
     evaluator = make_evaluator(data, cache, CPU, n=100)
     assert evaluator.n == 100
@@ -87,6 +92,7 @@ def test_fewer_images_are_compared_with_as_many_real_ones(data: ImageData, cache
         evaluator.measure(data.train.images[:99])
 
 
+@pytest.mark.slow
 def test_samples_can_be_compared_with_validation_images(data: ImageData, cache: Path) -> None:
     evaluator = make_evaluator(data, cache, CPU, against="validation")
     assert torch.equal(evaluator.real.images, data.validation.images)

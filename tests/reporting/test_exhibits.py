@@ -143,6 +143,7 @@ def test_code_of_others_is_run_only_where_it_is_allowed(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_class_colours_stay_what_they_are(tmp_path: Path) -> None:
     """Ten classes in a scatter among many shades: an adaptive palette gave two classes one colour."""
     run = synthetic_run(tmp_path / "runs", "vae", 0, weights=True)

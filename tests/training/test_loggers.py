@@ -210,6 +210,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("bare")
+@pytest.mark.slow
 def test_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert the_logger().model_dump(exclude_none=True) == {"tensorboard": True}
     assert the_logger("logger=csv") == the_logger("logger=none")

@@ -100,6 +100,7 @@ def panel(width: int, colours: Any) -> str:
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_on_a_narrow_terminal_percent_and_time_come_first_and_samples_below() -> None:
     shown = panel(80, "truecolor")
     last = [line for line in re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", shown).splitlines() if line.strip()]

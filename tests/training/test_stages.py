@@ -93,6 +93,7 @@ def trained(folder: Path, *more: str, stop_after: int | None = None) -> tuple[St
     return model, run
 
 
+@pytest.mark.slow
 def test_each_stage_has_its_share_and_all_training_images(tmp_path: Path) -> None:
     model, run = trained(tmp_path)
     assert model.steps == ["mean"] * 6 + ["scale"] * 6
@@ -147,6 +148,7 @@ def test_a_stage_begins_with_the_averaged_weights(tmp_path: Path) -> None:
     assert not torch.equal(plain.canvas[0], model.canvas[0])
 
 
+@pytest.mark.slow
 def test_in_an_ordinary_trainer_stages_follow_the_epochs(tmp_path: Path) -> None:
     data = few()
     model = Staged(data.shape)
