@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from genbench import __version__
 from genbench.cli import compose, main, verb_names
@@ -25,7 +26,7 @@ from genbench.config.schema import CONF
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig, SearchConfig
 from genbench.errors import UserError
-from genbench.verbs.compare import trainings
+from genbench.verbs.compare import compared, trainings
 from tests.runs.example import example, runs_in
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
@@ -236,6 +237,23 @@ def test_compare_s_trainings_are_a_sweep_of_train_s(tmp_path: Path) -> None:
     assert {each.trainer.max_minutes for each in line.configs} == {5.0}
     assert {each.evaluation.level for each in line.configs} == {"full"}
     assert {each.runs for each in line.configs} == {f"{tmp_path}/a, page/runs"}
+
+
+def test_a_folder_of_one_s_own_may_stand_anywhere_in_a_comparison(tmp_path: Path) -> None:
+    for words in (["models=vae", "--config-dir", str(tmp_path), "data=mnist"], ["data=mnist", f"-cd={tmp_path}"]):
+        (config,) = compose("compare", [*words, "seeds=1", "models=vae"]).configs
+        (each,) = trainings(config).configs
+        assert (each.model_name, each.data.name) == ("vae", "mnist")
+
+
+@pytest.mark.parametrize("key", ["out", "runs"])
+def test_nothing_is_written_among_the_images(key: str, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    words = ["data=folder", f"data.root={tmp_path / 'photos'}", f"out={tmp_path / 'page'}", f"runs={tmp_path / 'runs'}"]
+    words += [f"{key}={tmp_path / 'photos' / 'page'}"]
+    with pytest.raises(UserError, match=f"^{key}=.*page: lies in data.root=.*choose another folder"):
+        compared(compose("compare", [*words, "models=vae"]).configs[0], Console(quiet=True))
+    assert list((tmp_path / "photos").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@ import hashlib
 
 import torch
 
+from genbench.cli import compose
 from genbench.data import ImageDataModule
 from genbench.data.images import ImageData
+from genbench.data.sources import load_data
 
 
 def digest(data: ImageData) -> str:
@@ -22,6 +24,12 @@ def test_optdigits_are_digits_in_mnists_layout() -> None:
     assert int(images[:, :, :2].max()) == 0
     assert int(images[:, :, -2:].max()) == 0
     assert len({image.numpy().tobytes() for image in images}) == 1797
+
+
+def test_a_root_that_nobody_reads_is_said() -> None:
+    (config,) = compose("train", ["data=optdigits", "data.root=photos"]).configs
+    (note,) = load_data(config.data).notes
+    assert "photos is not read" in note
 
 
 def test_optdigits_splits_are_stratified() -> None:

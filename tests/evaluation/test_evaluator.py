@@ -101,6 +101,10 @@ def test_samples_can_be_compared_with_validation_images(data: ImageData, cache: 
 def test_summarised() -> None:
     key = Key("pixels", "fcd")
     assert summarised([{key: 1.0}, {key: 3.0}], n=7) == {key: Score(mean=2.0, sd=2**0.5, n=7, draws=2)}
+    score = summarised([{key: float("inf")}, {key: 3.0}], n=7)[key]  # of a class that has one image, say
+    assert score.mean == float("inf")
+    assert score.sd is not None
+    assert score.sd != score.sd
 
 
 @pytest.mark.parametrize(

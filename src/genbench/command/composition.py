@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, get_origin
 from hydra import compose as hydra_compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path, get_args
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -41,6 +41,7 @@ Config = TypeVar("Config", bound=BaseModel)
 # Hydra's own words that a sweep can use. The rest would have Hydra run something else than what was composed here.
 _OF_SWEEPS = re.compile(r"hydra/launcher|hydra\.launcher\..+|hydra\.sweep\.dir")
 _OF_THIS_MACHINE = ("basic", "joblib", "cores", "shared_gpu")  # launchers
+_OF_FOLDERS = "genbench.data.folder.load"
 _ELSEWHERE = ("mode", "sweeper.params", "job.chdir")  # in a YAML
 
 
@@ -118,7 +119,7 @@ def parse_arguments(words: Sequence[str]) -> Any:
     """
     with redirect_stderr(io.StringIO()) as said:
         try:
-            args = get_args(list(words))
+            args = get_args_parser().parse_intermixed_args(list(words))  # flags between words as well
         except SystemExit as error:  # argparse's way to complain, with the usage before it
             if not error.code:
                 raise
@@ -239,10 +240,26 @@ def _check_train(config: TrainConfig) -> None:
             raise
         known = [f"model.{name}" for name in hyperparameters(str(config.model["_target_"]), config.code)]
         raise UserError(f"{key}: there is no such key{nearest(key, known)}") from error
+    check_outside_data(config, "runs", config.runs)
     processes = config.trainer.devices * config.trainer.num_nodes
     if config.data.batch_size % processes:
         raise UserError(
             f"data.batch_size={config.data.batch_size}: {processes} processes cannot share it; take a multiple"
+        )
+
+
+def check_outside_data(config: TrainConfig, key: str, place: str | Path) -> None:
+    """Refuse a folder to write into that is read as a folder of images: what is written would be trained on.
+
+    Raises:
+        UserError: it is the data's root, or lies in it.
+    """
+    root = config.data.root
+    if root is None or config.data.load != _OF_FOLDERS or not Path(root).expanduser().is_dir():
+        return
+    if near(place).resolve().is_relative_to(Path(root).expanduser().resolve()):
+        raise UserError(
+            f"{key}={place}: lies in data.root={root}, whose files are read as images; choose another folder"
         )
 
 

@@ -12,14 +12,16 @@ from genbench.data.found import WHOLE, Found
 
 
 def load(config: DataConfig) -> Found:
-    """1,797 images, 28x28; the config's root is not used."""
+    """1,797 images, 28x28; the config's root is not used, which is said."""
     # What sklearn.datasets.load_digits() reads. To import scikit-learn for that would take longer than all the rest.
     file = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
     digits = np.loadtxt(str(file), delimiter=",", dtype=np.int64)  # (1797, 65): 8x8 pixels, class
     pixels = (digits[:, :-1].reshape(-1, 8, 8) * 255 + 8) // 16  # 0..16 to 0..255
     images = np.stack([_enlarge(image) for image in pixels.astype(np.uint8)])
     whole = part_of("optdigits", images, digits[:, -1], config)
-    return Found("optdigits", {WHOLE: whole}, tuple("0123456789"), gate=0.95)
+    unused = f"data.root={config.root} is not read: optdigits come with scikit-learn. Your own images: data=folder"
+    notes = () if config.root is None else (unused,)
+    return Found("optdigits", {WHOLE: whole}, tuple("0123456789"), gate=0.95, notes=notes)
 
 
 def _enlarge(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -117,12 +118,16 @@ def summarised(draws: Sequence[Mapping[Key, float]], n: int) -> dict[Key, Score]
     return {
         key: Score(
             mean=statistics.fmean(of_draws),
-            sd=statistics.stdev(of_draws) if len(of_draws) > 1 else None,
+            sd=_sd(of_draws) if len(of_draws) > 1 else None,
             n=n,
             draws=len(of_draws),
         )
         for key, of_draws in values.items()
     }
+
+
+def _sd(values: Sequence[float]) -> float:
+    return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
 def by_space(scores: Mapping[Key, Value]) -> dict[str, dict[str, Value]]:

@@ -11,13 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.status import Status
 
-from genbench.command.composition import CommandLine, compose
+from genbench.command.composition import CommandLine, check_outside_data, compose
 from genbench.command.sweeping import Job, guarded, is_done, progress_line, train_all
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig
@@ -63,6 +63,9 @@ def compared(config: CompareConfig, console: Console) -> Compared:
     out = near(config.out)
     check_page_folder(out, force=config.force)
     line = trainings(config)
+    for each in line.configs:
+        check_outside_data(each, "out", config.out)
+    say_notes(line.configs, console)
     runs = [Run(each.directory) for each in line.configs]
     with _progress(console, runs, config.minutes), shown(None):  # one line: two displays would overwrite each other
         code = train_all(line, quietly)
@@ -105,6 +108,16 @@ def trainings(config: CompareConfig) -> CommandLine[TrainConfig]:
     runs = config.runs.replace("\\", "\\\\").replace("'", "\\'")
     words = [f"model={','.join(config.models)}", f"seed=range({config.seeds})", "evaluation=full", f"runs='{runs}'"]
     return compose("train", TrainConfig, ["-m", *words, *given, *config.words])
+
+
+def say_notes(configs: Sequence[TrainConfig], console: Console) -> None:
+    """What has to be known of each data set: what was left out, and why. Its trainings are quiet."""
+    from genbench.data.sources import load_data
+
+    for data in {config.data.model_dump_json(): config.data for config in configs}.values():
+        with suppress(UserError):  # of one that cannot be read, which its trainings name
+            for note in load_data(data).notes:
+                console.print(f"data: {note}", soft_wrap=True, highlight=False, markup=False)
 
 
 def quietly(job: Job) -> None:
