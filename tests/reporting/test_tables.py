@@ -1,5 +1,6 @@
 """What the terminal shows of runs, from typed records."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ def test_a_summary_says_numbers_alarms_and_what_to_do_next(tmp_path: Path) -> No
     assert "mode collapse: hardly any sample looks like class 3" in text
     assert "samples.png" in text
     assert f"sample run={run.path} n=100" in text
+    record = read(run.path)
+    assert record.config is not None
+    own = replace(record, config=record.config.model_copy(update={"code": "mine"}))
+    assert f"sample run={run.path} code=mine n=100" in printed(summary_table(own))
 
 
 def test_losses_of_many_dimensions_are_one_entry(tmp_path: Path) -> None:

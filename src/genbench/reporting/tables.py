@@ -39,9 +39,10 @@ def summary_table(record: RunRecord) -> Table:
         table.add_row("[bold red]alarm[/]", escape(alarm))
     table.add_row("pictures", ", ".join(sorted(path.name for path in record.path.glob("*.png"))))
     place = quote(str(record.path))
-    table.add_row("next", f"genbench sample run={place} n=100 out=grid.png")
+    code = f" code={quote(record.config.code)}" if record.config is not None and record.config.code is not None else ""
+    table.add_row("next", f"genbench sample run={place}{code} n=100 out=grid.png")
     if record.config is not None and record.config.evaluation.level == "none":
-        table.add_row("", f"genbench evaluate run={place}")
+        table.add_row("", f"genbench evaluate run={place}{code}")
     table.add_row("", f"tensorboard --logdir {quote(str(record.path.parent))}")
     return table
 
