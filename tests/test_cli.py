@@ -1,5 +1,6 @@
 """One command: what was checked is what runs, what it says of itself, and completion in real shells."""
 
+import io
 import json
 import os
 import pty
@@ -26,7 +27,8 @@ from genbench.config.schema import CONF
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig, SearchConfig
 from genbench.errors import UserError
-from genbench.verbs.compare import compared, trainings
+from genbench.verbs.compare import compared, say_notes, trainings
+from tests.data.test_files import pixels, write
 from tests.runs.example import example, runs_in
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
@@ -244,6 +246,15 @@ def test_a_folder_of_one_s_own_may_stand_anywhere_in_a_comparison(tmp_path: Path
         (config,) = compose("compare", [*words, "seeds=1", "models=vae"]).configs
         (each,) = trainings(config).configs
         assert (each.model_name, each.data.name) == ("vae", "mnist")
+
+
+def test_a_comparison_says_what_was_left_out_of_the_images(tmp_path: Path) -> None:
+    write(tmp_path / "photos", pixels(30))
+    (tmp_path / "photos" / "none.png").write_bytes(b"none")
+    words = ["data=folder", f"data.root={tmp_path / 'photos'}", f"out={tmp_path / 'page'}", "models=vae,gan", "seeds=2"]
+    screen = io.StringIO()
+    say_notes(trainings(compose("compare", words).configs[0]).configs, Console(file=screen, width=500))
+    assert screen.getvalue() == "data: left out: 1 of 31 files (none.png): no image that can be read\n"
 
 
 @pytest.mark.parametrize("key", ["out", "runs"])
