@@ -1,24 +1,112 @@
 """In which precision a processor computes."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from genbench.device import native_bfloat16
+from genbench import device
+from genbench.cli import compose
+from genbench.config.train import TrainerConfig
+from genbench.device import bfloat16_speed, choose_device, native_bfloat16
+
+CPU = torch.device("cpu")
+
+
+def told(precision: str = "auto") -> TrainerConfig:
+    """To train on a CPU."""
+    (config,) = compose("train", ["trainer=cpu", f"trainer.precision={precision}"]).configs
+    trainer: TrainerConfig = config.trainer
+    return trainer
+
+
+@pytest.fixture(autouse=True)
+def asked_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test has a processor of its own."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+    device._cpu_bfloat16.cache_clear()
+    yield
+    device._cpu_bfloat16.cache_clear()
+
+
+def processor(patch: pytest.MonkeyPatch, *has: str, onednn: bool = True, machine: str = "x86_64") -> list[float]:
+    """Of what PyTorch and oneDNN report; returns the seconds of each measurement that is made."""
+    measured: list[float] = []
+
+    def speed(seconds: float) -> float:
+        measured.append(seconds)
+        return 1.5 if "emulation" in has else 0.7
+
+    patch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn, raising=False)
+    patch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: "amx" in has)
+    patch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: "avx512_bf16" in has)
+    patch.setattr(device, "platform", SimpleNamespace(machine=lambda: machine, processor=lambda: "An abacus"))
+    patch.setattr(device, "bfloat16_speed", speed)
+    return measured
 
 
 @pytest.mark.parametrize(
-    ("flags", "native"),
+    ("has", "onednn", "machine", "native"),
     [
-        ("flags\t\t: fpu avx2 avx512f avx512_bf16 clzero", True),  # of AMD, from Zen 4 on
-        ("flags\t\t: fpu avx512f amx_bf16 amx_tile", True),
-        ("Features\t: fp asimd svei8mm bf16 dgh", True),  # Arm
-        ("flags\t\t: fpu avx2 avx512f avx512_vnni", False),
-        ("flags\t\t: not_amx_bf16", False),
-        ("", False),  # not Linux
+        (["avx512_bf16"], True, "x86_64", True),  # of AMD, from Zen 4 on
+        (["amx", "avx512_bf16"], True, "x86_64", True),
+        ([], True, "aarch64", True),
+        ([], False, "aarch64", False),
+        (["avx512_bf16"], False, "x86_64", False),  # a PyTorch that was built without
+        ([], False, "x86_64", False),
     ],
 )
-def test_bfloat16_is_for_processors_that_multiply_it(flags: str, native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = f"processor\t: 0\nmodel name\t: An abacus\n{flags}\n" if flags else ""
-    monkeypatch.setattr("genbench.device._cpuinfo", lambda: text)
-    assert native_bfloat16(torch.device("cpu")) is native
+def test_bfloat16_is_for_processors_that_multiply_it(
+    has: list[str], onednn: bool, machine: str, native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = processor(monkeypatch, *has, onednn=onednn, machine=machine)
+    assert native_bfloat16(CPU) is native
     assert not native_bfloat16(torch.device("mps"))
+    assert measured == []
+    assert choose_device(told()).measured == ""
+
+
+@pytest.mark.parametrize(("has", "native"), [("emulation", True), ("nothing", False)])
+def test_where_the_instructions_do_not_tell_a_measurement_does_once(
+    has: str, native: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    measured = processor(monkeypatch, has)
+    for _ in range(2):
+        device._cpu_bfloat16.cache_clear()  # as in another process
+        chosen = choose_device(told())
+        assert chosen.precision == ("bfloat16" if native else "float32")
+        assert f"bfloat16 is {1.5 if native else 0.7:.2f} times as fast as float32" in chosen.measured
+    assert measured == [0.5]
+    given = choose_device(told("float32"))
+    assert (given.precision, given.measured) == ("float32", "")
+
+
+def test_a_onednn_that_is_held_back_is_measured_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    measured = processor(monkeypatch, "avx512_bf16")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+    assert not native_bfloat16(CPU)
+    device._cpu_bfloat16.cache_clear()
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_VNNI")
+    assert not native_bfloat16(CPU)
+    assert len(measured) == 2
+
+
+def test_without_a_cache_that_can_be_written_it_is_measured_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "genbench").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    measured = processor(monkeypatch)
+    for _ in range(2):
+        device._cpu_bfloat16.cache_clear()
+        assert not native_bfloat16(CPU)
+    assert len(measured) == 2
+
+
+def test_the_measurement_is_a_ratio_of_two_speeds() -> None:
+    assert 0.01 < bfloat16_speed(0.0) < 100

@@ -158,7 +158,7 @@ def _facts(
         bounds.append(duration(budget.max_seconds))
     return {
         "run": str(run.path),
-        "device": str(device),
+        "device": f"{device}{'; ' * bool(device.measured)}{device.measured}",
         "data": f"{images.name}, {'x'.join(map(str, images.shape))}: {len(images.train):,} training, "
         f"{len(images.validation):,} validation, {len(images.test):,} test images",
         "parameters": ", ".join(f"{name} {n:,}" for name, n in parameters(model).items()),
