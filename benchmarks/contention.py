@@ -66,7 +66,9 @@ def speed(model: str, threads: str | None) -> float:
     with tempfile.TemporaryDirectory() as folder:
         words = [f"model={model}", "data=mnist", f"trainer.max_minutes={SECONDS / 60}", "trainer.validations=1"]
         command = [sys.executable, "-m", "genbench.train", *words, "logger=none", f"runs={folder}"]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+        done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{' '.join(command[1:])} ended:\n{done.stderr[-2000:]}")
         (summary,) = Path(folder).glob("*/summary.json")
         found: float = json.loads(summary.read_text(encoding="utf-8"))["images_per_second"]
         return found
