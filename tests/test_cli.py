@@ -27,7 +27,8 @@ from genbench.config.schema import CONF
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig, SearchConfig
 from genbench.errors import UserError
-from genbench.verbs.compare import compared, say_notes, trainings
+from genbench.runs.directory import Run
+from genbench.verbs.compare import compared, say_notes, say_plan, trainings
 from tests.data.test_files import pixels, write
 from tests.runs.example import example, runs_in
 
@@ -255,6 +256,31 @@ def test_a_comparison_says_what_was_left_out_of_the_images(tmp_path: Path) -> No
     screen = io.StringIO()
     say_notes(trainings(compose("compare", words).configs[0]).configs, Console(file=screen, width=500))
     assert screen.getvalue() == "data: left out: 1 of 31 files (none.png): no image that can be read\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["images=640"], "2 trainings, 640 images each; then each is scored, which takes minutes more"),
+        (["minutes=2"], "2 trainings, 2 min each; then each is scored, which takes minutes more"),
+        ([], "2 trainings, 20 epochs each (minutes=5 would give all the same time); then each is scored,"),
+        (["experiment=paper"], "2 trainings, 30 epochs or 50 epochs each; then each is scored,"),
+    ],
+)
+def test_a_comparison_says_how_long_its_trainings_are(words: list[str], said: str, tmp_path: Path) -> None:
+    config = compose("compare", [*words, "seeds=1", f"out={tmp_path / 'page'}"]).configs[0]
+    line, screen = trainings(config), io.StringIO()
+    runs = [Run(each.directory) for each in line.configs]
+    say_plan(line.configs, runs, Console(file=screen, width=500))
+    assert screen.getvalue().startswith(said)
+    assert screen.getvalue().count("\n") == 1
+    before = Run(tmp_path / "page" / "runs" / "mnist-vae-0a1b2c3d-s7")
+    for run in (before, runs[0]):  # that of this command is none of before
+        run.path.mkdir(parents=True)
+        run.queue(line.configs[0].to_yaml(), overwrite=False)
+    say_plan(line.configs, runs, Console(file=screen, width=500))
+    last = screen.getvalue().splitlines()[-1]
+    assert last.startswith(f"1 run of before in {tmp_path / 'page' / 'runs'} will be on the page as well (runs=DIR")
 
 
 @pytest.mark.parametrize("key", ["out", "runs"])

@@ -83,7 +83,7 @@ def test_no_folder_is_scored_against_on_a_stranger_s_word(tmp_path: Path, monkey
     monkeypatch.setattr(of_run, "make_evaluator", None)  # to which it must not come
     (run.path / "scores.json").unlink()
     for where, said in (
-        (f"run={run.path}", f"genbench.evaluate run={run.path} data=folder data.root={photos}"),
+        (f"run={run.path}", f"genbench evaluate run={run.path} data=folder data.root={photos}"),
         (f"runs={tmp_path / 'runs'}", "1 of 1 runs are not scored"),
     ):
         with pytest.raises(UserError, match=said):

@@ -167,7 +167,7 @@ def test_the_process_says_the_answer_and_exits_with_2_on_a_mistake(command: Comm
     assert [line for line in done.stdout.splitlines() if " left  " not in line] == said
     assert why.replace("_", "\\_") in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
     assert "there is one model only (VAE)" in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
-    assert "genbench.calibrate data=optdigits" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "genbench calibrate data=optdigits" in (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,6 @@ def test_a_scored_run(tmp_path: Path) -> None:
 def test_a_run_without_scores_or_without_anything(tmp_path: Path) -> None:
     run = synthetic_run(tmp_path, "vae", 0)
     (run.path / "scores.json").unlink()
-    assert "None yet: `python -m genbench.evaluate run=" in model_card(read(run.path))
+    assert "None yet: `genbench evaluate run=" in model_card(read(run.path))
     (tmp_path / "broken").mkdir()
     assert "not a readable run" in model_card(read(tmp_path / "broken"))

@@ -191,7 +191,7 @@ def test_nobody_s_pictures_are_shown_on_a_stranger_s_word(tmp_path: Path) -> Non
     found = gallery_of(tmp_path / "runs")
     assert found.real is None
     (said,) = (problem for problem in found.problems if f"would have the images in {photos} read" in problem)
-    assert f"genbench.evaluate run={run.path} data=folder data.root={photos}" in said
+    assert f"genbench evaluate run={run.path} data=folder data.root={photos}" in said
     # Scored by that command it knows them, and these are others.
     run.write_scorecard(run.scorecard().model_copy(update={"fingerprint": "0" * 64}))
     for i in range(40):

@@ -129,6 +129,14 @@ def test_few_trainings_decide_nothing_and_how_many_it_takes_is_said(runs: Path) 
     assert "A single training does not tell how much luck there is: make at least 4 of each." in words.remaining(found)
 
 
+def test_trainings_that_are_few_and_uneven_need_both_mended(runs: Path) -> None:
+    found = two(runs, 0.5, 0.0, seeds=2)
+    first = Run(found.contenders[0].runs[0].path)
+    first.write_summary(first.summary().model_copy(update={"images_seen": 30_000}))
+    (outcome,) = words.outcome(judged(runs))
+    assert outcome.endswith("may be luck: it takes 4 of each, equally long (images=N, or a quiet machine).")
+
+
 def test_without_a_calibration_nothing_is_decided_and_the_command_is_that_of_the_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,8 +153,8 @@ def test_without_a_calibration_nothing_is_decided_and_the_command_is_that_of_the
     note = words.calibration_note(found.ranking)
     command = split(words.calibrate_command(found.ranking))
     assert note.endswith(words.calibrate_command(found.ranking))
-    assert command[:3] == ["python", "-m", "genbench.calibrate"]
-    (config,) = compose("calibrate", command[3:]).configs
+    assert command[:2] == ["genbench", "calibrate"]
+    (config,) = compose("calibrate", command[2:]).configs
     assert (config.data.name, config.data.root) == ("folder", str(photos))
 
 
@@ -197,7 +205,7 @@ def test_many_settings_are_named_by_what_differs_and_never_by_a_hash(runs: Path)
 def test_the_missing_seeds_are_trained_by_the_commands(runs: Path) -> None:
     found = two(runs, 0.5, 0.0, seeds=1)
     for command, contender in zip(words.more_seeds_commands(found, None), found.contenders, strict=True):
-        line = compose("train", split(command)[3:])
+        line = compose("train", split(command)[2:])
         assert [config.seed for config in line.configs] == [1, 2, 3]
         assert {config.model_copy(update={"seed": 0}).run_name for config in line.configs} == {contender.runs[0].name}
     with_code = words.more_seeds_commands(found, "my code")

@@ -75,7 +75,7 @@ def test_every_kind_of_broken_run_is_named_with_its_reason(tmp_path: Path) -> No
     assert [record.name for record in read_folder(tmp_path)] == list("abcdefghijklmnop")
     found = {name: read(tmp_path / name) for name in "abcdefghijklmnop"}
     for name, reason in {
-        "a": "not scored yet: python -m genbench.evaluate run=",
+        "a": "not scored yet: genbench evaluate run=",
         "b": "scores.json cannot be read (it holds no object)",
         "c": "scores.json cannot be read (spaces: Field required)",
         "d": "summary.json is missing",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import yaml
 from hydra.errors import (
@@ -39,7 +40,9 @@ def in_one_line(name: str, overrides: Sequence[str], known_keys: Callable[[], li
     except MissingConfigException as error:
         raise UserError(_missing(error, name)) from error
     except OverrideParseException as error:
-        key, _, value = (error.override or "").partition("=")
+        key, sign, value = (error.override or "").partition("=")
+        if not sign and re.fullmatch(r"[\w./]+", key):
+            raise UserError(f"{key}: stands alone; write {key}=VALUE") from error
         quoted = f" (quoted twice: \"{key}='{value}'\")" if value and "'" not in value else ""
         raise UserError(
             f"{error.override}: cannot be read; write key=value, and quote a value with odd characters{quoted}"
@@ -70,6 +73,8 @@ def _missing(error: MissingConfigException, name: str) -> str:
     group, _, choice = missing.rpartition("/")
     if not group:
         return f"--config-name {name}: there is no such config"
+    if group == "data" and Path(choice).exists():
+        return f"data={choice}: there is no such data; for images of your own write data=folder data.root={choice}"
     if missing in _EXTRAS:
         return f"this launcher needs more: pip install 'genbench[{_EXTRAS[missing]}]'"
     return f"{group}={choice}: there is no such {group}{nearest(choice, options)}; choose one of {', '.join(options)}"

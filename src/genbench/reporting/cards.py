@@ -45,7 +45,7 @@ def _about(record: RunRecord) -> str:
 
 
 def _use(record: RunRecord, usage: str) -> str:
-    usage = usage or f"```\npython -m genbench.sample {word('run', record.name)} n=100 out=grid.png\n```"
+    usage = usage or f"```\ngenbench sample {word('run', record.name)} n=100 out=grid.png\n```"
     return (
         f"To draw small images like those of {record.data_title} and to compare generative models under one protocol:"
         f"\n\n{usage}\n\n"
@@ -85,7 +85,7 @@ def _training(record: RunRecord, *, alone: bool) -> str:
 def _scores(record: RunRecord, *, alone: bool) -> str:
     scores = record.scorecard
     if scores is None or not scores.values():
-        return "None." if alone else f"None yet: `python -m genbench.evaluate {word('run', record.name)}`"
+        return "None." if alone else f"None yet: `genbench evaluate {word('run', record.name)}`"
     spaces = list(dict.fromkeys(key.space for key in scores.values()))
     lines = [
         f"Protocol {scores.protocol}, evaluation={scores.level}; mean ± sd over draws.",

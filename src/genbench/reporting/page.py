@@ -113,7 +113,7 @@ def write_report(
     """
     with task("reading the runs"):
         records = read_folder(folder)
-    content = assemble(records, f"python -m genbench.report {_words(folder, out, code)}", code)
+    content = assemble(records, f"genbench report {_words(folder, out, code)}", code)
     light = []
     if out.suffix == ".zip":
         check_out([out], force=force)

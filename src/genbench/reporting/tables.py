@@ -99,7 +99,7 @@ def _comparison_table(data: str, scored: Sequence[tuple[RunRecord, Scorecard]]) 
             if getattr(scores, name) != getattr(like, name):
                 raise UserError(
                     f"{record.name} and {first.name} had different {name} and cannot be compared:"
-                    f" score one again with python -m genbench.evaluate run={quote(str(record.path))}"
+                    f" score one again with genbench evaluate run={quote(str(record.path))}"
                 )
     table = Table(title=f"scores of {data} images", box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("score")

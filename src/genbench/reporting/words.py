@@ -92,7 +92,7 @@ def _of_two(judgement: Judgement) -> str:
     text = f"{inline(one)} leads on {leads[one]} and {inline(other)} on {leads[other]} of {total} scores"
     if min(judgement.seeds.values()) < judgement.fewest:
         few = f"so few trainings ({_seeds(judgement)}) may be luck"
-        return f"not decided yet. {text}, but {few}: it takes {judgement.fewest} of each."
+        return f"not decided yet. {text}, but {few}: it takes {judgement.fewest} of each{_even_ones(judgement)}."
     return f"not decided. {text}, but every lead may be luck or too small to matter."
 
 
@@ -102,7 +102,7 @@ def _of_many(judgement: Judgement) -> tuple[str, ...]:
     if not decided:
         if min(judgement.seeds.values()) < judgement.fewest:
             few = f"so few trainings ({_seeds(judgement)}) may be luck"
-            return (f"not decided yet: {few}, it takes {judgement.fewest} of each.",)
+            return (f"not decided yet: {few}, it takes {judgement.fewest} of each{_even_ones(judgement)}.",)
         return ("not decided: every lead may be luck or too small to matter.",)
     beaten = {loser for standing in decided.values() for losers in standing.beaten.values() for loser in losers}
     winning = {label for standing in decided.values() for label in standing.tiers[0]}
@@ -111,6 +111,12 @@ def _of_many(judgement: Judgement) -> tuple[str, ...]:
     answers = [f"For {TOPICS[topic]} {placed(standing)}." for topic, standing in decided.items()]
     answers += [f"For {TOPICS[topic]} undecided." for topic in standings if topic not in decided]
     return text or "it depends on what you need.", *answers
+
+
+def _even_ones(judgement: Judgement) -> str:
+    """That more trainings alone would not do, where those of a contender were not equally long."""
+    uneven = [contender for contender in judgement.contenders if not contender.is_even]
+    return ", equally long (images=N, or a quiet machine)" if uneven else ""
 
 
 def placed(standing: Standing) -> str:
@@ -244,7 +250,7 @@ def again_commands(judgement: Judgement, code: str | None) -> list[str]:
 def _train(contender: Contender, given: str, code: str | None, sweep: str = "") -> str:
     path = quote(str(contender.runs[0].path))
     with_code = "" if code is None else f" {word('code', code)}"
-    return f"python -m genbench.train {sweep}--config-dir {path} --config-name config {given}{with_code}"
+    return f"genbench train {sweep}--config-dir {path} --config-name config {given}{with_code}"
 
 
 def not_judged(judgement: Judgement) -> str:
@@ -270,7 +276,7 @@ def calibrate_command(ranking: Ranking) -> str:
     run = ranking.contenders[0].runs[0]
     root = run.data.root if run.data is not None else run.told.data.root
     words = run.told.data.model_copy(update={"root": root}).words
-    return f"python -m genbench.calibrate {' '.join(word(key, value) for key, value in words.items())}"
+    return f"genbench calibrate {' '.join(word(key, value) for key, value in words.items())}"
 
 
 def reasons(verdict: Verdict) -> list[str]:

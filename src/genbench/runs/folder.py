@@ -23,7 +23,7 @@ def read_folder(folder: Path) -> list[RunRecord]:
         raise UserError(f"runs={folder}: there is no such folder")
     paths = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not paths:
-        raise UserError(f"runs={folder}: there is no run in this folder; make one with python -m genbench.train")
+        raise UserError(f"runs={folder}: there is no run in this folder; make one with genbench train")
     return without_copies([read(path) for path in paths])
 
 

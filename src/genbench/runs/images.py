@@ -27,6 +27,6 @@ def load_named(run: Path, config: DataConfig, fingerprint: str) -> ImageData:
         words = f"run={quote(str(run))} data={config.name} data.root={quote(config.root)}"
         raise UserError(
             f"{run} would have the images in {config.root} read, and holds no fingerprint by which they are known to be"
-            f" its own: if they are, say so: python -m genbench.evaluate {words}"
+            f" its own: if they are, say so: genbench evaluate {words}"
         )
     return load_data(config)

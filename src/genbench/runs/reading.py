@@ -150,7 +150,7 @@ def _of_scores(scorecard: Scorecard, path: Path) -> list[str]:
 
 
 def _command(path: Path) -> str:
-    return f"python -m genbench.evaluate run={quote(str(path))}"
+    return f"genbench evaluate run={quote(str(path))}"
 
 
 def _checksum(run: Run) -> str:

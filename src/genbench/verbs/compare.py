@@ -19,6 +19,7 @@ from rich.status import Status
 
 from genbench.command.composition import CommandLine, check_outside_data, compose
 from genbench.command.sweeping import Job, guarded, is_done, progress_line, train_all
+from genbench.comparison.settings import budget
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig
 from genbench.console import stdout
@@ -30,6 +31,7 @@ from genbench.runs.directory import Run
 from genbench.runs.reading import RunRecord, read
 from genbench.verbs.report import check_page_folder
 from genbench.verbs.train import WITHOUT_OVERWRITE, train
+from genbench.wording import counted
 
 LOOK_SECONDS = 2.0  # between two looks at how far the trainings are
 _OURS = {"model": "models=gan,vae", "seed": "seeds=4", "evaluation": "nothing: all runs are scored by the protocol"}
@@ -67,6 +69,7 @@ def compared(config: CompareConfig, console: Console) -> Compared:
         check_outside_data(each, "out", config.out)
     say_notes(line.configs, console)
     runs = [Run(each.directory) for each in line.configs]
+    say_plan(line.configs, runs, console)
     with _progress(console, runs, config.minutes), shown(None):  # one line: two displays would overwrite each other
         code = train_all(line, quietly)
     if code > 128:
@@ -118,6 +121,24 @@ def say_notes(configs: Sequence[TrainConfig], console: Console) -> None:
         with suppress(UserError):  # of one that cannot be read, which its trainings name
             for note in load_data(data).notes:
                 console.print(f"data: {note}", soft_wrap=True, highlight=False, markup=False)
+
+
+def say_plan(configs: Sequence[TrainConfig], runs: Sequence[Run], console: Console) -> None:
+    """How long each training is, and which runs of before will be on the page with them."""
+    bounds = sorted({budget(config) for config in configs})
+    told = {config.trainer.max_minutes or config.trainer.max_images or config.trainer.max_epochs for config in configs}
+    hint = " (minutes=5 would give all the same time)" if told == {None} else ""
+    each = f"{' or '.join(bounds)} each{hint}; then each is scored, which takes minutes more"
+    console.print(f"{counted(len(configs), 'training')}, {each}", soft_wrap=True)
+    folder, asked = near(configs[0].runs), {run.path.resolve() for run in runs}
+    below = folder.iterdir() if folder.is_dir() else []
+    others = [path for path in below if Run(path).exists and path.resolve() not in asked]
+    if others:
+        console.print(
+            f"{counted(len(others), 'run')} of before in {folder} will be on the page as well (runs=DIR takes another"
+            " folder)",
+            soft_wrap=True,
+        )
 
 
 def quietly(job: Job) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from genbench.command.composition import compose
+from genbench.config.data import DataConfig
 from genbench.config.schema import CONF
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import LookConfig
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from genbench.data.images import ImageData
 
 SHOWN = 64  # images in the picture
+FITTED = {  # to data.size
+    "crop": "; of images of another shape the middle",
+    "pad": "; images of another shape filled up",
+    "stretch": "; images of another shape distorted",
+}
 
 
 def run(config: LookConfig) -> None:
@@ -44,7 +50,7 @@ def run(config: LookConfig) -> None:
 
     data = load_data(config.data)
     console = stdout()
-    for table in tables(data, config.data.title):
+    for table in tables(data, config.data):
         console.print(table)
     for note in data.notes:
         console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
@@ -56,16 +62,18 @@ def run(config: LookConfig) -> None:
     words = " ".join(word(key, value) for key, value in config.data.words.items())
     print(f"{counted(min(SHOWN, len(data.train)), 'training image')}: {out}")
     print(f"next: genbench train model=vae {words}")
-    print(f"      genbench compare {words} models=gan,vae seeds=4 minutes=5 out=page")
+    print(f"      genbench compare {words} models=vae_prior,flow,vaegan seeds=5 minutes=5 out=page")
 
 
-def tables(data: "ImageData", title: str) -> list[Table]:
+def tables(data: "ImageData", config: DataConfig) -> list[Table]:
     """What the data set is, and its images by split and class."""
+    title, fit = config.title, config.fit if config.size is not None else None
     splits = {"training": data.train, "validation": data.validation, "test": data.test}
     facts = Table(title=title, show_header=False, box=None, padding=(0, 2), title_justify="left")
     channels, height, width = data.shape
     kind = {1: "grey", 3: "colour"}.get(channels, f"{channels} channels")
-    facts.add_row("images", f"{height} x {width} pixels, {kind}")
+    order = "" if height == width else " (width x height)"
+    facts.add_row("images", f"{width} x {height} pixels{order}, {kind}{FITTED[fit] if fit is not None else ''}")
     for name, split in splits.items():
         low, high, mean = int(split.images.min()), int(split.images.max()), float(split.images.float().mean())
         facts.add_row(name, f"{counted(len(split), 'image')}, values {low} to {high}, {mean:.1f} on average")
