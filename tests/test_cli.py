@@ -390,7 +390,8 @@ def test_the_line_for_all_trainings(runs: Path) -> None:
         said = progress_line([*trained, queued], level, running, seconds, minutes)
         number = 1 if level == "full" else 3
         ends = [time.strftime("%H:%M", time.localtime(time.time() + left + late)) for late in (-2, 0, 2)]
-        assert said in [f"training {number} of 3, done about {end}" for end in ends]
+        texts = ("trained about {}, and scored minutes later", "done about {}")
+        assert said in [f"training {number} of 3, {texts[level == 'none'].format(end)}" for end in ends]
     assert progress_line(trained, "none", 1, 10.0, None) == "2 of 2 trained"
 
 

@@ -25,13 +25,14 @@ VERBS = [
     ["sample", RUN, "n=4", "out=four.png"],
     ["sample", "zoo=mnist", "label=7", "out=seven.png"],
     ["evaluate", RUN, "evaluation=fast"],
-    *(["export", RUN, f"format={form}"] for form in ("onnx", "torch_export", "safetensors", "hub")),
+    *(["export", RUN, f"format={form}"] for form in ("onnx", "torch_export", "safetensors")),
+    ["export", RUN, "format=hub", "out=repository"],
     ["report", "runs=runs", "out=page"],
     ["compare", "models=vae_prior,vaegan", "seeds=1", *SMALL, "evaluation.nll_images=10", "out=both"],
     ["search", "search=vae", "trials=2", "out=found", *SMALL[:-1]],
     ["data", "data=optdigits"],
 ]
-MADE = ["four.png", "seven.png", "page/index.html", "both/index.html"]
+MADE = ["four.png", "seven.png", "repository/README.md", "page/index.html", "both/index.html"]
 
 
 def main() -> None:
@@ -55,7 +56,10 @@ def installed(folder: Path, resolution: str, python: str = sys.executable) -> Pa
 
 def image(folder: Path) -> Path:
     """What the Dockerfile's steps make, in this folder and without an image."""
-    shutil.copytree(TOP, folder / "src", ignore=shutil.ignore_patterns(".*", "runs", "site", "dist"))
+    # As .dockerignore has it, whose names are those of the top alone: src/genbench/runs is another.
+    left_out = {str(TOP): {"runs", "site", "dist"}}
+    hidden = shutil.ignore_patterns(".*", "__pycache__")
+    shutil.copytree(TOP, folder / "src", ignore=lambda where, names: hidden(where, names) | left_out.get(where, set()))
     for step in re.findall(r"^RUN (.*)$", (TOP / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE):
         run(["sh", "-ec", step.replace("/src", str(folder / "src")).replace("/opt/genbench", str(folder / "opt"))])
     return folder / "opt"

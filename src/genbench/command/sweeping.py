@@ -162,13 +162,15 @@ def progress_line(runs: Sequence[Run], level: str, running: int, seconds: float,
     if left == 0:
         return f"{len(done)} of {len(runs)} trained" + ("" if level == "none" else " and scored")
     text = f"training {len(done) + 1} of {len(runs)}"
+    what, then = "done", ""
     if took:
         remaining = sum(took) / len(took) * left / max(1, running)
     elif minutes is not None:
         remaining = max(minutes * 60 * left / max(1, running) - seconds, 0)
+        what, then = ("done", "") if level == "none" else ("trained", ", and scored minutes later")  # how many, is seen
     else:
         return text
-    return f"{text}, done about {time.strftime('%H:%M', time.localtime(time.time() + remaining))}"
+    return f"{text}, {what} about {time.strftime('%H:%M', time.localtime(time.time() + remaining))}{then}"
 
 
 def _seconds(run: Run, level: str) -> float | None:
