@@ -19,8 +19,6 @@ CASES = [
     pytest.param("import genbench.verbs.report", SLOW, id="report"),
     # The process that reads runs, compares them and draws the charts; its pictures are drawn by another.
     pytest.param("import genbench.reporting.page", PAGE, id="page", marks=pytest.mark.slow),
-    # Until the first step of a training; Lightning brings scipy.
-    pytest.param("import genbench.training.engine", ("sklearn", "altair", "vl_convert"), id="engine"),
     pytest.param(OPTDIGITS, ("lightning", "torchvision", "sklearn", "scipy"), id="optdigits", marks=pytest.mark.slow),
 ]
 

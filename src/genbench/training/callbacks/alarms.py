@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from rich.console import Console
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
 from genbench.data.datamodule import WATCHED
@@ -17,9 +18,6 @@ from genbench.data.images import ImageData, Split, evenly_spaced
 from genbench.models.model import Model, Posterior
 from genbench.models.sampling import draw, posteriors
 from genbench.training.budget import Budget
-
-if TYPE_CHECKING:
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +138,7 @@ class ClassSorter:
     images, so that a class is missing only if it is both as counted and with that taken off.
     """
 
-    def __init__(self, classifier: "LinearDiscriminantAnalysis", real: Split) -> None:
+    def __init__(self, classifier: LinearDiscriminantAnalysis, real: Split) -> None:
         """With labelled real images that it has not learnt from."""
         if real.labels is None:
             raise ValueError("the real images have no labels")
@@ -164,8 +162,6 @@ class ClassSorter:
         classes = len(set(labels.tolist()))
         if not 1 < classes < len(labels):
             return None
-        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis  # half a second: not before the first step
-
         classifier = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
         return cls(classifier.fit(_pixels(train.images[::step]), labels.numpy()), real)
 
