@@ -108,5 +108,22 @@ def test_without_a_cache_that_can_be_written_it_is_measured_again(
     assert len(measured) == 2
 
 
-def test_the_measurement_is_a_ratio_of_two_speeds() -> None:
-    assert 0.01 < bfloat16_speed(0.0) < 100
+def test_the_measurement_is_a_ratio_of_two_speeds_and_leaves_no_trace() -> None:
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        assert 0.01 < bfloat16_speed(0.0) < 100
+    assert torch.get_rng_state().equal(before)
+
+
+@pytest.mark.parametrize("kept", ["[1]", "{", "null", ""])
+def test_what_was_kept_and_is_no_number_is_measured_again(
+    kept: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    measured = processor(monkeypatch)
+    native_bfloat16(CPU)
+    (file,) = (tmp_path / "genbench" / "bfloat16").iterdir()
+    file.write_text(kept, encoding="utf-8")
+    device._cpu_bfloat16.cache_clear()
+    assert not native_bfloat16(CPU)
+    assert len(measured) == 2
