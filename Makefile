@@ -69,7 +69,7 @@ paper: setup
 verdicts: setup
 	$(BIN)/python -m genbench.reporting.verdict_rates docs/verdicts.md
 
-# What can go wrong, made to go wrong: docs/reliability.md. Half an hour; ROWS=kills runs that row alone.
+# What can go wrong, made to go wrong: docs/reliability.md. An hour and a half of a processor; ROWS=kills runs that row alone.
 reliability: setup
 	$(BIN)/python -m tests.faults $(ROWS)
 

@@ -32,7 +32,7 @@ ENTRANTS = {  # who trains it, by model
     "flow": ("genbench",),
     "vaegan": ("genbench",),
 }
-BATCH_SIZE = 64  # as in conf/train.yaml
+BATCH_SIZE = 64  # as in conf/data/*.yaml
 LENGTHS = [round(4_000 * 2 ** (i / 2)) for i in range(20)]  # images
 LONGEST = 300.0  # seconds; what takes longer is not looked for
 SEEDS = range(5)

@@ -218,6 +218,20 @@ def test_classes_that_there_are_not_are_refused(label: Any, shade: Trained) -> N
         shade.sample(3, label=label)
 
 
+def test_of_classes_that_are_called_by_numbers_the_one_called_so_is_drawn(tmp_path: Path) -> None:
+    """Sorted as text 10 is the third, and label=2 drew it."""
+    torch.manual_seed(0)
+    names = ("0", "1", "10", "2")
+    model = VAE(SHAPE, 4, conditional=True)
+    path = tmp_path / "weights.safetensors"
+    save(model, {"_target_": "genbench.models.vae.VAE", "conditional": True}, SHAPE, names, path)
+    run = genbench.load(path)
+    for label in (2, "2"):
+        np.testing.assert_array_equal(run.sample(3, label=label), run.sample(3, label=[3, 3, 3]))
+    with pytest.raises(UserError, match="label=3: there is no such class; there are 0, 1, 10, 2"):
+        run.sample(3, label=3)
+
+
 def test_an_encoder_that_is_told_the_class_must_be_told(shade: Trained) -> None:
     images = shade.sample(3)
     for method in (shade.encode, shade.reconstruct):

@@ -15,14 +15,15 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import joblib
 import pytest
 from rich.console import Console
 
 from genbench import __version__
 from genbench.cli import compose, main, verb_names
 from genbench.command.completion import SCRIPTS, candidates
-from genbench.command.launching import launch
-from genbench.command.sweeping import progress_line
+from genbench.command.launching import at_once, launch
+from genbench.command.sweeping import progress_line, train_all
 from genbench.config.schema import CONF
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig, SearchConfig
@@ -56,7 +57,9 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def write_down(config: TrainConfig) -> None:
     """A job's work: to write down what it was given, and where it was done."""
     path = Path(os.environ["GENBENCH_TEST_FOLDER"]) / f"{config.model_name}-{config.seed}.json"
-    path.write_text(json.dumps({"process": os.getpid(), "config": config.model_dump()}), encoding="utf-8")
+    path.write_text(
+        json.dumps({"process": os.getpid(), "at_once": at_once(), "config": config.model_dump()}), encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize("launcher", ["basic", pytest.param("cores", marks=pytest.mark.slow)])
@@ -72,11 +75,58 @@ def test_what_was_checked_is_what_runs(launcher: str, tmp_path: Path, monkeypatc
     expected = {f"{config.model_name}-{config.seed}": config.model_dump() for config in configs}
     assert {name: each["config"] for name, each in said.items()} == expected
     assert ({each["process"] for each in said.values()} == {os.getpid()}) == (launcher == "basic")
+    assert {each["at_once"] for each in said.values()} == {1 if launcher == "basic" else joblib.cpu_count()}
 
 
 def fail(config: TrainConfig) -> None:
     """A job's work that goes wrong."""
     raise RuntimeError(f"seed {config.seed}")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["model=flow", "model.sample.steps=2,8"],
+            "model.sample.steps: makes no other training, and several of the sweep would be one: train once, then"
+            " genbench evaluate run=DIR options.steps=8",
+        ),
+        (["evaluation=fast,full"], "evaluation.level: makes no other training"),
+        (["model=vae,vae"], "would be trained twice"),
+    ],
+)
+def test_two_jobs_that_are_one_training_are_refused(words: list[str], message: str, tmp_path: Path) -> None:
+    """The second was answered with the first, and its words were not looked at."""
+    line = compose("train", ["-m", *words, f"runs={tmp_path / 'runs'}", "data=optdigits"])
+    with pytest.raises(UserError, match=re.escape(message)):
+        train_all(line, lambda job: fail(job.config))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_experiment_of_ones_own_sets_whatever_it_says(tmp_path: Path) -> None:
+    """The seed and the runs of conf/train.yaml came after it, and nothing was said."""
+    (tmp_path / "experiment").mkdir()
+    text = "# @package _global_\nseed: 7\nruns: elsewhere\noverwrite: true\ntrainer:\n  validations: 3\n"
+    (tmp_path / "experiment" / "night.yaml").write_text(text)
+    (told,) = compose("train", ["--config-dir", str(tmp_path), "experiment=night"]).configs
+    assert (told.seed, Path(told.runs).name, told.overwrite, told.trainer.validations) == (7, "elsewhere", True, 3)
+    (told,) = compose("train", ["--config-dir", str(tmp_path), "experiment=night", "seed=2"]).configs
+    assert told.seed == 2
+    (tmp_path / "experiment" / "night.yaml").write_text("# @package _global_\ncode: mine\n")
+    with pytest.raises(UserError, match="is taken from the command line alone"):
+        compose("train", ["--config-dir", str(tmp_path), "experiment=night"])
+
+
+def test_help_takes_the_words_that_the_verb_takes(say: Say) -> None:
+    code, out, err = say("sample", "--help", "run=x", "options.steps=50")
+    assert (code, err) == (0, "")
+    assert "steps" in out
+
+
+def test_a_budget_is_given_once() -> None:
+    for word in ("trainer.max_minutes=10", "trainer.max_images=10"):
+        with pytest.raises(UserError, match=f"{word}: minutes, images or epochs says it already"):
+            trainings(compose("compare", ["data=optdigits", "minutes=5", word]).configs[0])
 
 
 def test_what_a_job_raises_is_raised(tmp_path: Path) -> None:
@@ -385,6 +435,7 @@ def test_the_line_for_all_trainings(runs: Path) -> None:
     for running, level, seconds, minutes, left in (
         (1, "full", 60.0, 60.0, 3 * 3600.0 - 60.0),
         (3, "full", 60.0, 60.0, 3600.0 - 60.0),
+        (9, "full", 60.0, 60.0, 3600.0 - 60.0),  # no more than there are
         (1, "none", 1e6, None, mean),  # however long the first waited for something else
     ):
         said = progress_line([*trained, queued], level, running, seconds, minutes)

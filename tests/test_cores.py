@@ -1,5 +1,6 @@
 """Threads beside other processes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,14 @@ def test_the_variable_is_the_user_s(monkeypatch: pytest.MonkeyPatch) -> None:
         "other processes are busy: 1 of 2 cores are taken (OMP_NUM_THREADS=2 takes all)"
     )
     assert cores.are_fitted()
+
+
+def test_a_launcher_s_workers_divide_the_cores_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight workers inherited six threads each, where two of eight cores were busy."""
+    monkeypatch.setenv(cores.VARIABLE, "6")
+    monkeypatch.setattr(cores, "_fitted", False)
+    cores.give_back()
+    assert os.environ[cores.VARIABLE] == "6"  # the user's
+    monkeypatch.setattr(cores, "_fitted", True)
+    cores.give_back()
+    assert cores.VARIABLE not in os.environ

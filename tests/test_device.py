@@ -11,6 +11,7 @@ from genbench import device
 from genbench.cli import compose
 from genbench.config.train import TrainerConfig
 from genbench.device import bfloat16_speed, choose_device, native_bfloat16
+from genbench.errors import UserError
 
 CPU = torch.device("cpu")
 
@@ -127,3 +128,12 @@ def test_what_was_kept_and_is_no_number_is_measured_again(
     device._cpu_bfloat16.cache_clear()
     assert not native_bfloat16(CPU)
     assert len(measured) == 2
+
+
+def test_more_devices_than_there_are_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning's exception came when there was a directory already."""
+    (config,) = compose("train", ["trainer=ddp", "trainer.accelerator=gpu"]).configs
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UserError, match=r"devices=2: this machine has 1 gpu"):
+        choose_device(config.trainer)

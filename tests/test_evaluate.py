@@ -14,7 +14,7 @@ from genbench.errors import UserError
 from genbench.evaluation import of_run
 from genbench.evaluation.catalogue import catalogue
 from genbench.runs.directory import Run
-from genbench.runs.records import Absent, Estimate
+from genbench.runs.records import Absent, Cost, Estimate
 from genbench.verbs import evaluate
 from tests.conftest import Command
 from tests.reporting.synthetic import data_record, synthetic_run
@@ -72,6 +72,40 @@ def test_anybodys_images_are_scored_and_twice_the_same(
         results.append(json.loads((tmp_path / name).read_text(encoding="utf-8")))
     assert results[0]["spaces"] == results[1]["spaces"]
     assert results[0]["spaces"]["pixels"]["fcd"]["draws"] == 2  # 600 images make two draws of 257
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run={run}", "out=a.json"], "out=: the scores of a run go into its directory"),
+        (["runs={runs}", "out=a.json"], "out=: the scores of a run go into its directory"),
+        (["samples=a.npz", "data=optdigits", "options.steps=5"], "options.steps: these images are drawn already"),
+        (["run={run}", "evaluation=fast"], "has the full scores, which these would replace"),
+    ],
+)
+def test_words_that_are_not_used_and_scores_that_would_be_lost(words: list[str], message: str, tmp_path: Path) -> None:
+    run = synthetic_run(tmp_path / "runs", "vae", 0, weights=True)
+    before = (run.path / "scores.json").read_bytes()
+    words = [word.format(run=run.path, runs=tmp_path / "runs") for word in words]
+    with pytest.raises(UserError, match=message):
+        evaluate.run(cli.compose("evaluate", words).configs[0])
+    assert (run.path / "scores.json").read_bytes() == before
+
+
+def test_a_folder_s_runs_are_scored_again_where_something_else_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those with scores kept them, whatever options were given, beside others that were scored with these."""
+    run = synthetic_run(tmp_path / "runs", "flow", 0)
+    scores = run.scorecard()
+    assert isinstance(scores.cost, Cost)
+    cost = scores.cost.model_copy(update={"sample_options": {"steps": 8, "solver": "heun"}})
+    run.write_scorecard(scores.model_copy(update={"cost": cost}))
+    scored = []
+    monkeypatch.setattr(evaluate, "evaluate_run", lambda run, config: scored.append(config.options))
+    for words in ([], ["options.steps=8"], ["options.steps=50"]):
+        evaluate.run(cli.compose("evaluate", [f"runs={tmp_path / 'runs'}", *words]).configs[0])
+    assert scored == [{"steps": 50}]
 
 
 @pytest.mark.slow

@@ -195,6 +195,13 @@ def test_the_blind_test_counts_and_keeps_its_secret(page: Any, file: Path) -> No
     card.locator(".start").click()
     card.locator(".progress", has_text="Image 1 of 20").wait_for()
     assert pixels(card.locator(".round canvas")) not in shown  # another round has other images
+    # Nor does the round of another model on the same images show those again whose truth was told.
+    card.locator("select").select_option(label="GAN on Digits of scikit-learn")
+    card.locator(".start").click()
+    for i in range(20):
+        card.locator(".progress", has_text=f"Image {i + 1} of 20").wait_for()
+        assert pixels(card.locator(".round canvas")) not in shown
+        page.keyboard.press("g")
 
 
 def test_the_plane_is_moved_over_pinned_and_travelled_by_keyboard(page: Any) -> None:

@@ -48,6 +48,10 @@ def config(*words: str) -> SearchConfig:
         (["evaluation=full"], "leave out evaluation="),
         (["model.colour=red"], "model.colour: there is no such key"),
         (["++search.model={choices: [vea]}"], "did you mean vae?"),
+        # These were accepted, and the space's were taken.
+        (["model=gan"], "model: search= looks for it: leave it out, or take another search= (search=gan, say)"),
+        (["model.learning_rate=0.1"], "model.learning_rate: search= looks for it"),
+        (["hydra/launcher=cores"], "leave out hydra's words: workers=N"),
         (["++search.seed={low: -1, high: 1}"], "seed=-1: must be"),
         (["++search.seed={low: 3, high: 1}"], "search: seed needs low < high"),
         (["++search.seed={low: 0, high: 1, log: true}"], "with log, low must be above 0"),

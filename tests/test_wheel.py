@@ -44,7 +44,7 @@ def test_a_wheel_trains_samples_and_exports(command: Command, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert (folder / f"{run.name}-decoder.safetensors").is_file()
     done = command("genbench", "sample", "zoo=mnist", "label=7", "out=seven.png", cwd=folder, env=env, fresh=True)
-    assert (done.returncode, done.stdout) == (0, "64 images of mnist, seed 0: seven.png\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "64 images of mnist, class 7, seed 0: seven.png\n"), done.stderr
     # What ships beside the code: which scores may be trusted on the known data sets, and trained models.
     names = [
         {

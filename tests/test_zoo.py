@@ -67,7 +67,7 @@ def test_a_model_of_the_zoo_is_drawn_from(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     draw_as_told("zoo=mnist", "label=7", "n=4", "out=seven.npz")
-    assert capsys.readouterr().out == "4 images of mnist, seed 0: seven.npz\n"
+    assert capsys.readouterr().out == "4 images of mnist, class 7, seed 0: seven.npz\n"
     (tmp_path / "seven.npz").unlink()
     for words, message in (
         (["zoo=minst"], "zoo=minst: there is no such model; there are fashion, mnist, optdigits; did you mean mnist?"),

@@ -191,7 +191,7 @@ class Trained:
 def score(images: Images, data: str | ImageData, root: str | Path | None = None) -> Scorecard:
     """The scores of images that any tool made, by the protocol: as many whole draws as they make, up to 5.
 
-    The first time on a data set that is not genbench's own a classifier is trained before, which takes minutes.
+    The first time on a data set other than mnist, fashion and optdigits a classifier is trained, which takes minutes.
 
     Args:
         images: (N, C, H, W), uint8 or floats in [0, 1]; at least 50, better five times the test images.

@@ -6,7 +6,7 @@ import os
 import sys
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 
 class _Console(Console):
@@ -21,7 +21,8 @@ class _Console(Console):
 def stdout() -> Console:
     """The console; 120 columns wide where there is no terminal, as for one of several runs side by side."""
     alone = multiprocessing.current_process().name == "MainProcess"
-    console = _Console(force_terminal=None if alone else False)
+    # Names and messages are anybody's: [old] in them is no markup.
+    console = _Console(force_terminal=None if alone else False, markup=False)
     if not console.is_terminal:
         console.width = 120
     return console
@@ -40,7 +41,7 @@ def unread() -> None:
 
 def warn(console: Console, text: str) -> None:
     """Say something that a person should know, on the console and in the log."""
-    console.print(f"[bold red]warning[/]: {escape(text)}", soft_wrap=True)
+    console.print(Text.assemble(("warning", "bold red"), f": {text}"), soft_wrap=True)
     logging.getLogger("genbench").warning(text)
 
 

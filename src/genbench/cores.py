@@ -56,6 +56,12 @@ def fit_threads(first: Look | None) -> str:
     return f"other processes are busy: {threads} of {cores} cores are taken ({VARIABLE}={cores} takes all)"
 
 
+def give_back() -> None:
+    """Have the processes that this one starts choose for themselves: several workers divide the cores."""
+    if _fitted:
+        os.environ.pop(VARIABLE, None)
+
+
 def are_fitted() -> bool:
     """Whether this process has fewer threads than cores because of others, and not because it was told so."""
     return _fitted

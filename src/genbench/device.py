@@ -50,13 +50,16 @@ def choose_device(config: TrainerConfig) -> Device:
     """CUDA where present, else MPS, else the CPU; bfloat16 where the processor computes it natively, else float32.
 
     Raises:
-        UserError: the accelerator that the config names is not on this machine.
+        UserError: the accelerator that the config names is not on this machine, or not so many of it.
     """
     present = {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     wanted = next(name for name in present if present[name]) if config.accelerator == "auto" else config.accelerator
     if not present[wanted]:
         there = ", ".join(name for name in present if present[name])
         raise UserError(f"trainer={wanted}: this machine has no {wanted} that PyTorch can use; here there is {there}")
+    most = {"gpu": torch.cuda.device_count(), "mps": 1}.get(wanted)
+    if most is not None and config.devices > most:
+        raise UserError(f"trainer.devices={config.devices}: this machine has {most} {wanted}; trainer.accelerator=cpu")
     if wanted == "gpu":
         accelerator: Literal["cpu", "cuda", "mps"] = "cuda"
         name = torch.cuda.get_device_name()

@@ -76,7 +76,7 @@ class _Display:
         self.cell = cell
         columns = (
             *(SpinnerColumn(), TaskProgressColumn(), TimeRemainingColumn(elapsed_when_finished=True)),
-            *(BarColumn(20), TextColumn("{task.description}")),
+            *(BarColumn(20), TextColumn("{task.description}", markup=False)),
         )
         self.console = console
         self.bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -101,7 +101,7 @@ class _Display:
             self._said = time.monotonic()
             if not self.console.is_terminal:
                 text = f"{task.percentage:4.0f}%  {duration(left)} left  {task.description}"
-                self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+                self.console.print(text, soft_wrap=True, highlight=False)
 
     def _tell_notebook(self) -> None:
         if self.cell is None:

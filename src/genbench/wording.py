@@ -55,17 +55,18 @@ def counted(number: int, noun: str) -> str:
 
 def shown(value: Any) -> str:
     """A value as one writes it in YAML (null for None, true for True), of a long one the beginning."""
-    text = _written(value)
+    text = written(value)
     return text if len(text) <= _LONG else text[:_LONG] + "..."
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
+    """A value as one writes it in YAML, and as a word of a command takes it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
-        return f"[{','.join(map(_written, value))}]"
+        return f"[{','.join(map(written, value))}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{key}: {_written(item)}' for key, item in value.items())}}}"
+        return f"{{{','.join(f'{key}: {written(item)}' for key, item in value.items())}}}"
     return str(value)
 
 

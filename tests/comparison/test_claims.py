@@ -9,6 +9,7 @@ from genbench.comparison.claims import findings
 from genbench.comparison.judgement import judge
 from genbench.comparison.ranking import rankings
 from genbench.reporting.claims import Claim, claims, loss_rows
+from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
 from genbench.runs.records import Row
 from tests.reporting.synthetic import calibrate_in, synthetic_run
@@ -48,6 +49,16 @@ def test_a_better_gan(claims_on: ClaimsOn) -> None:
     assert found[0].findings[0].numbers == "2,531,458 against 69,076 (36.6 times)"
     assert "15.0 times the operations" in found[1].findings[0].numbers
     assert found[4].findings[0].numbers == "it takes both models on two data sets"
+
+
+def test_seconds_of_several_machines_decide_nothing(claims_on: ClaimsOn, tmp_path: Path) -> None:
+    claims_on({"optdigits": (0.5, 0.0)})
+    for path in (tmp_path / "runs").glob("*-vae-*"):
+        run = Run(path)
+        run.write_environment(run.environment().model_copy(update={"device": "another"}))
+    (finding,) = claims_of(tmp_path / "runs")[1].findings
+    assert finding.outcome == "undecided"
+    assert finding.numbers.endswith("; not all on one device with as many threads, so that seconds decide nothing")
 
 
 def test_a_better_vae(claims_on: ClaimsOn) -> None:

@@ -7,6 +7,7 @@ import pytest
 from genbench.comparison.costs import cheapest, ends
 from genbench.comparison.judgement import Judgement, judge
 from genbench.comparison.ranking import rankings
+from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
 from tests.reporting.synthetic import calibrate_in, synthetic_run
 
@@ -31,6 +32,17 @@ def test_a_point_a_setting_and_the_dearer_never_beats(tmp_path: Path, monkeypatc
 def test_the_cheaper_and_better_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calibrate_in(tmp_path, monkeypatch)
     assert [end.beaten_by for end in ends(judged(tmp_path, 0.0, 0.5), "training")] == [("VAE",), ()]
+
+
+def test_seconds_of_several_machines_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calibrate_in(tmp_path, monkeypatch)
+    judged(tmp_path, 0.0, 0.5)
+    run = Run(read_folder(tmp_path / "runs")[0].path)
+    run.write_environment(run.environment().model_copy(update={"device": "another"}))
+    (ranking,) = rankings(read_folder(tmp_path / "runs"))
+    found = judge(ranking)
+    assert cheapest(found.contenders) == {"parameters": ("VAE",)}
+    assert [end.beaten_by for end in ends(found, "training")] == [(), ()]
 
 
 def test_a_lead_beats_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 from genbench.comparison.curves import at_equal_budget, band, loss_bands, quality_curve
 from genbench.comparison.ranking import Ranking, rankings
 from genbench.runs.folder import read_folder
+from genbench.runs.records import Row
 from tests.reporting.synthetic import synthetic_run
 
 
@@ -48,6 +49,16 @@ def test_at_equal_budget_nobody_had_more_than_the_least(tmp_path: Path) -> None:
     assert gan is not None and vae is not None
     assert gan.mean == pytest.approx(8 + 30 / 2)  # of 600 s a tenth: the second of twenty rows
     assert vae.mean == pytest.approx(8 + 30 / 20)
+
+
+def test_a_score_that_came_after_the_budget_does_not_count(tmp_path: Path) -> None:
+    """The first score of a long training stood for what it had in the short time of another."""
+    synthetic_run(tmp_path, "gan", 0)  # its first after 30 s
+    vae = synthetic_run(tmp_path, "vae", 0)
+    vae.write_timing([Row(images, {"seconds": images / 3000}) for images in range(3000, 63000, 3000)])  # ends at 20 s
+    gan, other = (at for at in at_equal_budget(ranking_of(tmp_path).contenders) if at.unit == "seconds")
+    assert (gan.contender, gan.budget, gan.samples["fcd"], gan.samples["coverage"]) == ("GAN", 20.0, None, None)
+    assert other.samples["fcd"] is not None
 
 
 def test_without_quick_scores_there_is_no_equal_budget(tmp_path: Path) -> None:

@@ -99,6 +99,15 @@ def test_options_of_sampling_make_another_contender(tmp_path: Path) -> None:
     assert labels(tmp_path) == ["VAE, steps 10", "VAE, steps 50"]
 
 
+def test_names_of_files_are_told_apart(tmp_path: Path) -> None:
+    """Charts of one data set stood in the other's section."""
+    for number, name in enumerate(("猫", "犬", "x", "x", "x-2")):
+        own = dict.fromkeys(EXTRACTORS, f"{number}" * 16)
+        synthetic_run(tmp_path, "vae", number, f"data.root='/photos/{name}'", data="folder", extractors=own)
+    found = [ranking.name for ranking in rankings(read_folder(tmp_path))]
+    assert len(found) == len(set(found)) == 5
+
+
 def test_titles_come_from_the_records(tmp_path: Path) -> None:
     run_of(tmp_path, foreign_config(0, "flow.Flow", "Flow matching"))
     (ranking,) = ranked(tmp_path)

@@ -86,7 +86,8 @@ def test_what_copies_less_than_real_images_is_no_better_for_it() -> None:
     """More authentic samples than among real images are samples that are far off, not samples that are new."""
     (verdict,) = verdicts([question(lower_is_better=False, real=0.9, capped=True)])
     assert verdict.better is None
-    assert verdict.samples["B"].mean == pytest.approx(2.0)  # shown as it is
+    assert verdict.samples["B"].mean == pytest.approx(2.0)  # shown as it is, with its own sd
+    assert verdict.samples["B"].sd > 0
     (verdict,) = verdicts([question(lower_is_better=False, real=1.5, capped=True)])
     assert verdict.better == "B"
 

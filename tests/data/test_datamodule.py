@@ -1,6 +1,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice, repeat
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning
 import numpy as np
@@ -173,6 +174,14 @@ def test_the_splits_are_given_as_they_are() -> None:
     assert len(set(trained)) == len(trained) == 48  # twelve whole batches of the 50
     assert flat(seen(module.val_dataloader(), 9)) == list(range(7))
     assert flat(seen(module.test_dataloader(), 9)) == list(range(11))
+
+
+def test_images_that_fill_a_gpu_stay_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were copied there whole, and the advice was a smaller batch."""
+    data = ImageDataModule(fake(), batch_size=4)
+    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cuda")))  # type: ignore[assignment]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (data.data.train.images.nbytes, 10**12))
+    assert data._on_device(data.data.train).images.device == torch.device("cpu")
 
 
 def test_training_set_smaller_than_a_batch() -> None:

@@ -118,6 +118,16 @@ def test_masks_are_scaled_when_that_is_said() -> None:
         decoded(encoded(Image.fromarray(mask * 3), "PNG"), How(None, "crop", "white", (0.0, 1.0)))
 
 
+def test_pixels_below_the_black_that_is_said_are_refused_as_in_arrays() -> None:
+    """They became black without a word."""
+    levels = np.arange(50, 114, dtype=np.uint8).reshape(8, 8)
+    how = How(None, "crop", "white", (50.0, 177.5))
+    assert np.array_equal(decoded(encoded(Image.fromarray(levels), "PNG"), how).pixels[..., 0], (levels - 50) * 2)
+    levels[0, 0] = 49
+    with pytest.raises(UnreadableError, match="beyond"):
+        decoded(encoded(Image.fromarray(levels), "PNG"), how)
+
+
 def test_grey_pixels_have_one_channel_however_they_are_stored() -> None:
     grey = picture()[..., :1]
     assert np.array_equal(decoded(encoded(Image.fromarray(grey.repeat(3, axis=2)), "PNG"), PLAIN).pixels, grey)

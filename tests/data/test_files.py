@@ -173,14 +173,19 @@ def test_twelve_bits_in_sixteen_are_asked_about(tmp_path: Path) -> None:
     assert int(load_data(config(tmp_path / "scans", scale=4095.0)).train.images.max()) > 240
 
 
-@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+@pytest.mark.parametrize("kind", ["zip", "powershell.zip", "tar", "tar.gz"])
 def test_archives_are_read_as_their_folders_would_be(tmp_path: Path, kind: str) -> None:
     for split, seed in (("train", 0), ("test", 1)):
         for name in ("a", "b"):
             write(tmp_path / "set" / split / name, pixels(20, seed=seed + 2 * (name == "b")))
     path = tmp_path / f"packed.{kind}"
     inside = sorted(each for each in (tmp_path / "set").rglob("*.png"))[::-1]  # in any order
-    if kind == "zip":
+    if kind == "powershell.zip":  # all were files at the top, of no class and no split
+        with zipfile.ZipFile(path, "w") as zipped:
+            zipped.writestr("set\\train\\", b"")
+            for each in inside:
+                zipped.writestr(str(each.relative_to(tmp_path)).replace("/", "\\"), each.read_bytes())
+    elif kind == "zip":
         with zipfile.ZipFile(path, "w") as zipped:
             for each in inside:
                 zipped.write(each, each.relative_to(tmp_path))

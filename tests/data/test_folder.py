@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from genbench.config.data import DataConfig
+from genbench.data import folder
 from genbench.data.images import ImageData
 from genbench.data.sources import load_data
 from genbench.data.splits import divided, train_and_validation
@@ -170,6 +171,26 @@ def test_a_pipe_is_not_read(name: str, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     os.mkfifo(tmp_path / name)
     assert "it is not a file" in error_of(tmp_path / name if name.startswith("x.n") else tmp_path)
+
+
+def test_a_table_that_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, grey(25))
+    (tmp_path / "captions.jsonl").write_text("{}\n" * 100)
+    monkeypatch.setattr(folder, "LARGEST_TABLE", 100)
+    assert "captions.jsonl cannot be read as a table of the images (it is larger than" in error_of(tmp_path)
+
+
+def test_a_number_beside_the_arrays_is_no_array(tmp_path: Path) -> None:
+    """It was taken for the labels, and ended in a traceback."""
+    data = load(save(tmp_path / "a.npz", images=grey(25), num_classes=np.array(10)))
+    assert data.train.labels is None
+
+
+def test_matlab_s_order_is_known_without_labels(tmp_path: Path) -> None:
+    """Of 28 x 28 x 40 images there were 28, of slices."""
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "a.npy", images.transpose(1, 2, 0))
+    assert torch.equal(all_images(load(tmp_path / "a.npy")), together(torch.from_numpy(images).unsqueeze(1)))
 
 
 def test_symlinks_that_point_outside_are_followed(tmp_path: Path) -> None:

@@ -130,8 +130,104 @@ def test_images_that_a_table_does_not_name_are_left_out_and_counted() -> None:
 
 
 def test_a_table_of_something_else_is_said_and_not_used() -> None:
-    found = arrange("here", IMAGES, {"weather.csv": b"day,rain\n1,2\n"})
+    found = arrange("here", IMAGES, {"weather.csv": b"day,rain\nmonday,7\n"})
     assert found.notes == ("weather.csv names no image here, and is not used",)
+
+
+@pytest.mark.parametrize("shares", [(8, 1, 1), (4, 3, 3), (4, 0, 0)])
+@pytest.mark.parametrize("in_folders", [False, True])
+def test_a_table_for_each_split(shares: tuple[int, ...], in_folders: bool) -> None:
+    """A few images, or all of a split: named in full, a table is meant."""
+    names, tables, expected = [], {}, {}
+    for split, share in zip(("train", "val", "test"), shares, strict=True):
+        own = [f"{split if in_folders else 'images'}/{split}{i}.png" for i in range(share)]
+        names += own
+        if own:
+            tables[f"{split}.csv"] = "file,label\n" + "".join(
+                f"{name.partition('/')[2]},{'ab'[i % 2]}\n" for i, name in enumerate(own)
+            )
+            part = {"val": "validation"}.get(split, split) if shares[1] else WHOLE
+            expected[part] = {name: "ab"[i % 2] for i, name in enumerate(own)}
+    if not shares[1]:
+        names += [f"{'train' if in_folders else 'images'}/other{i}.png" for i in range(6)]
+    assert by_name(sorted(names), tables) == expected
+    found = arrange("here", sorted(names), {name: text.encode() for name, text in tables.items()})
+    assert found.notes == (() if shares[1] else ("left out, for no table names them: 6 images",))
+
+
+def test_kaggles_tables_without_classes() -> None:
+    names = [f"images/{i}.png" for i in range(10)]
+    tables = {
+        "train.csv": "id,label\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(7)),
+        "test.csv": "id,width,height\n" + "".join(f"{i}.png,{i % 2},{i % 2}\n" for i in range(7, 10)),
+        "sample_submission.csv": "id,label\n" + "".join(f"{i}.png,a\n" for i in range(7, 10)),
+    }
+    assert by_name(names, tables) == {"train": {names[i]: "ab"[i % 2] for i in range(7)}}
+    found = arrange("here", names, {name: text.encode() for name, text in tables.items()})
+    assert found.notes == (
+        "sample_submission.csv is not used: a submission says no classes",
+        "left out, for no table says of what class they are: 3 images",
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "note"),
+    [
+        ("file,caption\n" + "".join(f"{i}.png,picture {i}\n" for i in range(6)), "has no column of classes or splits"),
+        ("day,kind\n1,a\n2,b\n9,a\n", "day names 2 of 6 images, maybe by chance, for it is without suffixes"),
+    ],
+)
+def test_why_a_table_is_not_used_is_said(table: str, note: str) -> None:
+    found = arrange("here", IMAGES, {"table.csv": table.encode()})
+    assert found.labels == {WHOLE: None}
+    assert len(found.notes) == 1
+    assert note in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        # A row a box, as for detection: it took the last one's.
+        (
+            {"boxes.csv": "filename,class,xmin\n0.png,cat,1\n1.png,dog,2\n0.png,dog,3\n"},
+            "boxes.csv says dog of images/0",
+        ),
+        ({"a.csv": "file,label\n0.png,a\n1.png,b\n", "b.csv": "file,label\n0.png,b\n1.png,b\n"}, "b.csv says b of"),
+        ({"train.csv": "file\n0.png\n1.png\n", "test.csv": "file\n1.png\n2.png\n"}, "test.csv says test of images/1"),
+        ({"labels.csv": "file,label\n0.png,a\n1.png,\n2.png,b\n"}, "labels.csv has no label for 1 image: fill it in"),
+        ({"m.jsonl": '{"file": "0.png", "label": "a"}\n{"file": "1.png", "label": null}\n'}, "no label for 1 image"),
+    ],
+)
+def test_one_class_and_one_split_an_image(tables: dict[str, str], words: str) -> None:
+    assert words in error_of(IMAGES, tables)
+
+
+def test_a_name_that_may_be_two_images_is_asked_about() -> None:
+    """The first was taken: labels of the training images went to test images of the same name."""
+    names = ["a/0.png", "a/1.png", "b/0.png"]
+    said = error_of(names, {"labels.csv": "file,label\n0.png,x\n1.png,y\n"})
+    assert "labels.csv says 0.png, which may be a/0.png or b/0.png" in said
+    assert by_name(names, {"labels.csv": "file,label\na/0.png,x\na/1.png,y\n"}) == {
+        WHOLE: {"a/0.png": "x", "a/1.png": "y"}
+    }
+    numbered = ["test/0.png", "train/0.png"]
+    found = by_name(numbered, {"train.csv": "file,label\n0.png,x\n", "test.csv": "file,label\n0.png,y\n"})
+    assert found == {"train": {"train/0.png": "x"}, "test": {"test/0.png": "y"}}
+
+
+def test_splits_are_kept_where_classes_are_not_wanted() -> None:
+    table = "file,label,fold\n" + "".join(f"{i}.png,{i % 2},{'train' if i < 4 else 'test'}\n" for i in range(6))
+    found = arrange("here", IMAGES, {"labels.csv": table.encode()}, labelled=False)
+    assert {name: list(part) for name, part in found.parts.items()} == {"train": [0, 1, 2, 3], "test": [4, 5]}
+    assert set(found.labels.values()) == {None}
+
+
+def test_splits_that_folders_contradict_are_said() -> None:
+    names = ["train/0.png", "train/1.png", "test/2.png"]
+    table = "file,fold\n0.png,train\n1.png,test\n2.png,test\n"
+    found = arrange("here", names, {"folds.csv": table.encode()})
+    assert {name: list(part) for name, part in found.parts.items()} == {"train": [0, 1], "test": [2]}
+    assert found.notes == ("the table's splits are not used: folders say others",)
 
 
 def test_a_table_with_several_classes_is_asked_about() -> None:
@@ -170,6 +266,8 @@ def test_any_names_and_tables_are_sorted_or_refused(names: list[str], tables: di
         (["X", "Y"], {WHOLE: Pair("X", "Y")}),
         (["x", "y"], {WHOLE: Pair("x", "y")}),
         (["image", "label"], {WHOLE: Pair("image", "label")}),
+        (["images", "labels", "class_names"], {WHOLE: Pair("images", "labels")}),
+        (["train_x", "train_y", "train_class_names"], {"train": Pair("train_x", "train_y")}),
         (["data", "target"], {WHOLE: Pair("data", "target")}),
         (["arr_0", "arr_1"], {WHOLE: Pair("arr_0", "arr_1")}),
         (["images", "labels", "names"], {WHOLE: Pair("images", "labels")}),

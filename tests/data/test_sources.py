@@ -205,6 +205,19 @@ def test_images_that_fill_the_memory_are_mapped_to_the_same_bytes(
     assert other.fingerprint != here.fingerprint
 
 
+def test_grey_images_among_colour_ones_are_mapped_with_all_their_channels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of the bytes was written, and the training ended there, each time."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    parts: dict[str, tuple[Bytes, Labels | None]] = {WHOLE: (pixels(100), None)}
+    here = made(parts, channels=3)
+    monkeypatch.setattr(memory, "memory", lambda: 100 * 64)
+    mapped = made(parts, channels=3)
+    assert mapped.train.mapped
+    assert mapped.fingerprint == here.fingerprint
+
+
 def test_mapped_images_are_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(memory, "memory", lambda: 100)

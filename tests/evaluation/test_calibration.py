@@ -11,7 +11,7 @@ from genbench.errors import UserError
 from genbench.evaluation import calibration
 from genbench.evaluation.calibration import ROWS, votes
 from genbench.evaluation.catalogue import catalogue
-from genbench.evaluation.protocol import COPIES, DRAWS, GAUSSIAN, MISSING, REAL, REPEATED, UNIFORM
+from genbench.evaluation.protocol import COPIES, DOSES, DRAWS, GAUSSIAN, MISSING, REAL, REPEATED, UNIFORM
 from genbench.runs.records import Key, Score
 from tests.digits import optdigits
 
@@ -36,6 +36,44 @@ def test_copies_are_training_images_and_draws_share_none() -> None:
     indices = [calibration._train_indices(DATA, draw, N) for draw in (0, 1)]
     assert not set(indices[0].tolist()) & set(indices[1].tolist())
     assert not torch.equal(first, second)
+
+
+def test_draws_of_few_images_are_in_other_orders() -> None:
+    """Of twice as many images as in a draw every second draw was the first again, and real images did not vary."""
+    few = replace(DATA, train=Split(DATA.train.images[:400], None))
+    draws = [set(calibration._train_indices(few, draw, N).tolist()) for draw in range(DRAWS)]
+    assert [len(draw) for draw in draws] == [N] * DRAWS
+    assert not draws[0] & draws[1]
+    shared = [len(draws[i] & draws[j]) for i, j in ((0, 2), (0, 4), (2, 4), (1, 3))]
+    assert min(shared) > 0.3 * N
+    assert max(shared) < 0.7 * N
+
+
+@pytest.mark.parametrize("side", [4, 8, 28])
+@pytest.mark.parametrize("sigma", DOSES["blur"][1:])
+def test_images_of_any_size_are_blurred(side: int, sigma: float) -> None:
+    """The edge of a small image has no sixteen pixels to be reflected, and after all trainings there was no page."""
+    flat = torch.full((2, 1, side, side), 100, dtype=torch.uint8)
+    assert torch.equal(calibration._blurred(flat, sigma), flat)
+    point = flat.clone()
+    point[:, :, side // 2, side // 2] = 255
+    blurred = calibration._blurred(point, sigma)
+    assert 100 <= blurred.max() < 255
+
+
+def test_some_of_the_training_images_have_the_calibration_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its key is that of all, and whichever came first stood for both."""
+    seen = []
+
+    def look(data: ImageData, *_: object) -> None:
+        seen.append(data)
+        raise UserError("seen")
+
+    monkeypatch.setattr(calibration, "check_real", look)
+    some = replace(DATA, train=Split(DATA.train.images[:100], None), whole=DATA)
+    with pytest.raises(UserError, match="seen"):
+        calibration.calibrate(some, torch.device("cpu"))
+    assert seen == [DATA]
 
 
 def test_one_image_per_class_is_repeated() -> None:

@@ -90,6 +90,17 @@ def test_variety_within_classes_is_the_ratio_of_variances_and_nothing_for_a_miss
     assert within_class_variety(of_two_classes(0.0)) == 0.0
 
 
+def test_a_class_of_one_image_says_nothing_of_variety() -> None:
+    """A division by its variance ended the scoring."""
+    labels = torch.arange(40) % 2
+    test = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)) + 20.0 * labels[:, None]
+    test[labels == 1] = 20.0
+    same = Pair(Reference.of(test, test), test, classes=Classes(2, labels, labels))
+    assert within_class_variety(same) == pytest.approx(1.0)
+    flat = Pair(Reference.of(test[labels == 1], test), test, classes=Classes(2, labels[labels == 1], labels))
+    assert math.isnan(within_class_variety(flat))
+
+
 def test_the_few_that_a_classifier_misplaces_into_a_class_do_not_make_up_for_it() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(400) % 2

@@ -23,6 +23,17 @@ def test_images_sorted_by_class_are_mixed() -> None:
     assert in_draw.bincount(minlength=10).min() > 10
 
 
+def test_copies_are_dealt_into_all_draws() -> None:
+    """All copies of an image stood side by side, and a draw of them showed a fifth of what a model draws."""
+    images = IMAGES[:10].repeat_interleave(50, 0)
+    order = canonical_order(images)
+    assert sorted(order.tolist()) == list(range(500))
+    for draw in torch.split(images[order], 100):
+        assert len(torch.unique(draw, dim=0)) == 10
+    mixed = images[SHUFFLED[SHUFFLED < 500]]
+    assert torch.equal(mixed[canonical_order(mixed)], images[order])
+
+
 @pytest.mark.slow
 def test_sorted_and_shuffled_images_have_the_same_scores_and_what_is_left_over_is_said(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch

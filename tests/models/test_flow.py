@@ -12,7 +12,7 @@ from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
 from genbench.models.flow import LAST, SPREAD, FlowMatching, Velocity, flow_matching_loss, integrate
-from genbench.models.sampling import draw, network_evaluations
+from genbench.models.sampling import check_options, draw, network_evaluations
 from genbench.models.weights import parameters
 
 SMALL = ImageShape(1, 8, 8)
@@ -212,6 +212,28 @@ def test_guidance_is_the_formula_and_samples_of_a_class_differ() -> None:
             torch.testing.assert_close(model._velocity(labels, w)(x, 0.3), untold + w * (told - untold))
     zeros, ones = (draw(model, 4, 0, labels=torch.full((4,), label)) for label in (0, 1))
     assert not torch.equal(zeros, ones)
+
+
+def test_who_was_always_told_cannot_do_without() -> None:
+    """The class of none was drawn by numbers that no training had touched."""
+    model = flow(classes=3, label_dropout=0.0)
+    labels = torch.tensor([0])
+    for guidance in (0.0, 2.0):
+        with pytest.raises(UserError, match="has never seen an image without its class"):
+            draw(model, 1, 0, labels=labels, guidance=guidance)
+    assert draw(model, 1, 0, labels=labels, guidance=1.0).shape == (1, *SMALL)
+
+
+def test_options_that_do_not_go_together_are_said_before_a_training() -> None:
+    """They were at its first validation, and a directory was left."""
+    model = flow()
+    model.sample_options = {"guidance": 2.0}
+    state = torch.get_rng_state()
+    with pytest.raises(UserError, match="this model was not told classes"):
+        check_options(model)
+    model.sample_options = {"guidance": 1.0}
+    check_options(model)
+    assert torch.equal(state, torch.get_rng_state())
 
 
 def test_a_share_of_the_labels_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:

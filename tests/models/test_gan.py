@@ -14,7 +14,7 @@ from genbench.data.images import ImageShape, Split
 from genbench.errors import UserError
 from genbench.models.adversarial import LOSSES, discriminator_loss, generator_loss, zero_centred_penalty
 from genbench.models.gan import DCGAN
-from genbench.models.weights import build, parameters
+from genbench.models.weights import build, check_batch, parameters
 
 GREY = ImageShape(1, 28, 28)
 
@@ -22,6 +22,14 @@ GREY = ImageShape(1, 28, 28)
 def gan(shape: ImageShape = GREY, label_smoothing: float = 0.0) -> DCGAN:
     torch.manual_seed(0)
     return DCGAN(shape, label_smoothing=label_smoothing)
+
+
+def test_a_batch_is_large_enough_for_the_critic_s_steps() -> None:
+    """Fewer were taken, and the config said otherwise."""
+    train = Split(torch.zeros(64, 1, 8, 8, dtype=torch.uint8), None)
+    check_batch(DCGAN(ImageShape(1, 8, 8), loss="wgan_gp"), train, 10)
+    with pytest.raises(UserError, match="DCGAN needs 10 images a step in each process"):
+        check_batch(DCGAN(ImageShape(1, 8, 8), loss="wgan_gp"), train, 9)
 
 
 def test_the_papers_parameter_counts() -> None:

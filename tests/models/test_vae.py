@@ -10,9 +10,11 @@ from torch import Tensor
 
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
+from genbench.models.flow import FlowMatching
 from genbench.models.pictures import latent_grid
 from genbench.models.pixels import Bernoulli
 from genbench.models.vae import VAE, importance_weighted_bound, kl_divergence
+from genbench.models.vae_prior import VAEWithPrior
 from genbench.models.weights import parameters
 
 GREY = ImageShape(1, 28, 28)
@@ -160,6 +162,26 @@ def test_a_model_of_several_samples_trains_on_their_bound_and_watches_it_without
     assert torch.equal(state, torch.get_rng_state())
     assert first == second
     assert set(first) == set(update.scalars)
+
+
+def test_its_further_latents_are_none_of_the_batch_s_own() -> None:
+    """Both were drawn from the seed 0, and of the first images the bound of two latents was that of one."""
+    torch.manual_seed(0)
+    one, two = (VAE(ImageShape(1, 8, 8), latent_size=2, importance_samples=n) for n in (1, 2))
+    torch.nn.init.constant_(one.encoder.get_parameter("log_variance.bias"), 1.0)  # a posterior far off
+    two.load_state_dict(one.state_dict())
+    batch = Batch(torch.randint(0, 256, (500, 1, 8, 8), dtype=torch.uint8))
+    for seed in range(3):  # as many batches have
+        noise = one.noise(500, torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            differ = float(two.losses(batch, noise)["loss"]) - float(one.losses(batch, noise)["loss"])
+        assert abs(differ) > 1e-3  # twice the same latent is that latent
+
+
+def test_a_model_that_is_to_be_told_classes_is_given_some() -> None:
+    for kind in (VAE, VAEWithPrior, FlowMatching):
+        with pytest.raises(ValueError, match="conditional=true needs images with classes"):
+            kind(GREY, conditional=True)
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli", "gaussian"])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from genbench.reporting import hub
 from genbench.reporting.cards import model_card
 from genbench.runs.reading import read
 from tests.reporting.synthetic import synthetic_run
@@ -23,6 +24,13 @@ def test_a_scored_run(tmp_path: Path) -> None:
     assert str(tmp_path) not in card
     tables = [line for line in card.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in tables}) == 1
+
+
+def test_scores_of_validation_images_are_not_published(tmp_path: Path) -> None:
+    run = synthetic_run(tmp_path, "gan", 0)
+    assert "model-index" in hub._metadata(read(run.path))
+    run.write_scorecard(run.scorecard().model_copy(update={"level": "fast"}))
+    assert "model-index" not in hub._metadata(read(run.path))
 
 
 def test_a_run_without_scores_or_without_anything(tmp_path: Path) -> None:

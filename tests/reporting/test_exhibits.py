@@ -16,13 +16,15 @@ from genbench.comparison.ranking import rankings
 from genbench.data.sources import load_data
 from genbench.evaluation.extractors import load_spaces
 from genbench.models.pictures import class_colours
-from genbench.reporting.drawing import sprite
+from genbench.reporting import strips
+from genbench.reporting.drawing import grid, sprite
 from genbench.reporting.exhibits import gallery
 from genbench.reporting.gallery import Gallery
 from genbench.reporting.latents import walk
 from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
 from genbench.runs.frames import write_frame
+from genbench.runs.records import Cost
 from tests.reporting.synthetic import CODE, config_of, data_record, synthetic_run, three_models
 
 
@@ -79,6 +81,22 @@ def test_samples_are_looked_at_as_far_as_there_is_something_to_look_with(tmp_pat
 
 
 @pytest.mark.slow
+def test_samples_are_drawn_as_those_that_were_scored(tmp_path: Path) -> None:
+    """They were drawn as the weights' own config says, below a label that named other options."""
+    pictures = []
+    for seed, steps in enumerate((1, 4)):
+        run = synthetic_run(tmp_path / f"{steps}", "flow", 0, weights=True)
+        cost = run.scorecard().cost
+        assert isinstance(cost, Cost)
+        told = cost.model_copy(update={"sample_options": {"steps": steps}})
+        run.write_scorecard(run.scorecard().model_copy(update={"cost": told}))
+        (exhibit,) = gallery_of(tmp_path / f"{steps}").exhibits
+        pictures.append(next(picture.png for picture in exhibit.pictures if picture.kind == "samples"))
+        assert seed or exhibit.problems == ()
+    assert pictures[0] != pictures[1]
+
+
+@pytest.mark.slow
 def test_samples_are_looked_at_in_the_space_that_scored_them(tmp_path: Path) -> None:
     spaces = load_spaces(load_data(config_of("vae", 0).data), feature_cache())
     hashes = {space.name: space.hash for space in spaces.available()}
@@ -89,6 +107,15 @@ def test_samples_are_looked_at_in_the_space_that_scored_them(tmp_path: Path) -> 
     assert exhibit.looks.measured == "classifier"
     assert all(look.taken_for is not None and look.ratio is not None for look in exhibit.looks.samples)
     assert len(exhibit.explorer.points) == len(shown.shown.labels) == shown.shown.sprite.count == 257
+
+
+@pytest.mark.parametrize(("count", "rows", "text"), [(64, 2, "16"), (40, 2, "16"), (11, 2, "11"), (5, 1, "5")])
+def test_of_any_grid_the_first_rows_are_a_strip(count: int, rows: int, text: str) -> None:
+    """Of 40 test images there are five rows, and a quarter of the height cut through the second."""
+    made = grid("a", "real", torch.zeros(count, 1, 8, 8, dtype=torch.uint8), 8, f"{count} test images of x 64")
+    cut = strips._cut(made)
+    assert cut is not None
+    assert (cut.height, cut.text) == (2 + rows * 10, f"{text} test images of x 64")
 
 
 def frames_of(run: Run, count: int, size: tuple[int, int] = (224, 224)) -> None:

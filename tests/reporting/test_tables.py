@@ -15,7 +15,7 @@ from tests.reporting.synthetic import EXTRACTORS, synthetic_run
 
 
 def printed(table: Any) -> str:
-    console = Console(width=200, color_system=None)
+    console = Console(width=200, color_system=None, markup=False)
     with console.capture() as captured:
         console.print(table)
     return captured.get()
@@ -81,6 +81,12 @@ def test_a_comparison_has_a_column_a_run_and_refuses_what_was_scored_otherwise(t
     other = synthetic_run(tmp_path, "vae", 1, extractors=EXTRACTORS | {"classifier": "f" * 16})
     with pytest.raises(UserError, match="had different extractors and cannot be compared"):
         comparison_tables([*records, read(other.path)])
+    # Other images of the same name are another table, and runs that look alike are told apart.
+    elsewhere = synthetic_run(tmp_path / "b", "vae", 0, extractors=dict.fromkeys(EXTRACTORS, "e" * 16))
+    wide = synthetic_run(tmp_path, "vae", 0, "model.latent_size=8")
+    first, second = comparison_tables([*records, read(wide.path), read(elsewhere.path)])
+    assert wide.path.name in printed(first) and records[1].name in printed(first)
+    assert "VAE s0" in printed(second)
 
 
 def test_a_sweep_has_a_line_a_run_with_its_end(tmp_path: Path) -> None:

@@ -77,6 +77,14 @@ def test_the_conditions_stand_in_the_sentence(runs: Path) -> None:
         on = Run(record.path).environment()
         Run(record.path).write_environment(on.model_copy(update={"device": "an abacus, 1 threads", "threads": 1}))
     assert "of training on 1 core of an abacus, with 5" in words.conditions(judged(runs))
+    on = Run(found.ranking.runs[0].path).environment()
+    free = on.model_copy(update={"device": "an abacus, 2 threads", "threads": 2})
+    Run(found.ranking.runs[0].path).write_environment(free)  # one machine, that was not always as busy
+    assert "of training on 1 to 2 cores of an abacus, with 5" in words.conditions(judged(runs))
+    for record in found.contenders[0].runs:
+        few = data_record(record.told.run_name)
+        Run(record.path).write_data(few.model_copy(update={"images": {**few.images, "train": 100}}))
+    assert words.conditions(judged(runs)).endswith("images (100 to train on (GAN) and 1,283 (VAE))")
     first = Run(found.contenders[0].runs[0].path)
     first.write_summary(first.summary().model_copy(update={"images_seen": 55_000}))
     uneven = judged(runs)
@@ -97,6 +105,15 @@ def test_every_need_keeps_its_row_and_says_who_leads_where_nothing_may_vote(runs
     assert silent.decided_by.startswith("more trainings cannot")
     assert silent_needs(found) == "No score may vote on: legible single images."
     assert [answer.need for answer in answers(found)] == [*TOPICS.values(), "low cost"]
+
+
+def test_of_one_model_scores_vote_all_the_same(runs: Path) -> None:
+    """There are no verdicts, and the page said that no score may vote."""
+    for seed in range(2):
+        synthetic_run(runs, "vae", seed)
+    alone = judged(runs)
+    assert silent_needs(alone) == "No score may vote on: legible single images."
+    assert [answer.need for answer in answers(alone)] == [TOPICS["memorisation"], "low cost"]
 
 
 def test_who_is_cheap_in_what_is_counted(runs: Path) -> None:

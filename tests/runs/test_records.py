@@ -176,3 +176,25 @@ def test_a_curve_has_the_rows_that_know_it() -> None:
     assert metrics.curve("a") == [(1, 5.0), (3, 7.0)]
     assert metrics.curve("c") == []
     assert metrics.names == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("level", "wanted", "are_these"),
+    [
+        ("full", {}, True),
+        ("fast", {"steps": 12}, True),
+        ("full", {"steps": 8}, False),
+        ("full", {"steps": 12, "guidance": 2.0}, False),
+        ("full", {"no such option then": 1}, True),  # in a file of before there was that option
+        ("full", {"nll_samples": 500, "nll_images": 257}, True),
+        ("full", {"nll_samples": 5000}, False),
+    ],
+)
+def test_scores_are_those_that_are_wanted(level: str, wanted: dict[str, Any], are_these: bool) -> None:
+    told = SCORECARD.model_copy(update={"nll_samples": 500, "nll_images": 257})
+    assert told.is_of(level, told.protocol, wanted) == are_these
+    assert not told.is_of(level, told.protocol + 1, wanted)
+    assert not told.model_copy(update={"level": "fast"}).is_of("full", told.protocol, wanted)
+    old = SCORECARD.is_of(level, told.protocol, wanted)
+    without = told.model_copy(update={"model": {"nll": Absent(absent="implicit")}}).is_of(level, told.protocol, wanted)
+    assert old == without == (are_these or "nll_samples" in wanted)

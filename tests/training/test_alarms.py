@@ -1,6 +1,7 @@
 """Collapse is noticed, health is left alone."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from genbench.cli import compose
 from genbench.data.images import Split
+from genbench.models.vae import VAE
 from genbench.training.budget import Budget
 from genbench.training.callbacks import alarms
 from genbench.training.callbacks.alarms import LEARNT, Alarms, ClassSorter, mean_distance
@@ -100,6 +102,41 @@ def _alarms() -> Alarms:
     budget = _HalfDone(config.trainer, 1000, 10)
     budget.images_seen = LEARNT
     return Alarms(optdigits(), budget, Console(file=io.StringIO()), torch.float32)
+
+
+def test_samples_are_asked_for_in_the_classes_shares_as_they_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each class as many were drawn, and a class that is half of the images looked as if it were missing."""
+    data, asked = optdigits(), []
+
+    def drawn(*_: object, labels: Tensor, **__: object) -> Tensor:
+        asked.append(labels)
+        return data.train.images[:100]
+
+    assert data.train.labels is not None
+    often = torch.cat([torch.arange(len(data.train)), (data.train.labels == 3).nonzero()[:, 0].repeat(9)])
+    train = Split(data.train.images[often], data.train.labels[often])
+    (config,) = compose("train", []).configs
+    callback = Alarms(
+        replace(data, train=train), _HalfDone(config.trainer, 1000, 10), Console(quiet=True), torch.float32
+    )
+    monkeypatch.setattr(alarms, "draw", drawn)
+    callback.on_validation_epoch_end(_Trainer(), VAE(data.shape, 10, conditional=True))  # type: ignore[arg-type]
+    assert (asked[0] == 3).float().mean() > 0.35
+
+
+def test_real_images_of_all_classes_say_how_much_they_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of class folders are sorted by class, and the first validation images are of one."""
+    data = optdigits()
+    same = data.validation.images[:1].expand(1000, -1, -1, -1)
+    noise = torch.randint(0, 256, same.shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    (config,) = compose("train", []).configs
+    given = replace(data, train=Split(data.train.images, None), validation=Split(torch.cat([same, noise]), None))
+    callback = Alarms(given, _HalfDone(config.trainer, 1000, 10), Console(quiet=True), torch.float32)
+    model, seen = gan(), dict[str, float]()
+    monkeypatch.setattr(model, "log", lambda name, value, **_: seen.update({name: value}))
+    monkeypatch.setattr(alarms, "draw", lambda *_, **__: noise[:100])
+    callback.on_validation_epoch_end(_Trainer(), model)  # type: ignore[arg-type]
+    assert 0.9 < seen["validation/diversity"] < 1.3
 
 
 @pytest.mark.slow

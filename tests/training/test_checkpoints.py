@@ -34,6 +34,7 @@ from genbench.models.vae_prior import VAEWithPrior
 from genbench.models.vaegan import VAEGAN
 from genbench.runs.directory import Run
 from genbench.runs.reading import read
+from genbench.runs.records import Scorecard
 from genbench.training.callbacks.checkpoints import latest, random_states, set_random_states
 from genbench.training.callbacks.checkpoints import told as told_to
 from genbench.verbs.train import run as train
@@ -237,21 +238,49 @@ def test_a_run_without_a_card_is_given_one(whole: Callable[[str], Run], tmp_path
 
 @pytest.mark.parametrize(
     ("before", "wanted", "scored"),
-    [("fast", "full", True), ("full", "fast", False), ("fast", "fast", False), (None, "fast", True)],
+    [
+        ("fast", ["evaluation=full"], True),
+        ("full", ["evaluation=fast"], False),
+        ("fast", ["evaluation=fast"], False),
+        (None, ["evaluation=fast"], True),
+        ("full", ["evaluation=full"], False),
+        ("full", ["evaluation=full", "evaluation.nll_samples=5000"], True),
+        ("full", ["evaluation=full", "evaluation.nll_images=20"], True),
+        ("full", ["evaluation=fast", "evaluation.nll_images=20"], False),
+    ],
 )
 def test_a_finished_run_is_scored_as_far_as_it_is_wanted(
-    before: Any, wanted: str, scored: bool, whole: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    before: Any,
+    wanted: list[str],
+    scored: bool,
+    whole: Callable[[str], Run],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told = config("vae", tmp_path, f"evaluation={wanted}")
+    told = config("vae", tmp_path, *wanted)
     run = run_of(told)
     shutil.copytree(whole("vae").path, run.path)
     if before is not None:
-        run.write_scorecard(SCORECARD.model_copy(update={"level": before}))
-    new = SCORECARD.model_copy(update={"level": wanted, "evaluation_seconds": 9.0})
+        run.write_scorecard(SCORECARD.model_copy(update={"level": before, "nll_samples": 500, "nll_images": 500}))
+    new = SCORECARD.model_copy(update={"level": told.evaluation.level, "evaluation_seconds": 9.0})
     monkeypatch.setattr("genbench.evaluation.extractors.load_spaces", lambda *_: None)
-    monkeypatch.setattr("genbench.evaluation.of_run.score_run", lambda *_, **__: new)
+    drawn_by = []
+
+    def score(run: Run, level: object, code: object, options: object, images: object) -> Scorecard:
+        drawn_by.append(options)
+        return new
+
+    monkeypatch.setattr("genbench.evaluation.of_run.score_run", score)
     train(told)
     assert (run.scorecard() == new) == scored
+    assert drawn_by == [told.sample_options] * scored
+
+
+def test_options_that_cannot_be_drawn_by_are_said_before_there_is_a_directory(tmp_path: Path) -> None:
+    told = config("flow model.sample.guidance=2.0", tmp_path / "runs")
+    with pytest.raises(UserError, match="this model was not told classes"):
+        train(told)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_what_is_said_of_an_interruption_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from genbench.data.batches import Batch
 from genbench.data.datamodule import Stream
+from genbench.models import model
+from genbench.models.flow import FlowMatching
+from genbench.models.vae import VAE
+from genbench.models.vaegan import VAEGAN
 from genbench.runs.directory import Run
 from tests.conftest import Command
 from tests.data.test_datamodule import numbered, seen
@@ -27,6 +33,46 @@ def test_the_parts_of_a_batch_make_up_the_batch() -> None:
     assert parts[0].images_seen == 59  # of the training, not of the part
     with pytest.raises(ValueError, match="divided"):
         Stream(numbered(30), 7, seed=3, part=(0, 2))
+
+
+def test_what_is_drawn_beside_the_noise_is_divided_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All processes drew the same times and latents, of which there were as many fewer."""
+    flow = FlowMatching((1, 8, 8))
+    draws = {0: lambda n: torch.randn(n, 3), 1: lambda n: torch.randn(2, n, 3)}
+    for dim, draw in draws.items():
+        torch.manual_seed(0)
+        whole = flow.own_part(draw, 6, dim)
+        parts = []
+        for rank in range(3):
+            with monkeypatch.context() as patch:
+                patch.setattr(model, "processes", lambda: 3)
+                patch.setattr(model, "rank", lambda rank=rank: rank)
+                torch.manual_seed(0)
+                parts.append(flow.own_part(draw, 2, dim))
+        assert torch.equal(torch.cat(parts, dim), whole)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        FlowMatching((1, 8, 8), 3, conditional=True),
+        VAE((1, 8, 8), latent_size=2, importance_samples=3),
+        VAEGAN((1, 8, 8), latent_size=4, components=3),
+    ],
+)
+def test_models_draw_by_their_part(made: model.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.stage = list(made.stages)[-1]
+    batch = Batch(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 2, 0]))
+    asked = []
+
+    def spied(draw: Callable[[int], torch.Tensor], images: int, dim: int = 0) -> torch.Tensor:
+        asked.append(images)
+        return draw(images)
+
+    monkeypatch.setattr(made, "own_part", spied)
+    noise = torch.randn(4, *made.noise_shape)
+    next(made.updates(batch, noise))
+    assert asked and set(asked) == {4}
 
 
 def curves(runs: Path) -> tuple[list[str], torch.Tensor]:
@@ -103,4 +149,4 @@ def test_what_processes_cannot_share_is_refused(command: Command) -> None:
     assert done.stderr == "genbench: data.batch_size=33: 2 processes cannot share it; take a multiple\n"
     done = command("genbench.train", "-m", "trainer=ddp", "seed=0,1")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "a sweep's runs take one process each" in done.stderr
+    assert "of several trainings each takes one process" in done.stderr

@@ -113,6 +113,17 @@ def test_stages_follow_the_epochs() -> None:
     assert trainer.callback_metrics["validation/feature_loss"].isfinite()
 
 
+def test_stages_that_no_epoch_reaches_are_said() -> None:
+    """Of a Trainer without max_epochs no mixture was fitted, and nothing was said."""
+    data = few()
+    endless = L.Trainer(max_steps=2, logger=False, enable_checkpointing=False, **QUIET)
+    with pytest.raises(UserError, match=r"VAEGAN trains in stages \(autoencoder, .*: give Trainer\(max_epochs=...\)"):
+        endless.fit(VAEGAN(data.shape, latent_size=4, components=3), ImageDataModule(data, batch_size=32))
+    short = L.Trainer(max_epochs=3, max_steps=2, logger=False, enable_checkpointing=False, **QUIET)
+    with pytest.warns(UserWarning, match="was not trained to its end: it is in its stage autoencoder"):
+        short.fit(VAEGAN(data.shape, latent_size=4, components=3), ImageDataModule(data, batch_size=32))
+
+
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")
 def test_a_training_that_lightning_resumes_sees_the_same_batches(tmp_path: Path) -> None:
     data = few()

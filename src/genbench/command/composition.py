@@ -80,7 +80,7 @@ def compose(verb: str, schema: type[Config], words: Sequence[str]) -> CommandLin
         return CommandLine([], asks=args)
     if args.multirun and schema is not TrainConfig:
         raise UserError(f"{verb} takes one run at a time: leave out -m (only train sweeps)")
-    name, overrides = args.config_name or verb, [_added(for_hydra(word), schema) for word in args.overrides]
+    name, overrides = args.config_name or verb, [added(for_hydra(word), schema) for word in args.overrides]
     if args.config_dir is not None:
         _check_stored(Path(args.config_dir), name)
     further: list[str] = []
@@ -103,7 +103,7 @@ def compose(verb: str, schema: type[Config], words: Sequence[str]) -> CommandLin
     return CommandLine(configs, args.multirun, None, name, jobs, args.config_dir)
 
 
-def _added(word: str, schema: type[BaseModel]) -> str:
+def added(word: str, schema: type[BaseModel]) -> str:
     """A word for a key whose content is free, as Hydra wants it: what a config does not have is added with a +."""
     key = word.partition("=")[0].partition(".")[0]
     field = schema.model_fields.get(key)

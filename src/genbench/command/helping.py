@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import BaseModel
 
-from genbench.command.composition import for_hydra, known_keys, search_path, split_words
+from genbench.command.composition import added, for_hydra, known_keys, search_path, split_words
 from genbench.command.mistakes import in_one_line
 from genbench.errors import UserError
 from genbench.models.hyperparameters import Hyperparameter, hyperparameters, sample_options
@@ -58,7 +58,7 @@ def answer(verb: str, schema: type[BaseModel], text: str, asks: Any) -> None:
     Raises:
         UserError: a word is wrong.
     """
-    name, overrides = asks.config_name or verb, [for_hydra(word) for word in asks.overrides]
+    name, overrides = asks.config_name or verb, [added(for_hydra(word), schema) for word in asks.overrides]
     if "words" in schema.model_fields:
         overrides, _ = split_words(schema, overrides, None)
     if asks.multirun and not asks.help:

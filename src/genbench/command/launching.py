@@ -20,6 +20,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
+from genbench import cores
 from genbench.command.composition import CommandLine, search_path
 from genbench.command.mistakes import in_one_line
 from genbench.interruption import Interrupted, on_signals, while_wanted
@@ -106,6 +107,8 @@ def _launch(
             task_function=task([items[i] for i in chosen]),
             config=config,
         )
+    if "basic_launcher" not in config.hydra.launcher._target_:
+        cores.give_back()
     with search_path(line.config_dir):
         for outcome in launcher.launch(jobs, initial_job_idx=0):
             _ = outcome.return_value  # raises what the work raised
@@ -137,6 +140,14 @@ def _wanted() -> Iterator[Path]:
                 raise
     if told:
         raise Interrupted(told[0])
+
+
+def at_once() -> int:
+    """How many jobs the launcher of this process's job starts at once, as far as it says: n_jobs, of joblib."""
+    from joblib import effective_n_jobs  # takes a while, and --help comes through this module
+
+    jobs: int | None = HydraConfig.get().launcher.get("n_jobs")
+    return 1 if jobs is None else int(effective_n_jobs(jobs))
 
 
 def _is_hydras(word: str) -> bool:

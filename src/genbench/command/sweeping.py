@@ -5,9 +5,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from genbench.command.composition import CommandLine
 from genbench.command.launching import launch
+from genbench.config.schema import by_dotted_keys
 from genbench.config.train import TrainConfig
 from genbench.errors import UserError
 from genbench.evaluation.protocol import PROTOCOL
@@ -41,10 +43,10 @@ def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None]) -> int
         0, or the exit code of a job or launcher that ended otherwise; above 128 it was a signal.
 
     Raises:
-        UserError: a run needs several processes, its directory cannot be had, or nobody's images can.
+        UserError: a run needs several processes, two of them are one, its directory cannot be had, or nobody's images
+            can.
     """
-    if any(config.trainer.devices * config.trainer.num_nodes > 1 for config in line.configs):
-        raise UserError("trainer.devices, trainer.num_nodes: a sweep's runs take one process each; leave out -m")
+    _check(line.configs)
     missing = {} if line.is_remote else _missing_data(line.configs)
     runs = [Run(config.directory) for config in line.configs]
     _queue(line.configs, runs, missing)
@@ -75,6 +77,28 @@ def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None]) -> int
         stalled = stalled + 1 if now == before else 0
         before = now
     return code
+
+
+def _check(configs: Sequence[TrainConfig]) -> None:
+    """Refuse jobs that need several processes, or of which two are one: the second would be answered with the first."""
+    if any(config.trainer.devices * config.trainer.num_nodes > 1 for config in configs):
+        raise UserError(
+            "trainer.devices, trainer.num_nodes: of several trainings each takes one process: leave trainer=ddp out"
+        )
+    seen: dict[Path, TrainConfig] = {}
+    for config in configs:
+        first = seen.setdefault(config.directory, config)
+        if first is config:
+            continue
+        mine, other = by_dotted_keys(config.model_dump()), by_dotted_keys(first.model_dump())
+        key = next((key for key, value in mine.items() if value != other.get(key)), None)
+        if key is None:
+            raise UserError(f"{config.run_name} would be trained twice: give each model, data set and seed once")
+        advice = "give one value"
+        if key.startswith("model.sample."):
+            option = key.removeprefix("model.sample.")
+            advice = f"train once, then genbench evaluate run=DIR options.{option}={mine[key]}"
+        raise UserError(f"{key}: makes no other training, and several of the sweep would be one: {advice}")
 
 
 def _queue(configs: Sequence[TrainConfig], runs: Sequence[Run], missing: Mapping[str, str]) -> None:
@@ -163,10 +187,11 @@ def progress_line(runs: Sequence[Run], level: str, running: int, seconds: float,
         return f"{len(done)} of {len(runs)} trained" + ("" if level == "none" else " and scored")
     text = f"training {len(done) + 1} of {len(runs)}"
     what, then = "done", ""
+    running = max(1, min(running, left))
     if took:
-        remaining = sum(took) / len(took) * left / max(1, running)
+        remaining = sum(took) / len(took) * left / running
     elif minutes is not None:
-        remaining = max(minutes * 60 * left / max(1, running) - seconds, 0)
+        remaining = max(minutes * 60 * left / running - seconds, 0)
         what, then = ("done", "") if level == "none" else ("trained", ", and scored minutes later")  # how many, is seen
     else:
         return text

@@ -11,7 +11,7 @@ import numpy as np
 
 from genbench.comparison.judgement import Judgement
 from genbench.comparison.paper import MODELS, LossBeside, follows_paper, losses_beside
-from genbench.comparison.ranking import Contender, summary_of
+from genbench.comparison.ranking import Contender, on_one_machine, summary_of
 from genbench.comparison.verdicts import ALPHA, Comparison, Verdict, compare, fewest_seeds
 
 Outcome = Literal["confirmed", "refuted", "not seen", "undecided"]
@@ -47,6 +47,7 @@ class ByTime:
     compared: Comparison  # GAN, then VAE
     operations: float | None  # of a GAN for an image, in those of a VAE
     fewest: int | None  # trainings of each that it takes at least, if there are fewer
+    on_one_machine: bool = True  # else seconds decide nothing
 
 
 @dataclass(frozen=True)
@@ -124,12 +125,13 @@ def _by_parameters(duel: Duel) -> ByParameters:
 def _by_time(duel: Duel) -> ByTime:
     gan, vae = (np.array([_seconds_for_1000(summary_of(run).images_per_second) for run in c.runs]) for c in _both(duel))
     compared = compare(gan, vae)
-    decided = min(gan.size, vae.size) >= fewest_seeds() and compared.p < ALPHA
+    alike = on_one_machine(_both(duel))
+    decided = alike and min(gan.size, vae.size) >= fewest_seeds() and compared.p < ALPHA
     outcome: Outcome = "undecided" if not decided else "confirmed" if compared.difference > 0 else "refuted"
     flops = [summary_of(contender.runs[0]).training_flops_per_image for contender in _both(duel)]
     operations = flops[0] / flops[1] if flops[0] and flops[1] else None
     too_few = not decided and min(gan.size, vae.size) < fewest_seeds()
-    return ByTime(duel, outcome, compared, operations, fewest_seeds() if too_few else None)
+    return ByTime(duel, outcome, compared, operations, fewest_seeds() if too_few else None, alike)
 
 
 def _seconds_for_1000(images_per_second: float) -> float:

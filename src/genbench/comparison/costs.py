@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from genbench.comparison.judgement import Judgement
-from genbench.comparison.ranking import Contender, scorecard_of, summary_of
+from genbench.comparison.ranking import Contender, on_one_machine, scorecard_of, summary_of
 from genbench.runs.records import Cost
 
 Kind = Literal["training", "sampling"]
@@ -24,12 +24,13 @@ class Ended:
 
 
 def cheapest(contenders: Sequence[Contender]) -> Mapping[str, tuple[str, ...]]:
-    """By what is counted, those for whom it is least, or nearly; without what was not measured."""
-    counted = {
-        "parameters": [float(contender.cost.parameters) for contender in contenders],
-        "training": [contender.cost.train_seconds for contender in contenders],
-        "sampling": [contender.cost.seconds_for_10000_samples for contender in contenders],
-    }
+    """By what is counted, those for whom it is least, or nearly; without what was not measured on one machine."""
+    counted = {"parameters": [float(contender.cost.parameters) for contender in contenders]}
+    if on_one_machine(contenders):
+        counted |= {
+            "training": [contender.cost.train_seconds for contender in contenders],
+            "sampling": [contender.cost.seconds_for_10000_samples for contender in contenders],
+        }
     return {
         what: tuple(c.label for c, value in zip(contenders, values, strict=True) if value <= ALIKE * min(values))
         for what, values in counted.items()
@@ -38,12 +39,15 @@ def cheapest(contenders: Sequence[Contender]) -> Mapping[str, tuple[str, ...]]:
 
 
 def ends(judgement: Judgement, kind: Kind) -> list[Ended]:
-    """Every contender's Fréchet distances at its cost, and who beats it at no more: verdicts, never a lead."""
+    """Every contender's Fréchet distances at its cost, and who beats it at no more: verdicts, never a lead.
+
+    On several machines nobody does: their seconds are not comparable.
+    """
     key = judgement.ranking.key("fcd")
     seconds = {contender.label: _seconds(contender, kind) for contender in judgement.contenders}
     known = {label: _mean(values) for label, values in seconds.items() if values}
     better: dict[str, list[str]] = {}
-    for verdict in judgement.verdicts:
+    for verdict in judgement.verdicts if on_one_machine(judgement.contenders) else ():
         if verdict.score.name == "fcd" and verdict.better is not None and verdict.worse is not None:
             better.setdefault(verdict.worse, []).append(verdict.better)
     return [

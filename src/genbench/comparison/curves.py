@@ -84,7 +84,10 @@ def band(curves: Sequence[Sequence[Point]]) -> list[BandPoint]:
 
 
 def at_equal_budget(contenders: Sequence[Contender]) -> list[AtBudget]:
-    """Quick scores at the longest time and at the most images that all contenders reached."""
+    """Quick scores at the longest time and at the most images that all contenders reached.
+
+    A training whose first score came later has none there.
+    """
     units: tuple[Unit, ...] = ("seconds", "images")
     found = []
     for unit in units:
@@ -93,7 +96,8 @@ def at_equal_budget(contenders: Sequence[Contender]) -> list[AtBudget]:
         if not ends or any(not any(of["fcd"]) for of in curves.values()):
             continue
         for label, of in curves.items():
-            values = {score: [_at(min(ends), curve) for curve in of[score] if curve] for score in QUICK}
+            begun = {score: [curve for curve in of[score] if curve and curve[0][0] <= min(ends)] for score in QUICK}
+            values = {score: [_at(min(ends), curve) for curve in curves] for score, curves in begun.items()}
             samples = {score: Sample.of(found) if found else None for score, found in values.items()}
             found.append(AtBudget(min(ends), unit, label, samples))
     return found

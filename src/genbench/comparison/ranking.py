@@ -141,12 +141,11 @@ def rankings(records: Sequence[RunRecord]) -> list[Ranking]:
         title = members[0].data_title
         found.append(Ranking(data, data, title, protocol, extractors, contenders(members), known, note))
     found.sort(key=lambda ranking: (ranking.data, -len(ranking.runs)))
-    data_sets = [ranking.data for ranking in found]
-    numbers = [data_sets[:i].count(data) for i, data in enumerate(data_sets)]
-    return [
-        replace(ranking, name=re.sub(r"[^A-Za-z0-9_-]", "_", ranking.data) + (f"-{number + 1}" if number else ""))
-        for ranking, number in zip(found, numbers, strict=True)
-    ]
+    named: dict[str, Ranking] = {}
+    for ranking in found:
+        name = _unused(re.sub(r"[^A-Za-z0-9_-]", "_", ranking.data), named, "{}-{}")
+        named[name] = replace(ranking, name=name)
+    return list(named.values())
 
 
 def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
@@ -174,6 +173,15 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
         for name, members in sorted(zip(names, of_title, strict=True), key=lambda pair: _natural(pair[0])):
             labelled[_unused(name, labelled)] = tuple(members)
     return tuple(Contender(label, runs) for label, runs in labelled.items())
+
+
+def on_one_machine(contenders: Sequence[Contender]) -> bool:
+    """Whether all trainings were made on one device with as many threads in one precision: seconds are then comparable.
+
+    What is not known of older runs is taken to be so.
+    """
+    known = [run.environment for contender in contenders for run in contender.runs if run.environment is not None]
+    return len({(environment.device, environment.threads, environment.precision) for environment in known}) < 2
 
 
 def scorecard_of(record: RunRecord) -> Scorecard:
@@ -207,11 +215,11 @@ def _natural(text: str) -> list[tuple[float, str]]:
     return [(float(part), "") if i % 2 else (math.inf, part) for i, part in enumerate(parts)]
 
 
-def _unused(label: str, taken: Mapping[str, object]) -> str:
+def _unused(label: str, taken: Mapping[str, object], form: str = "{} ({})") -> str:
     number = 2
     name = label
     while name in taken:
-        name, number = f"{label} ({number})", number + 1
+        name, number = form.format(label, number), number + 1
     return name
 
 

@@ -153,15 +153,14 @@ def _verdict(q: Question, c: Comparison, p_holm: float, fewest: int, family: int
     better = None
     if not why:
         better = one if (c.difference < 0) == (q.score.better == "lower") else other
-    # The means are shown as they are, capped or not.
-    means = {label: float(np.mean(q.values[q.space][label])) for label in q.pair}
+    # Means and sds are shown as they are, capped or not.
     return Verdict(
         q.score,
         q.space,
         q.pair,
         better,
         tuple(why),
-        {label: Sample(means[label], s.sd, s.n) for label, s in zip(q.pair, c.samples, strict=True)},
+        {label: Sample.of(q.values[q.space][label]) for label in q.pair},
         c.difference,
         c.low,
         c.high,

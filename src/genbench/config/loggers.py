@@ -102,9 +102,9 @@ def _has_wandb_key() -> bool:
     if any(os.environ.get(name) for name in _WANDB_KEYS):
         return True
     places = [os.environ.get("NETRC"), "~/.netrc", "~/_netrc"]
-    for place in (Path(place).expanduser() for place in places if place):
+    for place in filter(None, places):
         try:
-            if netrc.netrc(place).hosts:
+            if netrc.netrc(Path(place).expanduser()).hosts:
                 return True
         except (OSError, netrc.NetrcParseError, RuntimeError):
             continue

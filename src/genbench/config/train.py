@@ -63,6 +63,11 @@ class EvaluationConfig(Schema):
         ge=2, le=1_000_000, description="test images whose likelihood is estimated; 10000 for a final number"
     )
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the scores depend on beside the level."""
+        return self.model_dump(exclude={"level"}) if self.level == "full" else {}
+
 
 class TrainConfig(Schema):
     """conf/train.yaml: one training, whole."""
@@ -121,6 +126,16 @@ class TrainConfig(Schema):
         later = _LATER.get(self.model["_target_"], {}).items()
         model = {k: v for k, v in self.model.items() if k not in ("title", "sample") and (k, v) not in later}
         return {"model": model, "data": data, "trainer": trainer}
+
+    @property
+    def sample_options(self) -> dict[str, Any]:
+        """model.sample: how samples are drawn, which is no part of the training."""
+        return dict(self.model.get("sample") or {})
+
+    @property
+    def scored_by(self) -> dict[str, Any]:
+        """What its scores are to be of: options of the sampling, and of the evaluation."""
+        return self.evaluation.values | self.sample_options
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class EvaluateConfig(Written):
     )
     evaluation: EvaluationConfig
     options: dict[str, Any] = Field(description=_OPTIONS)
-    out: Place = Field(description="with samples: the .json file for the scores")
+    out: Place | None = Field(description="with samples: the .json file for the scores; null: scores.json")
     code: Place | None = Field(description=CODE)
 
 

@@ -75,8 +75,10 @@ def _members(path: Path) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
     if path.name.lower().endswith(".zip"):
         with zipfile.ZipFile(path) as zipped:
             for entry in zipped.infolist():
-                if not entry.is_dir():
-                    yield entry.filename, entry.file_size, partial(_content, zipped, entry)
+                # Windows' PowerShell writes backslashes, which are no folders elsewhere.
+                name = entry.filename if "/" in entry.filename else entry.filename.replace("\\", "/")
+                if not name.endswith("/"):
+                    yield name, entry.file_size, partial(_content, zipped, entry)
         return
     with tarfile.open(path) as tar:
         for member in tar:

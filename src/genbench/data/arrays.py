@@ -139,6 +139,8 @@ def _channels_last(rows: npt.NDArray[Any], at: _Layout) -> npt.NDArray[Any]:
 def _layout(where: str, array: Sliceable, count: int | None) -> _Layout:
     shape = tuple(array.shape)
     last = count is not None and shape[-1] == count and shape[0] != count  # MATLAB counts along the last axis
+    if count is None and len(shape) == 3:
+        last = shape[0] == shape[1] < shape[2]  # or else 28 images of 28 x 5000
     if len(shape) == 2:
         side, planes = math.isqrt(shape[1]), math.isqrt(shape[1] // 3)
         if side * side == shape[1] and side > 1:

@@ -20,6 +20,7 @@ from genbench.errors import UserError
 from genbench.wording import parse
 
 WATCHED = 1000  # validation images whose losses are worked out while a model trains
+RESIDENT = 0.5  # of a GPU's free memory: what is larger stays on the processor's side
 EVALUATION_BATCH = 500  # images; validation and test sets are divided into batches of this size
 
 
@@ -256,5 +257,7 @@ class ImageDataModule(lightning.LightningDataModule):
 
     def _on_device(self, split: Split) -> Split:
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        if device.type == "cuda" and split.images.nbytes > RESIDENT * torch.cuda.mem_get_info(device)[0]:
+            device = torch.device("cpu")  # from where Lightning moves every chunk
         labels = None if split.labels is None else split.labels.to(device)
         return Split(split.images.to(device), labels, mapped=split.mapped and device.type == "cpu")

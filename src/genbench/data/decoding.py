@@ -163,7 +163,7 @@ def _deep(image: Image.Image, how: How) -> Decoded:
 
 def _scaled(values: npt.NDArray[np.generic], white: tuple[float, float]) -> Bytes:
     black, full = white
-    if not (values.min(initial=0) >= min(black, 0) and values.max(initial=0) <= full):
+    if values.size and not (values.min() >= black and values.max() <= full):
         raise UnreadableError("values beyond those that data.scale or data.range says")
     scaled: npt.NDArray[np.float64] = (values.astype(np.float64) - black) * (255.0 / (full - black))
     rounded: Bytes = np.rint(scaled.clip(0.0, 255.0)).astype(np.uint8)

@@ -104,6 +104,8 @@ def found_in(
     if rows > _MOST:
         raise UserError(f"{where} holds {rows:,} rows, more than {_MOST:,}: give fewer of its files")
     labelled = config.labels and columns.label is not None
+    if config.labels:
+        _check_labels(parts, columns.label)
     content: dict[str, list[Any]] = {}
     labels: dict[str, Labels | None] = {}
     left = int(SHARE * memory())
@@ -122,6 +124,18 @@ def found_in(
         return Found(name, made, columns.classes, every)
     made, said = _decoded(where, parts, content, labels, config)
     return Found(name, made, columns.classes, (*said, *every))
+
+
+def _check_labels(parts: Mapping[str, Sequence[Table]], label: str | None) -> None:
+    """Of a split's files all have classes, or none."""
+    for tables in parts.values():
+        names = [set(table.schema.names) for table in tables]
+        have = [label in of or (label is None and any(map(is_label, of))) for of in names]
+        if any(have) and not all(have):
+            lacking, other = tables[have.index(False)].path, tables[have.index(True)].path
+            raise UserError(
+                f"{lacking} has no column of classes, as {other.name} has: remove one; data.labels=false trains without"
+            )
 
 
 def _decoded(

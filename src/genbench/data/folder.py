@@ -94,7 +94,7 @@ def _found(path: Path, config: DataConfig) -> Found:
     if arrays and images:
         raise UserError(f"{path} holds {arrays[0].name} and other data: give the one file to read")
     if images:
-        read = {table.relative_to(path).as_posix(): regular_file(table, LARGEST_TABLE).read_bytes() for table in tables}
+        read = {table.relative_to(path).as_posix(): _content(table) for table in tables}
         files = FilesBelow(str(path), images)
         return _from_files(path, name, files, read, others, _stamp(files), config)
     arrays = [*arrays, *(table for table in tables if format_of(table) is not None)]
@@ -115,6 +115,13 @@ def _found(path: Path, config: DataConfig) -> Found:
 
 
 # Files
+
+
+def _content(table: Path) -> bytes:
+    try:
+        return regular_file(table, LARGEST_TABLE).read_bytes()
+    except ValueError as error:
+        raise UserError(f"{table} cannot be read as a table of the images ({error}): move it away") from error
 
 
 def _listing(root: Path) -> tuple[Packed, list[Path], list[Path], "Counter[str]"]:

@@ -185,7 +185,8 @@ def _verified(about: IdxDataSet, path: Path, name: str) -> bytes:
     if md5 != about.md5[name]:
         raise UserError(
             f"{path} is damaged or of another data set (MD5 of the IDX bytes {md5}, expected"
-            f" {about.md5[name]}): replace it by {_official(about)}"
+            f" {about.md5[name]}): replace it by {_official(about)}, or if it is another's, put those of"
+            f" {about.folder} into {about.folder}/raw"
         )
     return data
 

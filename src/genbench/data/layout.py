@@ -40,23 +40,23 @@ def arrange(where: str, names: Sequence[str], tables: Mapping[str, bytes], *, la
         where: the folder, for messages.
         names: of the image files, relative to it, with slashes.
         tables: the content of the tables beside them, by name.
-        labelled: whether classes are wanted.
+        labelled: whether classes are wanted; splits are kept in any case.
 
     Raises:
-        UserError: the names contradict each other.
+        UserError: the names or the tables contradict each other.
     """
     once: dict[str, Parts] = {}  # a folder's names once, not once for each of its files
     parents = [once.setdefault(parent, tuple(parent.split("/")[:-1])) for parent in map(_parent, names)]
     parts, skipped, start = _parts(where, parents)
     notes = [f"left out, for it is no split: {name}/ with {counted(count, 'image')}" for name, count in skipped.items()]
+    rows = {name: _rows(where, name, content) for name, content in tables.items()}
+    found = _read_tables(where, names, parts, {name: of for name, of in rows.items() if of}, labelled=labelled)
+    notes += found.notes
+    if found.label or found.split:
+        arrangement = _tabled(where, names, parts, found)
+        return Arrangement(arrangement.parts, arrangement.labels, (*notes, *arrangement.notes))
     if not labelled:
         return Arrangement(parts, dict.fromkeys(parts), tuple(notes))
-    rows = {name: _rows(where, name, content) for name, content in tables.items()}
-    if any(rows.values()):
-        by_table = _by_table(where, names, parts, rows)
-        if by_table is not None:
-            return Arrangement(by_table.parts, by_table.labels, (*notes, *by_table.notes))
-        notes += [f"{name} names no image here, and is not used" for name, found in rows.items() if found]
     return Arrangement(parts, _by_folder(where, names, parents, parts, start), tuple(notes))
 
 
@@ -127,7 +127,8 @@ def _rows(where: str, name: str, content: bytes) -> Rows:
             found = [json.loads(line) for line in text.splitlines() if line.strip()]
         except (ValueError, RecursionError):
             raise UserError(f"{where}: {name} is not JSON lines: mend or remove it") from None
-        return [{key: str(value) for key, value in row.items()} for row in found if isinstance(row, dict)]
+        rows = (row for row in found if isinstance(row, dict))
+        return [{key: str(value) for key, value in row.items() if value is not None} for row in rows]
     lines = text.splitlines()
     delimiter = max("\t;,", key=lines[0].count) if lines else ","
     try:
@@ -139,78 +140,171 @@ def _rows(where: str, name: str, content: bytes) -> Rows:
         raise UserError(f"{where}: {name} cannot be read ({error}): mend or remove it") from error
 
 
-def _by_table(
-    where: str, names: Sequence[str], parts: Mapping[str, Sequence[int]], tables: Mapping[str, Rows]
-) -> Arrangement | None:
-    """Labels, and splits where a column names them, by the tables; None if they name no image."""
-    paths = [tuple(name.split("/")) for name in names]
-    label: dict[int, str] = {}
-    split: dict[int, str] = {}
+@dataclass
+class _Told:
+    """What tables say of images, by index."""
+
+    label: dict[int, str]
+    split: dict[int, str]
+    named: set[int]
+    notes: list[str]
+
+
+def _read_tables(
+    where: str, names: Sequence[str], parts: Mapping[str, Sequence[int]], tables: Mapping[str, Rows], *, labelled: bool
+) -> _Told:
+    """Labels, and splits where a column or the tables' own names tell them (train.csv and test.csv)."""
+    told = _Told({}, {}, set(), [])
+    paths = [tuple(name.split("/")) for name in names] if tables else []  # of a million images they are large
+    stems = {name: split_of(name.rpartition("/")[2].rpartition(".")[0]) for name in tables}
+    found: dict[str, tuple[str, list[int | _Several | None]]] = {}
     for name, rows in tables.items():
-        beside = tuple(name.split("/")[:-1])
-        of_table = {i for i, path in enumerate(paths) if path[: len(beside)] == beside}
-        column, of_row = _files(paths, of_table, rows)
+        images = _images_of(name, paths, parts.get(stems[name] or ""))
+        column, of_row, is_sure = _files(paths, images, rows)
         if column is None:
-            continue
-        labels = _label_column(where, name, rows, column)
-        splits = _split_column(rows, column)
+            told.notes.append(f"{name} names no image here, and is not used")
+        elif not is_sure:
+            count = len({i for i in of_row if i is not None})
+            told.notes.append(
+                f"{name} is not used: {column} names {count:,} of {counted(len(images), 'image')}, maybe by chance, for"
+                " it is without suffixes"
+            )
+        elif "submission" in name.lower():  # Kaggle's: its classes are to be filled in
+            told.notes.append(f"{name} is not used: a submission says no classes")
+        else:
+            found[name] = column, of_row
+            _refuse_ambiguous(where, name, names, [row.get(column, "") for row in rows], of_row)
+    by_stem = WHOLE in parts and len({stems[name] for name in found} - {None}) > 1
+    is_called = any(is_label(c) for name, (column, _) in found.items() for c in _columns(tables[name], column))
+    for name, (column, of_row) in found.items():
+        rows = tables[name]
+        told.named.update(i for i in of_row if isinstance(i, int))
+        labels = _label_column(where, name, rows, column, is_called=is_called) if labelled else None
+        splits = next((c for c in _columns(rows, column) if _is_split(rows, c)), None)
+        split = stems[name] if by_stem else None
+        if labels is None and splits is None and split is None:
+            told.notes.append(f"{name} has no column of {'classes or ' if labelled else ''}splits, and is not used")
         for row, i in zip(rows, of_row, strict=True):
-            if i is None:
-                continue
-            if labels is not None:
-                label[i] = row.get(labels, "")
-            if splits is not None:
-                split[i] = split_of(row.get(splits, "")) or ""
-    if not label and not split:
-        return None
-    return _tabled(where, parts, label, split, len(paths))
+            if isinstance(i, int) and labels is not None:
+                _tell(where, name, names[i], told.label, i, row.get(labels, ""))
+            if isinstance(i, int) and (splits or split):
+                said = split if splits is None else split_of(row.get(splits, ""))
+                _tell(where, name, names[i], told.split, i, said or "")
+        empty = sum(told.label.get(i) == "" for i in set(of_row) if isinstance(i, int))
+        if empty:
+            raise UserError(
+                f"{where}: {name} has no {labels} for {counted(empty, 'image')}: fill it in; data.labels=false trains"
+                " without"
+            )
+    return told
 
 
-def _tabled(
-    where: str, parts: Mapping[str, Sequence[int]], label: Mapping[int, str], split: Mapping[int, str], count: int
-) -> Arrangement:
-    if split and WHOLE in parts and "train" in split.values():
+def _images_of(name: str, paths: list[Parts], part: Sequence[int] | None) -> Sequence[int]:
+    """The images that a table may be about: below its folder, and of its own split if there is a folder for that."""
+    beside = tuple(name.split("/")[:-1])
+    return [i for i in (range(len(paths)) if part is None else part) if paths[i][: len(beside)] == beside]
+
+
+def _tell(where: str, table: str, image: str, told: dict[int, str], i: int, value: str) -> None:
+    """Note what is said of an image, which must be what was said of it before."""
+    before = told.setdefault(i, value)
+    if before != value:
+        raise UserError(
+            f"{where}: {table} says {value or 'nothing'} of {image}, and {before or 'nothing'} in another place:"
+            " genbench takes one class and one split an image; data.labels=false trains without classes"
+        )
+
+
+def _tabled(where: str, names: Sequence[str], parts: Mapping[str, Sequence[int]], told: _Told) -> Arrangement:
+    notes = []
+    wanted = {i for indices in parts.values() for i in indices}
+    if WHOLE in parts and "train" in told.split.values():
         by_split: dict[str, list[int]] = {}
-        for i in range(count):
-            if split.get(i):
-                by_split.setdefault(split[i], []).append(i)
+        for i in range(len(names)):
+            if told.split.get(i):
+                by_split.setdefault(told.split[i], []).append(i)
         parts = by_split
-    kept = {name: [i for i in indices if not label or i in label] for name, indices in parts.items()}
+    elif WHOLE in parts and told.split:
+        notes.append("the table's splits are not used: none of them is for training")
+    elif any(told.split.get(i, name) != name for name, indices in parts.items() for i in indices):
+        notes.append("the table's splits are not used: folders say others")
+    kept = {name: [i for i in indices if not told.label or i in told.label] for name, indices in parts.items()}
     kept = {name: indices for name, indices in kept.items() if indices}
-    left = count - sum(map(len, kept.values()))
-    notes = (f"left out, for no table names them: {counted(left, 'image')}",) if left else ()
+    left = wanted.difference(*kept.values())
+    notes += [
+        f"left out, for {reason}: {counted(len(indices), 'image')}"
+        for reason, indices in (
+            ("no table names them", left - told.named),
+            ("no table says of what class they are", left & told.named),
+        )
+        if indices
+    ]
     if "train" not in kept and WHOLE not in kept:
         raise UserError(f"{where}: its table names none of the training images: mend or remove it")
     labels: dict[str, Labels | None] = {
-        name: np.array([label[i] for i in indices]) if label else None for name, indices in kept.items()
+        name: np.array([told.label[i] for i in indices]) if told.label else None for name, indices in kept.items()
     }
-    return Arrangement(kept, labels, notes)
+    return Arrangement(kept, labels, tuple(notes))
 
 
-def _files(paths: list[Parts], of_table: set[int], rows: Rows) -> tuple[str | None, list[int | None]]:
-    """The column that names files, by what stands in it, and each row's image."""
-    known: dict[str, int] = {}
-    for i in sorted(of_table):
+class _Several(tuple[int, int]):
+    """Two of the images that a name may stand for."""
+
+
+def _files(
+    paths: list[Parts], images: Sequence[int], rows: Rows
+) -> tuple[str | None, list[int | _Several | None], bool]:
+    """The column that names files, by what stands in it, each row's image, and whether that cannot be chance."""
+    known: dict[str, int | _Several] = {}
+    for i in images:
         path = paths[i]
-        keys = {path[-1].rpartition(".")[0], *("/".join(path[k:]) for k in range(len(path)))}
-        for key in keys:
-            known.setdefault(key, i)
-    best: tuple[int, str | None, list[int | None]] = (0, None, [])
-    for column in dict.fromkeys(key for row in rows[:100] for key in row):
-        found = [known.get(row.get(column, "").strip().removeprefix("./").replace("\\", "/")) for row in rows]
-        distinct = len({i for i in found if i is not None})
-        if distinct > best[0]:
-            best = (distinct, column, found)
-    # Numbers match the names of numbered files by chance: most images must be named.
-    return (best[1], best[2]) if best[0] > len(of_table) / 2 else (None, [])
+        for key in {path[-1].rpartition(".")[0], *("/".join(path[k:]) for k in range(len(path)))}:
+            before = known.setdefault(key, i)
+            if isinstance(before, int) and before != i:
+                known[key] = _Several((before, i))
+    best = (False, 0)
+    column: str | None = None
+    of_row: list[int | _Several | None] = []
+    for each in dict.fromkeys(key for row in rows[:100] for key in row):
+        cells = [row.get(each, "").strip().removeprefix("./").replace("\\", "/") for row in rows]
+        found = [known.get(cell) for cell in cells]
+        named = len({of for of in found if of is not None})
+        # Numbers match the names of numbered files by chance: most images must be named, or most rows name one in full.
+        in_full = sum(
+            cell.endswith(paths[of if isinstance(of, int) else of[0]][-1])
+            for of, cell in zip(found, cells, strict=True)
+            if of is not None
+        )
+        quality = (named > len(images) / 2 or in_full > len(rows) / 2, named)
+        if quality > best:
+            best, column, of_row = quality, each, found
+    return column, of_row, best[0]
 
 
-def _label_column(where: str, name: str, rows: Rows, files: str) -> str | None:
-    columns = [c for c in dict.fromkeys(key for row in rows[:100] for key in row) if c != files]
-    columns = [c for c in columns if not _is_split(rows, c)]
+def _refuse_ambiguous(
+    where: str, name: str, names: Sequence[str], cells: list[str], of_row: list[int | _Several | None]
+) -> None:
+    for cell, images in zip(cells, of_row, strict=True):
+        if isinstance(images, _Several):
+            raise UserError(
+                f"{where}: {name} says {cell}, which may be {names[images[0]]} or {names[images[1]]}: name it with its"
+                " folder and suffix, or move one away"
+            )
+
+
+def _columns(rows: Rows, files: str) -> list[str]:
+    """All but the one that names files."""
+    return [c for c in dict.fromkeys(key for row in rows[:100] for key in row) if c != files]
+
+
+def _label_column(where: str, name: str, rows: Rows, files: str, *, is_called: bool) -> str | None:
+    """The column of classes; with is_called only one that is called so, as another table's is."""
+    columns = [c for c in _columns(rows, files) if not _is_split(rows, c)]
     called = [c for c in columns if is_label(c)]
     if len(called) == 1:
         return called[0]
+    if is_called and not called:
+        return None
     repeated = [c for c in called or columns if 1 < len({row.get(c, "") for row in rows}) <= max(2, len(rows) / 2)]
     if len(repeated) > 1:
         raise UserError(
@@ -218,11 +312,6 @@ def _label_column(where: str, name: str, rows: Rows, files: str) -> str | None:
             " `label`; data.labels=false trains without"
         )
     return repeated[0] if repeated else None
-
-
-def _split_column(rows: Rows, files: str) -> str | None:
-    columns = [c for c in dict.fromkeys(key for row in rows[:100] for key in row) if c != files]
-    return next((c for c in columns if _is_split(rows, c)), None)
 
 
 def _is_split(rows: Rows, column: str) -> bool:

@@ -65,6 +65,10 @@ def pairs(names: Iterable[str]) -> dict[str, Pair]:
             labels.setdefault(split, []).append(name)
         elif words & _IMAGES or (split != WHOLE and len(words) == 1):  # "train" alone
             images.setdefault(split, []).append(name)
+    for split, found in labels.items():
+        if len(found) > 1:  # class_names beside labels
+            plain = [name for name in found if not set(_words(name)) - _LABELS - _SPLITS.keys()]
+            labels[split] = plain if len(plain) == 1 else found
     if any(len(found) > 1 for found in images.values()) or any(len(found) > 1 for found in labels.values()):
         return {}
     return {

@@ -19,6 +19,7 @@ from filelock import FileLock
 from genbench.cache import cache_folder, regular_file
 from genbench.config.data import DataConfig
 from genbench.errors import UserError
+from genbench.progress import task
 
 log = logging.getLogger(__name__)
 Read = TypeVar("Read")
@@ -170,7 +171,8 @@ def retrieve(sources: Sequence[str], md5: str, target: Path, read: Callable[[Pat
     for source in sources:
         log.info("downloading %s", source)
         try:
-            pooch.retrieve(source, f"md5:{md5}", part.name, part.parent, downloader=fetch)
+            with task(f"downloading {target.name}"):
+                pooch.retrieve(source, f"md5:{md5}", part.name, part.parent, downloader=fetch)
             data = read(part)
         except (OSError, ValueError, UserError) as error:  # ValueError: pooch's word for another content
             part.unlink(missing_ok=True)

@@ -237,6 +237,7 @@ def _fill(chunks: Callable[[], Iterator[Bytes]], into: Images, wanted: dict[str,
         if grey and chunk.shape[3] == 3:
             chunk = chunk[..., :1] if bool((chunk == chunk[..., :1]).all()) else luminance(chunk)
         images = torch.from_numpy(np.require(chunk, requirements="W")).permute(0, 3, 1, 2)
+        images = images.expand(-1, 1 if grey else 3, -1, -1)  # grey ones among colour ones
         for name, indices in wanted.items():
             first, last = torch.searchsorted(indices, torch.tensor([seen, seen + len(chunk)])).tolist()
             if last > first:

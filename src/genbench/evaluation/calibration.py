@@ -45,10 +45,13 @@ Steps = Mapping[str, Mapping[Key, float]]  # by dose
 def calibrate(data: ImageData, device: torch.device) -> Calibration:
     """All rows, doses and verdicts for one data set; `calibrations.store` keeps them.
 
+    Where only some of the training images are taken (data.limit) it is that of all of them, as the feature spaces are.
+
     Raises:
         UserError: there are too few images, the classifier is below its gate, or the cache cannot be written.
     """
     started = time.monotonic()
+    data = data.whole or data
     cache = feature_cache()
     check_real(data, "validation")
     evaluator = make_evaluator(data, cache, device)
@@ -155,9 +158,14 @@ def _of_training_images(evaluator: Evaluator, draw: int, copies: float) -> dict[
 
 
 def _train_indices(data: ImageData, draw: int, n: int) -> Tensor:
-    """Training images of one draw: blocks of one fixed order, so that the draws share as few images as can be."""
-    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))
-    return order[(draw * n + torch.arange(n)) % len(order)]
+    """Training images of one draw: a block of a fixed order.
+
+    Draws share none if there are `DRAWS` * n; else each round through the images is in an order of its own, and draws
+    of n of N vary less than they should, by a factor of sqrt(1 - n / N) at most.
+    """
+    in_round = max(1, len(data.train) // n)
+    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(draw // in_round))
+    return order[(draw % in_round * n + torch.arange(n)) % len(order)]
 
 
 def _copies(data: ImageData, draw: int, n: int) -> Tensor:
@@ -216,7 +224,8 @@ def _without_classes(data: ImageData, draw: int, n: int, dropped: int) -> Tensor
 
 
 def _blurred(images: Tensor, sigma: float) -> Tensor:
-    size = 2 * round(4 * sigma) + 1
+    # What is reflected at the edges is no more than there is of a small image.
+    size = 2 * min(round(4 * sigma), min(images.shape[-2:]) - 1) + 1
     return _bytes(gaussian_blur(images.float().div(255.0), [size, size], [sigma, sigma]))
 
 

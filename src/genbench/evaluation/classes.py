@@ -1,5 +1,7 @@
 """Scores that need the class of each image, or a classifier's probabilities."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -28,16 +30,17 @@ def within_class_variety(pair: Pair) -> float:
 
     A class counts as far as it is there: what has fewer samples than it should adds in that proportion, for the few
     images that a classifier misplaces into a class that is never drawn vary more than the class does. Unlike recall
-    and coverage it does not punish blur for looking unlike real images.
+    and coverage it does not punish blur for looking unlike real images. A class whose test images are all alike says
+    nothing; nan if none is left.
     """
     generated, test = pair.assigned
     ratios = []
     for label in range(_number(pair)):
         real, samples = pair.real.test[test == label], pair.generated[generated == label]
-        if len(real) > 1:
+        if len(real) > 1 and _variance(real) > 0:
             drawn = min(1.0, len(samples) * len(test) / (len(real) * len(generated)))
             ratios.append(drawn * _variance(samples) / _variance(real) if len(samples) > 1 else 0.0)
-    return sum(ratios) / len(ratios)
+    return sum(ratios) / len(ratios) if ratios else math.nan
 
 
 def class_histogram(classes: Tensor, number: int) -> Tensor:

@@ -80,6 +80,7 @@ def score_run(
         cost=_cost(run.summary(), model, draws),
         precision=str(draws.precision).removeprefix("torch."),
         evaluation_seconds=time.monotonic() - started,
+        **level.values,
     )
 
 

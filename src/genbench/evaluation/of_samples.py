@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections import Counter
 from typing import Literal
 
 import torch
@@ -79,8 +80,15 @@ def canonical_order(images: Tensor) -> Tensor:
     """An order (N,) of images that does not depend on the one in which they came, and mixes their kinds: by hash.
 
     Files come sorted by class, and a draw of the first classes alone would be scored as a model that has no others.
+    Copies are apart as well: of a model that has collapsed every draw must show all that it draws.
     """
-    hashes = [hashlib.sha256(image.numpy().tobytes()).digest() for image in images.cpu().contiguous()]
+    hashes = []
+    copies: Counter[bytes] = Counter()
+    for image in images.cpu().contiguous():
+        digest = hashlib.sha256(image.numpy().tobytes()).digest()
+        copy = copies[digest]
+        copies[digest] += 1
+        hashes.append(hashlib.sha256(digest + copy.to_bytes(8)).digest() if copy else digest)
     return torch.tensor(sorted(range(len(hashes)), key=hashes.__getitem__))
 
 

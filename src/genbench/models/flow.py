@@ -76,6 +76,8 @@ class FlowMatching(Conditional, Reconstruction):
         ] = 0.1,
         conditional: Annotated[bool, Field(description="whether the model is told the images' classes")] = False,
     ) -> None:
+        if conditional and not classes:
+            raise ValueError("conditional=true needs images with classes")
         super().__init__(shape, noise_shape=tuple(shape), classes=classes if conditional else 0)
         self.learning_rate = learning_rate
         self.label_dropout = label_dropout
@@ -87,11 +89,11 @@ class FlowMatching(Conditional, Reconstruction):
 
     def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
         """The error of the velocity at logit-normal times (Esser et al. 2024, eq. 19 with m = 0, s = 1)."""
-        time = torch.randn(len(noise), device=noise.device).sigmoid()
+        time = self.own_part(lambda n: torch.randn(n, device=noise.device), len(noise)).sigmoid()
         labels = batch.labels if self.classes else None
         if labels is not None and self.label_dropout > 0:
-            untold = torch.rand(len(labels), device=labels.device) < self.label_dropout
-            labels = labels.masked_fill(untold, self.classes)
+            drawn = self.own_part(lambda n: torch.rand(n, device=noise.device), len(labels))
+            labels = labels.masked_fill(drawn < self.label_dropout, self.classes)
         loss = self._error(batch, noise, time, labels).mean()
         yield Update({"unet": loss}, {"loss": loss})
 
@@ -129,7 +131,7 @@ class FlowMatching(Conditional, Reconstruction):
                 0 and 1 the network is called twice as often.
 
         Raises:
-            UserError: guidance of a model that was told no classes.
+            UserError: guidance of a model that was told no classes, or never did without.
         """
         velocity = self._velocity(labels, guidance)
         time = LAST if steps > 1 else 0.0
@@ -171,6 +173,11 @@ class FlowMatching(Conditional, Reconstruction):
     def _velocity(self, labels: Tensor | None, guidance: float) -> Velocity:
         if guidance != 1.0 and not self.classes:
             raise UserError(f"guidance={guidance:g}: this model was not told classes: leave it out")
+        if guidance != 1.0 and self.label_dropout == 0.0:
+            raise UserError(
+                f"guidance={guidance:g}: this model has never seen an image without its class (model.label_dropout=0):"
+                " leave it out"
+            )
 
         def velocity(x: Tensor, time: float) -> Tensor:
             times = torch.full_like(x[:, 0, 0, 0], time)

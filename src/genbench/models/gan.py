@@ -70,8 +70,8 @@ class DCGAN(Conditional, StyleMixing):
             critic_steps=critic_steps,
             spectral_norm=spectral_norm,
         )
-        self.augment, self.mixes = augment, generator == "style"
-        self.generator = made
+        self.least_images = 1 if self.recipe.critic_steps == 1 else 2 * self.recipe.critic_steps
+        self.augment, self.mixes, self.generator = augment, generator == "style", made
         self.discriminator = Discriminator(
             size, self.recipe.dropout, told, batch_norm=self.recipe.batch_norm, spectral_norm=self.recipe.spectral_norm
         )
@@ -185,7 +185,7 @@ def _in_range(images: Tensor) -> Tensor:
 
 
 def _parts(batch: Batch, noise: Tensor, n: int) -> tuple[list[Batch], list[Tensor]]:
-    """The batch and its noise in n parts, or in fewer of two images, without which there is no BatchNorm."""
+    """The batch and its noise in n parts, or a smaller last batch in fewer of two images, for BatchNorm."""
     n = max(1, min(n, len(noise) // 2))
     labels = [None] * n if batch.labels is None else batch.labels.tensor_split(n)
     return [Batch(*part) for part in zip(batch.images.tensor_split(n), labels, strict=True)], [*noise.tensor_split(n)]

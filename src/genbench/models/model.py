@@ -17,9 +17,9 @@ model can do it declares by its base classes: `Posterior`, `Likelihood`, `Recons
 """
 
 import inspect
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import accumulate
 from types import MappingProxyType
@@ -34,6 +34,8 @@ from torch.optim import Adam, Optimizer
 from genbench.data.batches import Batch, as_batch
 from genbench.data.images import ImageShape
 from genbench.distributed import mean_over_processes, processes, rank
+from genbench.errors import UserError
+from genbench.models.descent import descend
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,15 @@ class Model(L.LightningModule, ABC):
         noise_shape: of the standard normal noise from which one image is drawn.
         classes: how many classes it can be told; 0 unless it is `Conditional` and the images have labels.
         stage: the stage that trains now; the last one in a finished model.
+        stages_follow_epochs: as in an ordinary Trainer; `genbench train` has them follow its budget.
+        least_images: of a step, in each process.
         sample_options: defaults of the keyword arguments of `sample`, from the `sample` of the model's YAML.
     """
 
     # The stages of a training by name, in their order, each with its share of the budget. A share of 0 is a stage whose
     # `begin_stage` is all there is to it.
     stages: ClassVar[Mapping[str, float]] = MappingProxyType({"training": 1.0})
+    least_images: int = 1
 
     def __init__(
         self, shape: ImageShape | tuple[int, int, int], noise_shape: tuple[int, ...], classes: int = 0
@@ -74,9 +79,9 @@ class Model(L.LightningModule, ABC):
         self.noise_shape = noise_shape
         self.classes = classes
         self.stage = next(iter(self.stages))
+        self.stages_follow_epochs = True
         self.sample_options: dict[str, Any] = {}
         self._optimizer_names: tuple[str, ...] = ()
-        self._steps_counted = False  # whether `trainer.global_step` knows of the batch in progress
         frame = inspect.currentframe()
         if frame is None:
             raise RuntimeError("this Python tells no function's arguments, which a checkpoint must keep: take CPython")
@@ -149,8 +154,12 @@ class Model(L.LightningModule, ABC):
         """
         if generator is not None:
             return torch.randn(images, *self.noise_shape, generator=generator).to(self.device)
-        noise = torch.randn(images * processes(), *self.noise_shape, device=self.device)
-        return noise if processes() == 1 else noise.chunk(processes())[rank()]
+        return self.own_part(lambda n: torch.randn(n, *self.noise_shape, device=self.device), images)
+
+    def own_part(self, draw: Callable[[int], Tensor], images: int, dim: int = 0) -> Tensor:
+        """What is drawn for each image, along `dim`: of several processes each gets its part of what one would draw."""
+        drawn = draw(images * processes())
+        return drawn if processes() == 1 else drawn.chunk(processes(), dim)[rank()]
 
     def labels_in_turn(self, n: int) -> Tensor | None:
         """(n,) int64: all classes, one after another; None for a model without."""
@@ -159,9 +168,10 @@ class Model(L.LightningModule, ABC):
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """All updates of one batch; returns their scalars, detached."""
         scalars: dict[str, Tensor] = {}
-        self._steps_counted = False
+        is_first = True
         for update in self.updates(batch, self.noise(len(batch.images))):
-            self._descend(update.losses)
+            descend(self, dict(zip(self._optimizer_names, self._optimizers(), strict=True)), update.losses, is_first)
+            is_first = False
             scalars |= {name: value.detach() for name, value in update.scalars.items()}
         return scalars
 
@@ -214,10 +224,23 @@ class Model(L.LightningModule, ABC):
                 self.begin_stage(batches())
         return bool(begun)
 
+    def on_fit_start(self) -> None:
+        """Refuse a Trainer that does not say how many epochs there are, if stages follow them."""
+        if self.stages_follow_epochs and len(self.stages) > 1 and (self.trainer.max_epochs or 0) < 1:
+            stages = f"stages ({', '.join(self.stages)}), which follow the epochs"
+            raise UserError(f"{type(self).__name__} trains in {stages}: give Trainer(max_epochs=...)")
+
+    def on_train_end(self) -> None:
+        """Say it if the training ended before its last stage."""
+        last = list(self.stages)[-1]
+        if self.stages_follow_epochs and self.stage != last:
+            where = f"in its stage {self.stage}, and {last} is the last"
+            warnings.warn(f"{type(self).__name__} was not trained to its end: it is {where}", stacklevel=2)
+
     def on_train_epoch_end(self) -> None:
-        """In an ordinary Trainer stages follow the epochs; `genbench train` has them follow its budget."""
+        """In an ordinary Trainer stages follow the epochs."""
         epochs = self.trainer.max_epochs
-        if epochs is not None and epochs > 0:
+        if self.stages_follow_epochs and epochs is not None and epochs > 0:
             fraction = (self.trainer.current_epoch + 1) / epochs
             loader: Iterable[Any] = self.trainer.train_dataloader or ()
             self.advance(fraction, lambda: (self.on_device(as_batch(batch, self.shape)) for batch in loader))
@@ -235,32 +258,9 @@ class Model(L.LightningModule, ABC):
         labels = None if batch.labels is None else batch.labels.to(self.device)
         return Batch(batch.images.to(self.device), labels)
 
-    def _descend(self, losses: Mapping[str, Tensor]) -> None:
-        """One step of every optimizer down its own loss.
-
-        Of several processes the gradients are averaged here: Lightning and DDP do it within a backward pass, of which
-        they expect one a step.
-        """
-        found = self.optimizers()
-        wrapped = dict(zip(self._optimizer_names, found if isinstance(found, list) else [found], strict=True))
-        optimizers: list[LightningOptimizer] = [wrapped[name] for name in losses]
-        for optimizer in optimizers:
-            optimizer.zero_grad()
-        with self.trainer.strategy.block_backward_sync() if processes() > 1 else nullcontext():  # type: ignore[attr-defined]
-            for left, (optimizer, loss) in zip(
-                range(len(losses))[::-1], zip(optimizers, losses.values(), strict=True), strict=True
-            ):
-                self.manual_backward(loss, inputs=_parameters(optimizer), retain_graph=left > 0)
-        if processes() > 1:
-            parameters = [parameter for optimizer in optimizers for parameter in _parameters(optimizer)]
-            mean_over_processes(parameter.grad for parameter in parameters if parameter.grad is not None)
-        for optimizer in optimizers:
-            if self._steps_counted:  # Lightning would count a batch once for each optimizer
-                self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None, self)
-            else:
-                optimizer.step()
-            self._steps_counted = True
-        torch.clear_autocast_cache()  # it holds the weights of before the step
+    def _optimizers(self) -> list[LightningOptimizer]:
+        found: Any = self.optimizers()
+        return found if isinstance(found, list) else [found]
 
     def _log_losses(self, split: str, batch: Any, batch_idx: int) -> None:
         # Noise of its own: an evaluation neither changes the training that follows nor differs from the next one, nor
@@ -344,7 +344,3 @@ class Conditional(Model):
 
     Built with classes it is given labels always, without it never is.
     """
-
-
-def _parameters(optimizer: LightningOptimizer) -> list[Tensor]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -22,17 +22,17 @@ COLUMNS = 8  # of a grid of samples
 
 def draw_all(model: Model, data: ImageData) -> dict[str, Image.Image]:
     """All pictures of a finished model, by their files' names."""
-    labels, test = class_rows(model), data.test
+    labels = class_rows(model)
     samples = draw(model, 64 if labels is None else len(labels), seed=0, labels=labels)
     pictures = {"samples.png": grid(samples, COLUMNS)}
     if isinstance(model, Reconstruction):
-        labels = None if test.labels is None else test.labels[:64]
-        pictures["reconstructions.png"] = reconstructions(model, test.images[:64], labels)
+        some = evenly_spaced(data.test, 64)  # of class folders the first are all of one class
+        pictures["reconstructions.png"] = reconstructions(model, some.images, some.labels)
     if isinstance(model, StyleMixing) and model.mixes:
         pictures["style_mixing.png"] = style_mixing(model)
     if isinstance(model, LatentPlane):
         pictures["latent_grid.png"] = latent_grid(model)
-        shown = evenly_spaced(test, SCATTERED)
+        shown = evenly_spaced(data.test, SCATTERED)
         figure = latent_scatter(model, shown.images, shown.labels, data.classes)
         buffer = io.BytesIO()
         figure.savefig(buffer, dpi=120)

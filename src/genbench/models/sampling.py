@@ -74,6 +74,17 @@ def decode(
     return images.clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8).cpu()
 
 
+def check_options(model: Model) -> None:
+    """Draw an image with the options that the model's YAML gives, if it gives some: what does not go together is said.
+
+    Raises:
+        UserError: as the model's `sample`.
+    """
+    if model.sample_options:
+        with torch.random.fork_rng(devices=[]):
+            decode(model, torch.zeros(1, *model.noise_shape))
+
+
 def posterior_means(model: Posterior, images: Tensor, labels: Tensor | None = None) -> Tensor:
     """Means (N, d) of q(z|x) for images (N, C, H, W) uint8, on the CPU; evaluation mode, float32."""
     return posteriors(model, images, labels)[0]

@@ -140,6 +140,8 @@ class Variational(Conditional, Integrable, Reconstruction):
         ] = 1,
         conditional: Annotated[bool, Field(description="whether the model is told the images' classes")] = False,
     ) -> None:
+        if conditional and not classes:
+            raise ValueError("conditional=true needs images with classes")
         super().__init__(shape, noise_shape=(latent_size,), classes=classes if conditional else 0)
         self.latent_size = latent_size
         self.learning_rate = learning_rate
@@ -159,7 +161,8 @@ class Variational(Conditional, Integrable, Reconstruction):
     def updates(self, batch: Batch, noise: Tensor) -> Iterator[Update]:
         """The negative evidence lower bound; its parts are watched."""
         if self.importance_samples > 1:
-            more = torch.randn(self.importance_samples - 1, *noise.shape, device=noise.device)
+            own, size = self.importance_samples - 1, noise.shape[1:]
+            more = self.own_part(lambda n: torch.randn(own, n, *size, device=noise.device), len(noise), dim=1)
             scalars = self._importance_weighted(batch, torch.cat([noise.unsqueeze(0), more]))
             yield Update({"both": scalars["loss"]}, scalars)
             return
@@ -170,8 +173,8 @@ class Variational(Conditional, Integrable, Reconstruction):
 
     def losses(self, batch: Batch, noise: Tensor) -> dict[str, Tensor]:
         """The negative evidence lower bound, its parts, and the KL of each latent dimension."""
-        if self.importance_samples > 1:  # noise of its own, the same every time
-            generator = torch.Generator().manual_seed(0)
+        if self.importance_samples > 1:  # noise of its own, the same every time, and of no batch's seed
+            generator = torch.Generator().manual_seed(2**62)
             more = torch.randn(self.importance_samples - 1, *noise.shape, generator=generator).to(noise)
             return self._importance_weighted(batch, torch.cat([noise.unsqueeze(0), more]))
         reconstruction, kl = self._bound(batch, noise)

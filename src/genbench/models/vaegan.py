@@ -113,7 +113,8 @@ class VAEGAN(Conditional, Posterior, Reconstruction):
             found = self._bound(batch, own)
             yield Update({"both": found["loss"]}, found)
             return
-        found = self._terms(batch, torch.randn_like(own), noise)
+        of_latents = self.own_part(lambda n: torch.randn(n, *own.shape[1:], device=own.device), len(own))
+        found = self._terms(batch, of_latents, noise)
         taught = {
             "decoder": self.gamma * found["feature_loss"] + found["generator_loss"],
             "discriminator": found["discriminator_loss"],

@@ -42,7 +42,8 @@ class Loaded:
         """(n,) int64, the classes of n samples; None where nobody asks for a class.
 
         Args:
-            label: a class's number or name, for all; or a number for each.
+            label: a class's name or number, for all; or a number for each. Where all names are numbers, the one that is
+                called so: of the classes 1 to 10 the label 1 is not the second.
             n: how many samples.
 
         Raises:
@@ -52,9 +53,11 @@ class Loaded:
             return None
         if not self.model.classes:
             raise UserError(f"label={label}: this model was not told the classes of its images: leave it out")
-        if isinstance(label, str) and label not in self.classes:
+        numbered = bool(self.classes) and all(name.isdecimal() for name in self.classes)
+        by_name = isinstance(label, str) or (isinstance(label, int) and numbered)
+        if by_name and str(label) not in self.classes:
             raise UserError(f"label={label}: there is no such class; there are {', '.join(self.classes)}")
-        number = self.classes.index(label) if isinstance(label, str) else label
+        number = self.classes.index(str(label)) if by_name else label
         wanted = torch.full((n,), number) if isinstance(number, int) else torch.as_tensor(number, dtype=torch.int64)
         if wanted.shape != (n,) or not bool(((wanted >= 0) & (wanted < self.model.classes)).all()):
             most = self.model.classes - 1
@@ -119,7 +122,7 @@ def build(model: Mapping[str, Any], shape: ImageShape, classes: int = 0, code: s
 
 
 def check_batch(model: Model, train: Split, images: int) -> None:
-    """Refuse to train a model on one image at a time if it cannot be: BatchNorm needs something to compare with.
+    """Refuse to train a model on fewer images at a time than it needs: BatchNorm needs something to compare with.
 
     Args:
         model: as built.
@@ -129,6 +132,11 @@ def check_batch(model: Model, train: Split, images: int) -> None:
     Raises:
         UserError: it cannot.
     """
+    if images < model.least_images:
+        raise UserError(
+            f"data.batch_size: {type(model).__name__} needs {model.least_images} images a step in each process, or"
+            " fewer model.critic_steps"
+        )
     if images > 1:
         return
     labels = None if train.labels is None else train.labels[:1]

@@ -99,6 +99,8 @@ def _time(found: ByTime) -> Finding:
     )
     if found.operations is not None:
         text += f"; {found.operations:.1f} times the operations an image"
+    if not found.on_one_machine:
+        text += "; not all on one device with as many threads, so that seconds decide nothing"
     if found.fewest is not None:
         text += f"; fewer than {found.fewest} trainings of each can decide nothing"
     return Finding(duel.data, found.outcome, text)

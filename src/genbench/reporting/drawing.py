@@ -24,7 +24,7 @@ QUALITY = 80
 def grid(name: str, kind: str, images: Tensor, columns: int, text: str) -> Picture:
     """Images (N, C, H, W) uint8, row by row with white between them."""
     cells = tiled(images, columns, gap=2, empty=255)
-    return _picture(name, kind, _image(cells, grey=images.shape[1] == 1), text)
+    return _picture(name, kind, _image(cells, grey=images.shape[1] == 1), text, len(images))
 
 
 def of_run(run: Run, file: str, name: str, text: str) -> list[Picture]:
@@ -78,7 +78,7 @@ def _image(pixels: Tensor, *, grey: bool) -> Image.Image:
     return picture.convert("L") if grey else picture
 
 
-def _picture(name: str, kind: str, picture: Image.Image, text: str) -> Picture:
+def _picture(name: str, kind: str, picture: Image.Image, text: str, count: int = 0) -> Picture:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
-    return Picture(name, kind, buffer.getvalue(), text, picture.width, picture.height)
+    return Picture(name, kind, buffer.getvalue(), text, picture.width, picture.height, count)

@@ -14,19 +14,21 @@ from genbench.comparison.ranking import Contender, Ranking
 from genbench.data.images import ImageData, Split, evenly_spaced
 from genbench.errors import UserError
 from genbench.evaluation.classes import class_histogram
+from genbench.evaluation.conditions import labels_to_draw
 from genbench.evaluation.extractors import SHIPPED, FeatureSpace, load_spaces
 from genbench.evaluation.inspection import Inspector
 from genbench.models.model import Model
 from genbench.models.weights import load
 from genbench.reporting.drawing import grid, of_run, sprite, strip
 from genbench.reporting.formats import inline
-from genbench.reporting.gallery import COUNTED, Exhibit, Gallery, Lapse, Look, Looks, Shown, Sprite, file_name
+from genbench.reporting.gallery import COUNTED, Exhibit, Gallery, Lapse, Look, Looks, Shown, file_name
 from genbench.reporting.latents import explorer, has_plane, samples_of
 from genbench.runs.directory import Run
 from genbench.runs.files import read_picture
 from genbench.runs.frames import frames
 from genbench.runs.images import load_named
 from genbench.runs.reading import RunRecord
+from genbench.runs.records import Cost
 
 SAMPLES = 64  # of each model, in a picture
 HIDDEN = 40  # test images, and as many further samples of each model, for the blind test: four rounds without a repeat
@@ -39,6 +41,7 @@ OF_RUN = {  # pictures in the run's directory
     "latent_scatter": "Where {label} puts the test images of {data} in the latent plane, by class",
     "style_mixing": "{label} on {data}: coarse features of each row's first image, fine ones of each column's",
 }
+OF_ONE_CLASS = ("latent_grid", "style_mixing")  # of a conditional model
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,7 @@ class _Scene:
     """What the exhibits of a ranking have in common."""
 
     ranking: Ranking
+    data: ImageData | None
     inspector: Inspector | None  # None without the training images
     shown: Split | None  # test images for the latent planes
     lapses: int  # frames of each contender at most
@@ -75,10 +79,11 @@ def gallery(ranking: Ranking, chosen: Sequence[Contender], code: str | None) -> 
             problems.append(f"classes are not counted, and the nearest training images are those in pixels: {missing}")
     inspector = None if data is None else Inspector(data, space, cache_folder())
     shown = None if data is None else evenly_spaced(data.test, PLACED)
-    scene = _Scene(ranking, inspector, shown, max(4, min(20, LAPSES // len(chosen))), code)
+    scene = _Scene(ranking, data, inspector, shown, max(4, min(20, LAPSES // len(chosen))), code)
     exhibits = tuple(_exhibit(scene, contender) for contender in chosen)
     if data is None or shown is None:
         return Gallery(ranking.title, None, (), (), exhibits, tuple(problems))
+    chosen_ones, others = _apart(data.test)
     counts: tuple[float, ...] = ()
     if scene.classifier is not None:
         counts = tuple((_histogram(scene.classifier, data.test.images) * COUNTED).tolist())
@@ -87,23 +92,30 @@ def gallery(ranking: Ranking, chosen: Sequence[Contender], code: str | None) -> 
         grid(
             f"{ranking.name}-real",
             "real",
-            data.test.images[:SAMPLES],
+            chosen_ones,
             8,
-            f"The first {SAMPLES} test images of {ranking.title}",
+            f"{len(chosen_ones)} test images of {ranking.title}",
         ),
         data.classes,
         counts,
         exhibits,
         tuple(problems),
-        _hidden(data),
+        sprite(others, 8, exact=True) if len(others) else None,
         _shown(shown) if any(e.explorer is not None and e.explorer.points for e in exhibits) else None,
     )
 
 
-def _hidden(data: ImageData) -> Sprite | None:
-    """Test images other than those of the gallery's picture; None if that shows all."""
-    others = evenly_spaced(Split(data.test.images[SAMPLES:], None), HIDDEN).images
-    return sprite(others, 8, exact=True) if len(others) else None
+def _apart(test: Split) -> tuple[Tensor, Tensor]:
+    """Test images for the gallery's picture and others for the blind test, each spread evenly over all.
+
+    The first ones of class folders are all of one class.
+    """
+    shown = torch.linspace(0, len(test) - 1, min(SAMPLES, len(test))).long()
+    left = torch.ones(len(test), dtype=torch.bool)
+    left[shown] = False
+    rest = left.nonzero()[:, 0]
+    hidden = rest[torch.linspace(0, max(0, len(rest) - 1), min(HIDDEN, len(rest))).long()]
+    return test.images[shown], test.images[hidden]
 
 
 def _shown(split: Split) -> Shown:
@@ -160,7 +172,10 @@ def _exhibit(scene: _Scene, contender: Contender) -> Exhibit:
     record, title = contender.runs[0], scene.ranking.title
     run, label, name = Run(record.path), inline(contender.label), f"{scene.ranking.name}-{file_name(contender.label)}"
     try:
-        model = load(run.weights, scene.code).model
+        loaded = load(run.weights, scene.code)
+        model = loaded.model
+        if record.scorecard is not None and isinstance(record.scorecard.cost, Cost):  # of the samples that were scored
+            model.sample_options |= record.scorecard.cost.sample_options
         drawn = samples_of(model, SAMPLES + HIDDEN)
     except (UserError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -169,24 +184,35 @@ def _exhibit(scene: _Scene, contender: Contender) -> Exhibit:
     text = f"{SAMPLES} samples of {label} on {title}, training seed {record.seed}"
     pictures = [grid(f"{name}-samples", "samples", samples, 8, text)]
     fits = scene.inspector is not None and scene.inspector.train.shape[1:] == samples.shape[1:]
-    looks, nearest = _looks(model, samples, scene.inspector if fits else None)
+    problems = []
+    inspector = scene.inspector if fits else None
+    learnt = "" if record.data is None else record.data.fingerprint  # from others with another data.limit, say
+    if (
+        inspector is not None and scene.data is not None and learnt not in ("", scene.data.fingerprint)
+    ):  # data.limit, say
+        problems.append(f"{label}: it has learnt from other images, and those nearest to its samples are not shown")
+        inspector = None
+    looks, nearest = _looks(model, samples, inspector)
     if nearest is not None:
         where = {"pixels": "in pixels"}.get(looks.measured, f"in {looks.measured} features")
         text = f"Above, 12 samples of {label} on {title}; below each, the training image nearest to it {where}"
         pictures.append(grid(f"{name}-neighbours", "neighbours", torch.cat([samples[:12], nearest[:12]]), 12, text))
+    told = inline(loaded.classes[0]) if model.classes else ""  # where only the noise is to differ
     for picture, text in OF_RUN.items():
-        pictures += of_run(run, picture, name, text.format(data=title, label=label))
+        of_one = f", all of class {told}" if told and picture in OF_ONE_CLASS else ""
+        pictures += of_run(run, picture, name, text.format(data=title, label=label) + of_one)
     counts: tuple[int, ...] = ()
-    if scene.classifier is not None and fits:
-        histogram = _histogram(scene.classifier, samples_of(model, COUNTED))
+    if scene.classifier is not None and scene.data is not None and fits:
+        asked = labels_to_draw(model, scene.data, COUNTED, seed=0)
+        histogram = _histogram(scene.classifier, samples_of(model, COUNTED, asked))
         counts = tuple(round(share * COUNTED) for share in histogram.tolist())
     return Exhibit(
         contender,
         record,
         tuple(pictures),
-        explorer(model, scene.shown if fits and has_plane(model) else None),
+        explorer(model, scene.shown if fits and has_plane(model) else None, told),
         counts,
-        (),
+        tuple(problems),
         looks,
         sprite(hidden, 8, exact=True),
         _lapse(record, scene.lapses),

@@ -21,6 +21,7 @@ class Picture:
     text: str
     width: int
     height: int
+    count: int = 0  # of the images in a grid
 
     @property
     def uri(self) -> str:
@@ -52,6 +53,7 @@ class Explorer:
     sprite: Sprite
     reach: float  # of the plane, from -reach to reach in both dimensions
     points: tuple[tuple[float, float], ...] = ()  # where the gallery's shown test images lie in the plane
+    told: str = ""  # the class that all are drawn as, of a conditional model
 
 
 @dataclass(frozen=True)

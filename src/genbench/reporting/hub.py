@@ -113,7 +113,8 @@ def _metadata(record: RunRecord) -> dict[str, object]:
         "pipeline_tag": "unconditional-image-generation",
         "tags": ["genbench", record.model.replace("_", "-"), record.data_name],
     }
-    values = {} if record.scorecard is None else record.scorecard.values()
+    scores = record.scorecard
+    values = {} if scores is None or scores.level != "full" else scores.values()  # of test images
     of_classifier = {key.score: score.mean for key, score in values.items() if key.space == "classifier"}
     if of_classifier:
         metrics = [{"type": name, "value": float(f"{value:.4g}")} for name, value in of_classifier.items()]

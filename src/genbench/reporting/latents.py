@@ -22,8 +22,14 @@ def has_plane(model: Model) -> bool:
     return isinstance(model, LatentPlane) and model.noise_shape == (2,)
 
 
-def explorer(model: Model, shown: Split | None) -> Explorer:
-    """The plane with the test images shown in it, if there are any, or else a walk between two samples."""
+def explorer(model: Model, shown: Split | None, told: str = "") -> Explorer:
+    """The plane with the test images shown in it, if there are any, or else a walk between two samples.
+
+    Args:
+        model: with classes, it draws its first.
+        shown: test images.
+        told: what the first class is called; empty for a model without classes.
+    """
     if isinstance(model, LatentPlane) and has_plane(model):
         side = max(5, min(21, PIXELS // min(SIDE, max(model.shape.height, model.shape.width))))
         places = torch.linspace(-REACH, REACH, side)
@@ -32,17 +38,23 @@ def explorer(model: Model, shown: Split | None) -> Explorer:
         if shown is not None:
             means = posterior_means(model, shown.images, shown.labels).tolist()
             points = [(round(x, 2), round(y, 2)) for x, y in means]
-        return Explorer("plane", sprite(in_small_blocks(model, z), side, exact=False), REACH, tuple(points))
+        return Explorer("plane", sprite(in_small_blocks(model, z), side, exact=False), REACH, tuple(points), told)
     start, end = torch.randn(2, *model.noise_shape, generator=torch.Generator().manual_seed(0))
     images = in_small_blocks(model, walk(start, end, FRAMES))
-    return Explorer("walk", sprite(images, math.isqrt(FRAMES), exact=False), 0.0)
+    return Explorer("walk", sprite(images, math.isqrt(FRAMES), exact=False), 0.0, told=told)
 
 
-def samples_of(model: Model, n: int) -> Tensor:
-    """The n images (n, C, H, W) uint8 that `sample seed=0` draws, up to the rounding of a smaller block."""
+def samples_of(model: Model, n: int, labels: Tensor | None = None) -> Tensor:
+    """The n images (n, C, H, W) uint8 that `sample seed=0` draws, up to the rounding of a smaller block.
+
+    Args:
+        model: any.
+        n: how many.
+        labels: (n,), of a conditional model; None: all classes in turn.
+    """
     generator = torch.Generator().manual_seed(0)
     blocks = [torch.randn(DRAWN_AT_ONCE, *model.noise_shape, generator=generator) for _ in range(0, n, DRAWN_AT_ONCE)]
-    return in_small_blocks(model, torch.cat(blocks)[:n], model.labels_in_turn(n))
+    return in_small_blocks(model, torch.cat(blocks)[:n], model.labels_in_turn(n) if labels is None else labels)
 
 
 def in_small_blocks(model: Model, noise: Tensor, labels: Tensor | None = None) -> Tensor:

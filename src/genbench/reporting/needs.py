@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from genbench.comparison.costs import cheapest
 from genbench.comparison.judgement import COPIES, Judgement, Standing, copying
 from genbench.comparison.leads import Lead, Silence, leads
-from genbench.comparison.ranking import Contender
+from genbench.comparison.ranking import Contender, on_one_machine
 from genbench.comparison.verdicts import MOST_SEEDS, Reason, Verdict
 from genbench.console import duration
+from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.protocol import TOPICS
 from genbench.reporting.formats import inline, listed, number
 from genbench.reporting.words import reason_of, scores_of
@@ -51,7 +52,9 @@ class Answer:
 
 
 def answers(judgement: Judgement) -> list[Answer]:
-    """Every need, whether a score may vote on it or not; cost last."""
+    """Every need, whether a score may vote on it or not; cost last. Of one contender alone no need has a best."""
+    if len(judgement.contenders) == 1:
+        return [_copies(judgement), cost_answer(judgement)]
     standings = judgement.topics()
     two = len(judgement.contenders) == 2
     found = []
@@ -68,7 +71,8 @@ def answers(judgement: Judgement) -> list[Answer]:
 
 def silent_needs(judgement: Judgement) -> str:
     """The needs on which no score may vote, in a sentence; empty if there is none."""
-    silent = [need for topic, need in TOPICS.items() if topic != COPIES and topic not in judgement.topics()]
+    heard = {catalogue()[key.score].topic for key in judgement.votes}
+    silent = [need for topic, need in TOPICS.items() if topic != COPIES and topic not in heard]
     return f"No score may vote on: {'; '.join(silent)}." if silent else ""
 
 
@@ -155,9 +159,10 @@ def _copies(judgement: Judgement) -> Answer:
     found = copying(judgement)
     need = TOPICS[COPIES]
     if found is None:
-        return Answer(
-            need, open="undecided", sure="not measured on these images", decided_by="a calibration, see below"
-        )
+        sure = "not measured on these images"
+        if judgement.ranking.calibration is None:
+            sure = "no score may vote without a calibration"
+        return Answer(need, open="undecided", sure=sure, decided_by="a calibration, see below")
     numbers = ", ".join(f"{inline(label)} {share:.0%}" for label, share in found.authentic.items())
     because = (f"authentic samples: {numbers}; unseen real images {found.real:.0%}",)
     if found.copying:
@@ -174,6 +179,8 @@ def cost_answer(judgement: Judgement) -> Answer:
         f"{', '.join(what)}: {'all alike' if labels == judgement.labels else listed(labels, judgement.labels)}"
         for labels, what in by_who.items()
     ]
+    if not on_one_machine(judgement.contenders):
+        texts.append("times are of several machines, or of other numbers of threads, and not compared")
     text = "; ".join(texts) if len(judgement.contenders) > 1 else ""
     because = tuple(map(_cost, judgement.contenders))
     return Answer("low cost", text=text, sure=_budgets(judgement.contenders), because=because)

@@ -29,7 +29,7 @@ from genbench.reporting.formats import inline, number, spread, word
 from genbench.reporting.galleries import Wanted, all_pictures, galleries
 from genbench.reporting.gallery import Gallery, data_uri
 from genbench.reporting.interaction import GUESSES, interaction, intervals
-from genbench.reporting.needs import Answer, answers, cost_answer, silent_needs
+from genbench.reporting.needs import Answer, answers, silent_needs
 from genbench.reporting.results import results, results_csv
 from genbench.reporting.rulers import Ruler, rulers
 from genbench.reporting.score_tables import ScoreTable, VerdictTable, score_tables, verdict_tables
@@ -172,7 +172,7 @@ def _part(judgement: Judgement, title: str, pictures: Gallery, code: str | None)
         words.heading(judgement),
         words.conditions(judgement),
         () if alone else words.outcome(judgement),
-        (cost_answer(judgement),) if alone else tuple(answers(judgement)),
+        tuple(answers(judgement)),
         tuple(rulers(judgement)),
         tuple(samples),
         unclear(samples),

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -61,13 +61,17 @@ def _percent(share: float) -> str:
 
 
 def _cut(picture: Picture | None) -> Picture | None:
-    """The first rows of a grid that is as many images high as wide."""
+    """The first rows of a grid, if it has more."""
     if picture is None:
         return None
+    rows = -(-picture.count // ACROSS)
+    if rows <= SHOWN:
+        return replace(picture, name=f"{picture.name}-strip", kind="strip")
     grid = Image.open(io.BytesIO(picture.png))
     edge = 2  # between images
-    cut = grid.crop((0, 0, grid.width, edge + (grid.height - edge) * SHOWN // ACROSS))
+    cut = grid.crop((0, 0, grid.width, edge + (grid.height - edge) * SHOWN // rows))
     buffer = io.BytesIO()
     cut.save(buffer, "PNG", optimize=True)
-    text = picture.text.replace("64", str(ACROSS * SHOWN), 1)
-    return Picture(f"{picture.name}-strip", "strip", buffer.getvalue(), text, cut.width, cut.height)
+    count = ACROSS * SHOWN
+    text = picture.text.replace(str(picture.count), str(count), 1)
+    return Picture(f"{picture.name}-strip", "strip", buffer.getvalue(), text, cut.width, cut.height, count)

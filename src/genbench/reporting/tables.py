@@ -1,10 +1,11 @@
 """What is printed about runs: the summary of one, its scores, and a line for each of a sweep."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from shlex import quote
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from genbench.console import duration
 from genbench.errors import UserError
@@ -34,9 +35,9 @@ def summary_table(record: RunRecord) -> Table:
     if summary.test:
         table.add_row("test images", _losses(summary.test))
     for change in record.environment.changes if record.environment is not None else ():
-        table.add_row("went on with", escape(change))
+        table.add_row("went on with", change)
     for alarm in summary.alarms:
-        table.add_row("[bold red]alarm[/]", escape(alarm))
+        table.add_row(Text("alarm", "bold red"), alarm)
     table.add_row("pictures", ", ".join(sorted(path.name for path in record.path.glob("*.png"))))
     place = quote(str(record.path))
     code = f" code={quote(record.config.code)}" if record.config is not None and record.config.code is not None else ""
@@ -59,17 +60,17 @@ def scores_table(scores: Scorecard, where: str) -> Table:
         table.add_row(name, *("" if isinstance(cell, Absent) else _mean_and_spread(cell) for cell in cells))
     for space, content in scores.spaces.items():
         if isinstance(content, Absent):
-            table.add_row(space, escape(content.absent))
+            table.add_row(space, content.absent)
     for name, estimate in scores.model.items():
-        text = escape(estimate.absent) if isinstance(estimate, Absent) else _mean_and_spread(estimate)
+        text = estimate.absent if isinstance(estimate, Absent) else _mean_and_spread(estimate)
         table.add_row(name, text)
     if isinstance(scores.cost, Absent):
-        table.add_row("cost", escape(scores.cost.absent))
+        table.add_row("cost", scores.cost.absent)
     else:
         for name, value in _cost(scores.cost).items():
             table.add_row(name, f"{value:.4g}")
     if scores.notes:
-        table.caption = "\n".join(f"note: {escape(note)}" for note in scores.notes)
+        table.caption = "\n".join(f"note: {note}" for note in scores.notes)
         table.caption_justify = "left"
     return table
 
@@ -85,11 +86,12 @@ def comparison_tables(records: Sequence[RunRecord]) -> list[Table]:
     Raises:
         UserError: two runs on one data set were scored by different protocols, levels or extractors.
     """
-    by_data: dict[str, list[tuple[RunRecord, Scorecard]]] = {}
+    by_data: dict[tuple[str, str], list[tuple[RunRecord, Scorecard]]] = {}
     for record in records:
-        if record.scorecard is not None:
-            by_data.setdefault(record.data_name, []).append((record, record.scorecard))
-    return [_comparison_table(data, scored) for data, scored in by_data.items()]
+        if record.scorecard is not None:  # two folders may have one name
+            key = record.data_name, record.scorecard.extractors.get("pixels", "")
+            by_data.setdefault(key, []).append((record, record.scorecard))
+    return [_comparison_table(data, scored) for (data, _), scored in by_data.items()]
 
 
 def _comparison_table(data: str, scored: Sequence[tuple[RunRecord, Scorecard]]) -> Table:
@@ -103,8 +105,10 @@ def _comparison_table(data: str, scored: Sequence[tuple[RunRecord, Scorecard]]) 
                 )
     table = Table(title=f"scores of {data} images", box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("score")
+    headings = Counter(f"{record.model_title} s{record.seed}" for record, _ in scored)
     for record, _ in scored:
-        table.add_column(f"{record.model_title} s{record.seed}", justify="right")
+        heading = f"{record.model_title} s{record.seed}"
+        table.add_column(record.name if headings[heading] > 1 else heading, justify="right")
     keys = dict.fromkeys(key for _, scores in scored for key in scores.values())
     for key in sorted(keys, key=lambda key: SPACES.index(key.space) if key.space in SPACES else len(SPACES)):
         cells = [scores.score(key) for _, scores in scored]
@@ -130,7 +134,7 @@ def sweep_table(records: Sequence[RunRecord]) -> Table:
         summary = record.summary
         if record.state != "finished" or summary is None:
             why = record.problems[0].removeprefix(record.state).removeprefix(": ") if record.problems else ""
-            table.add_row(record.name, record.state, "", "", "", escape(f"{why}{_log(record)}".strip()))
+            table.add_row(record.name, record.state, "", "", "", f"{why}{_log(record)}".strip())
             continue
         losses = ("test " if summary.test else "") + _losses(summary.test or summary.train)
         seconds, speed = duration(summary.train_seconds), f"{summary.images_per_second:,.0f}"

@@ -137,7 +137,14 @@ def conditions(judgement: Judgement) -> str:
         return text
     channels, height, width = data.shape
     colour = "grey" if channels == 1 else "colour"
-    return f"{text}, for {height}x{width} {colour} images ({data.images.get('train', 0):,} to train on)"
+    known = [c for c in contenders if c.runs[0].data is not None]
+    trained = _each(known, _to_train_on, lambda images: f"{images:,}", " to train on").removesuffix(" each")
+    return f"{text}, for {height}x{width} {colour} images ({trained})"
+
+
+def _to_train_on(contender: Contender) -> float:
+    data = contender.runs[0].data
+    return 0 if data is None else data.images.get("train", 0)
 
 
 def _each(
@@ -168,14 +175,16 @@ def _about(seconds: float) -> str:
 
 def _hardware(judgement: Judgement) -> str:
     known = [run.environment for run in judgement.ranking.runs if run.environment is not None]
-    places = {(environment.device, environment.threads) for environment in known}
-    if not places:
+    devices = {environment.device.removesuffix(f", {environment.threads} threads") for environment in known}
+    if not devices:
         return ""
-    if len(places) > 1:
-        return " on several machines" if len({device for device, _ in places}) > 1 else f" on {known[0].device}"
-    ((device, threads),) = places
-    cores = "" if threads is None or known[0].accelerator != "cpu" else f"{threads} core{'s' * (threads > 1)} of "
-    return f" on {cores}{device.removesuffix(f', {threads} threads')}"
+    if len(devices) > 1:
+        return " on several machines"
+    threads = sorted({environment.threads for environment in known if environment.threads is not None})
+    if not threads or known[0].accelerator != "cpu":
+        return f" on {devices.pop()}"
+    number = f"{threads[0]}" if len(threads) == 1 else f"{threads[0]} to {threads[-1]}"
+    return f" on {number} core{'s' * (threads[-1] > 1)} of {devices.pop()}"
 
 
 def trainings(judgement: Judgement) -> str:

@@ -25,10 +25,11 @@ Every file but the two logs is written whole or not at all. What the JSON and CS
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import Timeout
 
@@ -233,10 +234,9 @@ class Run:
         """True if the run was scored."""
         return self.has("scores.json")
 
-    def is_scored(self, level: str, protocol: int) -> bool:
-        """True if it was scored by a protocol, as a whole if the level is full; UserError as `scorecard`."""
-        found = self.scorecard() if self.has_scorecard else None
-        return found is not None and found.protocol == protocol and level in (found.level, "fast")
+    def is_scored(self, level: str, protocol: int, wanted: Mapping[str, Any] | None = None) -> bool:
+        """True if it has these scores: see `Scorecard.is_of`; raises UserError as `scorecard`."""
+        return self.has_scorecard and self.scorecard().is_of(level, protocol, wanted or {})
 
     def scorecard(self) -> Scorecard:
         """The run's scores; raises UserError if scores.json cannot be read."""

@@ -1,7 +1,7 @@
 """What a run's JSON and CSV files hold, as types; runs/directory.py is the only code that reads or writes them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -159,6 +159,23 @@ class Scorecard(Record):
     samples: str | None = None  # where the images came from, if not from a run
     notes: tuple[str, ...] = ()  # what the reader of the scores has to know
     evaluation_seconds: Amount = 0.0
+    nll_samples: Count | None = None  # None in old files
+    nll_images: Count | None = None
+
+    def is_of(self, level: str, protocol: int, wanted: Mapping[str, Any]) -> bool:
+        """True if these are the scores by a protocol, all if the level is full, and none of another thing than wanted.
+
+        Args:
+            level: "fast" or "full".
+            protocol: its number.
+            wanted: options of the sampling, nll_samples, nll_images; what an old file does not say is taken to be so.
+        """
+        if self.protocol != protocol or level not in (self.level, "fast"):
+            return False
+        told: dict[str, Any] = dict(self.cost.sample_options) if isinstance(self.cost, Cost) else {}
+        if isinstance(self.model.get("nll"), Estimate) and self.nll_samples is not None:
+            told |= {"nll_samples": self.nll_samples, "nll_images": self.nll_images}
+        return all(told.get(name, value) == value for name, value in wanted.items())
 
     def score(self, key: Key) -> Score | Absent:
         """A score, or why there is none."""

@@ -33,6 +33,7 @@ from genbench.runs.directory import Run
 from genbench.runs.outputs import check_out, written
 from genbench.searching.journal import Journal
 from genbench.searching.objectives import directions, values
+from genbench.wording import written as as_word
 
 POLL = 0.3  # seconds
 
@@ -136,7 +137,11 @@ class Search:
 
     def _train(self, trial: Trial) -> None:
         """One training to its end, or until it is stopped."""
-        words = [*self.config.words, *(f"{name}={value}" for name, value in trial.params.items()), "evaluation=fast"]
+        words = [
+            *self.config.words,
+            *(f"{name}={as_word(value)}" for name, value in trial.params.items()),
+            "evaluation=fast",
+        ]
         with self._composing:
             (config,) = compose("train", TrainConfig, words).configs
         run = Run(config.directory)

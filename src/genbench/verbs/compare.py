@@ -104,6 +104,9 @@ def trainings(config: CompareConfig) -> CommandLine[TrainConfig]:
             raise UserError(f"{name}=: write {_OURS[name]}")
     budgets = {"max_minutes": config.minutes, "max_images": config.images, "max_epochs": config.epochs}
     given = [f"trainer.{name}={value}" for name, value in budgets.items() if value is not None]
+    twice = next((word for word in config.words if word.lstrip("+").startswith("trainer.max_")), None)
+    if given and twice is not None:
+        raise UserError(f"{twice}: minutes, images or epochs says it already: leave one out")
     if len(given) > 1:
         raise UserError("minutes, images, epochs: give one of them, so that all get the same")
     if not config.models or not all(name.isidentifier() for name in config.models):
@@ -120,7 +123,7 @@ def say_notes(configs: Sequence[TrainConfig], console: Console) -> None:
     for data in {config.data.model_dump_json(): config.data for config in configs}.values():
         with suppress(UserError):  # of one that cannot be read, which its trainings name
             for note in load_data(data).notes:
-                console.print(f"data: {note}", soft_wrap=True, highlight=False, markup=False)
+                console.print(f"data: {note}", soft_wrap=True, highlight=False)
 
 
 def say_plan(configs: Sequence[TrainConfig], runs: Sequence[Run], console: Console) -> None:

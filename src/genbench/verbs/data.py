@@ -53,7 +53,7 @@ def run(config: LookConfig) -> None:
     for table in tables(data, config.data):
         console.print(table)
     for note in data.notes:
-        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"note: {note}", soft_wrap=True, highlight=False)
     with written(out) as temporary:
         picture(data, config.seed).save(temporary)
     console.print(costs(data, config))

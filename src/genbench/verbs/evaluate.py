@@ -36,6 +36,10 @@ def run(config: EvaluateConfig) -> None:
         raise UserError("say what to score: run=DIR, or runs=DIR, or samples=FILE data=NAME out=FILE.json")
     if config.evaluation.level == "none":
         raise UserError("evaluation=none: leaves nothing to do; choose evaluation=fast or full")
+    if config.samples is None and config.out is not None:
+        raise UserError("out=: the scores of a run go into its directory: leave it out")
+    if config.samples is not None and config.options:
+        raise UserError(f"options.{next(iter(config.options))}: these images are drawn already: leave it out")
     logging.basicConfig(level=logging.INFO, format="%(message)s")  # a download says so
     if config.run is not None:
         evaluate_run(Run.open(near(config.run)), config)
@@ -61,6 +65,11 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
     from genbench.training.loggers.opening import opened
 
     with run.taken() as own:  # so that nobody trains it anew while it is scored
+        if config.evaluation.level == "fast" and not config.force and _has_full_scores(own):
+            raise UserError(
+                f"evaluation=fast: {run.path} has the full scores, which these would replace: leave it out; or"
+                " force=true"
+            )
         target = str(own.config().model["_target_"])
         check_values(config.options, sample_options(target, config.code), "options.")
         scorecard = score_run(own, config.evaluation, config.code, config.options, config.data)
@@ -73,8 +82,15 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
         print(f"next: genbench report runs={quote(str(run.path.parent))}")
 
 
+def _has_full_scores(run: Run) -> bool:
+    try:
+        return run.is_scored("full", PROTOCOL)
+    except UserError:  # damaged ones are no loss
+        return False
+
+
 def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
-    """Score the finished runs of a folder that have no such scores of this protocol yet, and print all side by side.
+    """Score the finished runs of a folder that have no such scores yet, as wanted, and print all side by side.
 
     Each by itself: what stands in the way of one is said, and the others are scored.
 
@@ -85,11 +101,11 @@ def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
     runs = [run for run in runs if run.exists or closed(run.path)]
     if not runs:
         raise UserError(f"runs={folder}: there is no finished run in this folder")
-    scored = []
+    scored, wanted = [], config.evaluation.values | config.options
     for run in runs:
         try:
             Run.open(run.path)
-            if not (run.is_finished and run.is_scored(config.evaluation.level, PROTOCOL)):
+            if not (run.is_finished and run.is_scored(config.evaluation.level, PROTOCOL, wanted)):
                 evaluate_run(run, config)
             scored.append(run)
         except Exception as error:  # noqa: BLE001  (whatever one run holds, the others are scored)
@@ -106,7 +122,7 @@ def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
 
 def _evaluate_samples(source: str, config: EvaluateConfig) -> None:
     """Write the scores of images that any tool made, and print them."""
-    out = near(config.out)
+    out = near(config.out or "scores.json")
     if out.suffix != ".json":
         raise UserError(f"out={out}: must be a .json file")
     check_out([out], force=config.force)

@@ -49,4 +49,5 @@ def run(config: SampleConfig) -> None:
             np.savez_compressed(temporary, images=images.numpy())
         else:
             grid(images, square(config.n)).save(temporary)
-    print(f"{config.n} images of {found.name}, seed {config.seed}: {out}")
+    of_class = "" if labels is None or not loaded.classes else f", class {loaded.classes[int(labels[0])]}"
+    print(f"{config.n} images of {found.name}{of_class}, seed {config.seed}: {out}")

@@ -17,6 +17,7 @@ from genbench.console import stdout
 from genbench.errors import UserError
 from genbench.interruption import on_signals
 from genbench.searching.objectives import directions
+from genbench.wording import written as as_word
 
 
 def run(config: SearchConfig) -> None:
@@ -31,9 +32,15 @@ def run(config: SearchConfig) -> None:
         raise UserError(f"objectives={','.join(config.objectives)}: must be one or several of {', '.join(known)}")
     if any(word.lstrip("+").startswith("evaluation") for word in config.words):
         raise UserError("leave out evaluation=: a search chooses on the validation images, by evaluation=fast")
+    if any(word.startswith(("hydra/", "hydra.")) for word in config.words):
+        raise UserError("leave out hydra's words: workers=N trains several at a time")
     space = check_space(config.search)
+    for word in config.words:  # or the space's would silently win
+        key = word.partition("=")[0].lstrip("+~")
+        if key in space:
+            raise UserError(f"{key}: search= looks for it: leave it out, or take another search= (search=gan, say)")
     for corner in (0, -1):  # every lowest and every highest value is one that train takes
-        one_training([*config.words, *(f"{name}={bounds[corner]}" for name, bounds in space.items())])
+        one_training([*config.words, *(f"{name}={as_word(bounds[corner])}" for name, bounds in space.items())])
     try:
         import optuna  # noqa: F401
     except ImportError as error:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from genbench import cores
 from genbench.command.composition import CommandLine
+from genbench.command.launching import at_once
 from genbench.command.sweeping import Job, guarded, progress_line, train_all
 from genbench.config.train import TrainConfig
 from genbench.evaluation.protocol import PROTOCOL
@@ -70,7 +71,8 @@ def in_sweep(job: Job) -> None:
 
     config, console = job.config, stdout()
     level, seconds = config.evaluation.level, time.time() - job.started
-    running = 1 + sum(run.is_locked for run in job.runs)  # this one is not yet
+    # This one is not locked yet, nor are others that are started together with it.
+    running = max(1 + sum(run.is_locked for run in job.runs), at_once())
     line = progress_line(job.runs, level, running, seconds, config.trainer.max_minutes)
     console.print(f"{line}: {config.run_name}", soft_wrap=True)
     guarded(config, lambda: train(config, console))
@@ -95,11 +97,11 @@ def train(config: TrainConfig, console: "Console") -> None:
 
     data = load_data(config.data)
     for note in data.notes:
-        console.print(f"data: {note}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"data: {note}", soft_wrap=True, highlight=False)
     record = DataRecord(**describe(data, config.data.absolute_root))
     if not config.overwrite:
         run.check_data(record)
-    if done and run.has_card and (not to_score or run.is_scored(config.evaluation.level, PROTOCOL)):
+    if done and run.has_card and (not to_score or run.is_scored(config.evaluation.level, PROTOCOL, config.scored_by)):
         console.print(f"{run.path} is finished. To train it again: overwrite=true", soft_wrap=True)
         return
 
@@ -121,6 +123,7 @@ def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRe
     from genbench.device import best_device, choose_device
     from genbench.evaluation.evaluator import check_real
     from genbench.evaluation.extractors import load_spaces
+    from genbench.models.sampling import check_options
     from genbench.models.weights import build, check_batch
     from genbench.training.loggers.opening import opened
 
@@ -138,6 +141,7 @@ def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRe
         spaces = load_spaces(data, feature_cache(), best_device())
     L.seed_everything(config.seed, workers=True, verbose=False)
     model = build(config.model, data.shape, len(data.classes), config.code)
+    check_options(model)
     check_batch(model, data.train, config.data.batch_size // (config.trainer.devices * config.trainer.num_nodes))
     if getattr(rank_zero_only, "rank", 0) > 0:
         _help(config, model, data, spaces)
@@ -232,11 +236,10 @@ def _finish(config: TrainConfig, run: Run, console: "Console", loggers: "Loggers
 
     try:
         level = config.evaluation.level
-        if level != "none" and not run.is_scored(
-            level, PROTOCOL
-        ):  # a run that cannot be scored is finished all the same
+        # A run that cannot be scored is finished all the same.
+        if level != "none" and not run.is_scored(level, PROTOCOL, config.scored_by):
             console.print("scoring")
-            scorecard = score_run(run, config.evaluation, config.code, images=config.data)
+            scorecard = score_run(run, config.evaluation, config.code, config.sample_options, config.data)
             run.write_scorecard(scorecard)
             console.print(scores_table(scorecard, str(run.path)))
     finally:

@@ -278,6 +278,15 @@ def test_files_must_have_the_same_column(tmp_path: Path) -> None:
     assert "1.parquet has no column image" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("labelled", [0, 1])
+def test_files_of_a_split_have_classes_all_or_none(tmp_path: Path, labelled: int) -> None:
+    """Those of the first file were dropped, or the images of the second had none."""
+    write(tmp_path / f"{labelled}.parquet", image=structs(grey(20)), label=LABELS[:20])
+    write(tmp_path / f"{1 - labelled}.parquet", image=structs(grey(20, seed=1)))
+    assert f"{1 - labelled}.parquet has no column of classes, as {labelled}.parquet has" in refusal(tmp_path)
+    assert labels(load(tmp_path, labels=False)) is None
+
+
 def test_no_more_than_a_part_of_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.parquet", image=structs(grey(30)), label=LABELS)
     for module in (parquet, encoded):

@@ -91,6 +91,16 @@ def test_names_without_numbers_are_pixels_if_numbers_stand_below(tmp_path: Path)
     assert not pixel_table.takes(tmp_path / "b.csv")
 
 
+def test_of_several_classes_the_one_called_label_is_taken(tmp_path: Path) -> None:
+    """Both were dropped, and nothing was said."""
+    columns: list[tuple[int, Sequence[object]]] = [(0, LABELS), (1, [f"digit {label}" for label in LABELS])]
+    found = load(table(tmp_path / "a.csv", grey(30), columns, ",".join(names((0, "label"), (1, "label_name")))))
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == LABELS
+    path = table(tmp_path / "b.csv", grey(30), columns, ",".join(names((0, "class_id"), (1, "class_name"))))
+    assert "columns class_id, class_name may each be the class: call the one `label`" in refusal(path)
+
+
 def test_other_columns_are_left_out(tmp_path: Path) -> None:
     columns: list[tuple[int, Sequence[object]]] = [(0, range(100, 130)), (1, LABELS), (66, ["Training"] * 30)]
     header = ",".join(names((0, "id"), (1, "label"), (66, "Usage")))

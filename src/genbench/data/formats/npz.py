@@ -32,7 +32,8 @@ def arrays(path: Path) -> dict[str, Sliceable]:
         with np.load(path, allow_pickle=False) as archive:
             read = ((name, archive[name]) for name in archive.files)  # each once: it is unpacked each time
             # A member that is no array comes as bytes.
-            return {name: array for name, array in read if isinstance(array, np.ndarray) and array.dtype.kind != "O"}
+            found = ((name, array) for name, array in read if isinstance(array, np.ndarray) and array.dtype.kind != "O")
+            return {name: array for name, array in found if array.ndim}  # a number is about the others
     except (OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError, TokenError, NotImplementedError) as error:
         raise _unreadable(path, error) from error
     except (struct.error, zlib.error, zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: it is encrypted

@@ -39,6 +39,7 @@ class _Columns:
     pixels: Sequence[int]
     label: int | None
     sought: bool = False  # the label is one of the pixels' columns, and only their values tell which
+    rivals: Sequence[str] = ()  # columns that may each be the label
 
 
 def takes(path: Path) -> bool:
@@ -59,6 +60,11 @@ def arrays(path: Path) -> dict[str, Sliceable]:
             columns = _columns(*_first_two(path, file))
             if columns is None:
                 raise UserError(f"{path} is no table of the pixels of square images, a row an image")
+            if columns.rivals:
+                raise UserError(
+                    f"{path}: the columns {', '.join(columns.rivals[:5])} may each be the class: call the one `label`,"
+                    " or remove the others"
+                )
             file.seek(0)
             pixels, words = _values(path, _rows(path, file), columns)
     except _UNREADABLE as error:
@@ -119,7 +125,14 @@ def _named_columns(names: list[str], below: list[str], delimiter: str | None) ->
     labels = [i for i, name in enumerate(names) if is_label(name)]
     rest = [i for i in range(count) if i not in labels]
     numbered = [i for i in rest if _NUMBERED.fullmatch(names[i])]
-    label = labels[0] if len(labels) == 1 else None
+    if len(labels) > 1:
+        called = [i for i in labels if names[i].lower() in ("label", "labels")]
+        if len(called) != 1:
+            is_table = _is_area(len(numbered)) or _is_area(len(rest))
+            rivals = [names[i] for i in labels]
+            return _Columns(delimiter, True, count, rest, None, rivals=rivals) if is_table else None
+        labels = called
+    label = labels[0] if labels else None
     if _is_area(len(numbered)):
         if not labels and len(rest) == len(numbered) + 1:  # called by another name, or the rows' numbers
             other = next(i for i in rest if i not in numbered)

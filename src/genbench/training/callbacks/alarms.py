@@ -10,11 +10,13 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from rich.console import Console
+from rich.text import Text
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from torch import Tensor
 
 from genbench.data.datamodule import WATCHED
 from genbench.data.images import ImageData, Split, evenly_spaced
+from genbench.evaluation.conditions import labels_to_draw
 from genbench.models.model import Model, Posterior
 from genbench.models.sampling import draw, posteriors
 from genbench.training.budget import Budget
@@ -52,6 +54,7 @@ class Alarms(L.Callback):
         self._precision = precision
         self._budget = budget
         self._console = console
+        self._data = data
         self._real = data.validation
         self._classes = data.classes
         self._train = data.train
@@ -63,16 +66,16 @@ class Alarms(L.Callback):
         if not isinstance(pl_module, Model):
             raise TypeError(f"{type(pl_module).__name__} is no genbench.models.model.Model")
         n = min(SAMPLES, max(FEWEST_SAMPLES, len(self._train)))
-        self.samples = draw(pl_module, n, seed=0, precision=self._precision)
+        labels = labels_to_draw(pl_module, self._data, n, seed=0)
+        self.samples = draw(pl_module, n, seed=0, precision=self._precision, labels=labels)
         alarms = self._posterior(pl_module) if isinstance(pl_module, Posterior) else self._modes(trainer, pl_module)
         if self._budget.fraction < EARLY or self._budget.images_seen < LEARNT:
             return
         for kind, alarm in alarms.items():
             if kind not in self._given:
                 self._given.append(kind)
-                self._console.print(
-                    f"[bold red]alarm[/] at {self._budget.images_seen:,} images: {alarm}", soft_wrap=True
-                )
+                text = f" at {self._budget.images_seen:,} images: {alarm}"
+                self._console.print(Text.assemble(("alarm", "bold red"), text), soft_wrap=True)
                 log.warning("at %d images: %s", self._budget.images_seen, alarm)
         self.alarms = alarms
 
@@ -101,7 +104,7 @@ class Alarms(L.Callback):
     def _modes(self, trainer: L.Trainer, model: Model) -> dict[str, str]:
         alarms = {}
         samples = self.samples
-        spread = mean_distance(self._real.images[:COMPARED])
+        spread = mean_distance(evenly_spaced(self._real, COMPARED).images)
         if spread > 0:  # not of a single image, or of images that are all the same
             diversity = mean_distance(samples[:COMPARED]) / spread
             model.log("validation/diversity", diversity, logger=False)

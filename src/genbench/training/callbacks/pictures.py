@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genbench.data.images import ImageData
+from genbench.data.images import ImageData, evenly_spaced
 from genbench.data.tiles import tiled
 from genbench.models.model import LatentPlane, Model
 from genbench.models.pictures import COLUMNS, class_rows, grid, latent_scatter
@@ -15,6 +15,7 @@ from genbench.runs.frames import drop_frames, write_frame
 from genbench.training.budget import Budget
 from genbench.training.loggers.opening import Loggers
 
+SCATTERED = 1000
 WIDEST_FRAME = 512  # pixels: ten frames of 256 x 256 images would be as large as the networks
 
 
@@ -48,9 +49,8 @@ class Pictures(L.Callback):
             return
         self._loggers.picture("samples", grid(samples, COLUMNS), self._budget.images_seen)
         if isinstance(pl_module, LatentPlane):
-            shown = self._data.validation
-            labels = None if shown.labels is None else shown.labels[:1000]
-            figure = latent_scatter(pl_module, shown.images[:1000], labels, self._data.classes)
+            shown = evenly_spaced(self._data.validation, SCATTERED)
+            figure = latent_scatter(pl_module, shown.images, shown.labels, self._data.classes)
             self._loggers.picture("latent_scatter", figure, self._budget.images_seen)
 
 

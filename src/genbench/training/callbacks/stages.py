@@ -25,6 +25,11 @@ class Stages(L.Callback):
         self._metrics = metrics
         self._average = average
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Stages follow the budget, and not the epochs."""
+        if isinstance(pl_module, Model):
+            pl_module.stages_follow_epochs = False
+
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

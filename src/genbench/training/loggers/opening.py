@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from genbench.config.loggers import LoggerConfig
 from genbench.config.train import TrainConfig
@@ -113,11 +113,11 @@ class Loggers:
         if self._console.quiet:  # one of several trainings
             print(f"{self._run.path}: {text}", file=sys.stderr)
         else:
-            self._console.print(f"[bold red]warning[/]: {escape(text)}", soft_wrap=True)
+            self._console.print(Text.assemble(("warning", "bold red"), f": {text}"), soft_wrap=True)
         log.warning(text)
 
     def _say(self, name: str, place: str) -> None:
-        self._console.print(f"{name}: {place}", soft_wrap=True, highlight=False, markup=False)
+        self._console.print(f"{name}: {place}", soft_wrap=True, highlight=False)
         log.info("%s: %s", name, place)
 
 

@@ -2,7 +2,7 @@
 {
   const card = document.getElementById("guessing");
   const find = (selector) => card.querySelector(selector);
-  const rounds = {}; // begun so far, by choice
+  const rounds = {}; // begun so far, by data set: its real images are those of all its models
   let [questions, answers] = [[], []];
 
   // Mulberry32: numbers in [0, 1) from a seed.
@@ -41,8 +41,8 @@
 
   function start() {
     const { part, exhibits } = chosen();
-    const round = rounds[find("select").value] ?? 0;
-    rounds[find("select").value] = round + 1;
+    const round = rounds[part.title] ?? 0;
+    rounds[part.title] = round + 1;
     const half = interaction.guesses / 2;
     const generated = exhibits.flatMap((exhibit) => images(exhibit.blind, "generated"));
     questions = shuffled(
