@@ -125,18 +125,22 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     importlib.invalidate_caches()
 
 
+def quick(patch: pytest.MonkeyPatch) -> None:
+    """What takes long in a score whose value is not looked at here."""
+    patch.setattr(alarms, "LEARNT", IMAGES // 2)
+    patch.setattr(reconstruction, "STEPS", 10)
+    patch.setattr(usefulness, "_RECIPE", Recipe(epochs=1, min_steps=20))
+    patch.setattr(usefulness, "_IMAGES", 500)
+    patch.setattr(class_accuracy, "_IMAGES", 500)
+    patch.setattr(calibration, "DRAWS", 3)
+
+
 @pytest.fixture(scope="module")
 def compared(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     """The three models trained, scored, calibrated and on a page."""
     out = tmp_path_factory.mktemp("comparison")
     with redirect_stdout(io.StringIO()) as said, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(alarms, "LEARNT", IMAGES // 2)
-        # What takes long in a score whose value is not looked at here.
-        patch.setattr(reconstruction, "STEPS", 10)
-        patch.setattr(usefulness, "_RECIPE", Recipe(epochs=1, min_steps=20))
-        patch.setattr(usefulness, "_IMAGES", 500)
-        patch.setattr(class_accuracy, "_IMAGES", 500)
-        patch.setattr(calibration, "DRAWS", 3)
+        quick(patch)
         found = genbench.compare("optdigits", MODELS, seeds=1, images=IMAGES, out=out, words=QUICK)
     assert said.getvalue() == ""
     return found
@@ -168,8 +172,8 @@ def resumed(mine: Path, installed: Path, tmp_path_factory: pytest.TempPathFactor
     run = run_of(mine / "runs", "cvae")
     assert run.status.state == "interrupted"
     with pytest.MonkeyPatch.context() as patch:
+        quick(patch)
         patch.chdir(mine)
-        patch.setattr(alarms, "LEARNT", IMAGES // 2)
         patch.setattr(alarms, "DEAD_NATS", 1e9)  # no dimension carries that much
         do(train, "train", *words)
     return run

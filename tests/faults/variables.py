@@ -78,17 +78,17 @@ def _read_by(path: Path) -> Iterator[str]:
     if "environ" not in text and "getenv" not in text and "env_" not in text:
         return
     try:
-        tree = ast.parse(text)
+        nodes = list(ast.walk(ast.parse(text)))
     except SyntaxError:
         return
     constants = {
         target.id: node.value.value
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         about: list[ast.expr] = []
         if isinstance(node, ast.Call) and "env" in ast.unparse(node.func).lower():
             about = [*node.args[:2], *(word.value for word in node.keywords)]

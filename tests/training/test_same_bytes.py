@@ -39,6 +39,7 @@ from tests.digits import optdigits
 
 pytestmark = pytest.mark.slow
 RECORDED = Path(__file__).with_name("same_bytes.json")
+IMAGES = 256  # of the plain loop: two steps at least, in batches of 32, 64 or 128
 CASES = [(model, recipe) for model in ("gan", "vae") for recipe in ("default", "paper")]
 
 
@@ -132,7 +133,7 @@ def vae_step(model: VAE, adams: list[Adam], batch: Tensor) -> None:
 
 @pytest.mark.parametrize(("name", "recipe"), CASES)
 def test_a_plain_loop_comes_to_the_same_weights(name: str, recipe: str, tmp_path: Path) -> None:
-    told = config(name, recipe, 320, tmp_path)
+    told = config(name, recipe, IMAGES, tmp_path)
     told = told.model_copy(update={"trainer": told.trainer.model_copy(update={"ema_decay": 0.0})})
     ours = trained(told, tmp_path)
     data = optdigits()
@@ -147,7 +148,7 @@ def test_a_plain_loop_comes_to_the_same_weights(name: str, recipe: str, tmp_path
     adams = [Adam(part.parameters(), rate, betas, fused=True) for part in parts]
     model.train()
     with one_thread():
-        for _ in range(320 // told.data.batch_size + (320 % told.data.batch_size > 0)):
+        for _ in range(IMAGES // told.data.batch_size):
             batch = stream.take(1).images[0]
             if isinstance(model, DCGAN):
                 gan_step(model, adams, batch)
