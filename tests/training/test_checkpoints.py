@@ -245,7 +245,8 @@ def test_a_run_without_a_card_is_given_one(whole: Callable[[str], Run], tmp_path
         (None, ["evaluation=fast"], True),
         ("full", ["evaluation=full"], False),
         ("full", ["evaluation=full", "evaluation.nll_samples=5000"], True),
-        ("full", ["evaluation=full", "evaluation.nll_images=20"], True),
+        ("full", ["evaluation=full", "evaluation.nll_images=501"], True),
+        ("full", ["evaluation=full", "evaluation.nll_images=20"], False),  # it has more
         ("full", ["evaluation=fast", "evaluation.nll_images=20"], False),
     ],
 )

@@ -132,12 +132,12 @@ def conditions(judgement: Judgement) -> str:
     time = _each(contenders, lambda c: c.cost.train_seconds, _about, "")
     seeds = _each(contenders, lambda c: len(c.runs), str, f" seed{'s' * (max(judgement.seeds.values()) > 1)}")
     text = f"After {images}, in about {time} of training{_hardware(judgement)}, with {seeds}"
-    data = judgement.ranking.runs[0].data
+    known = [c for c in contenders if c.runs[0].data is not None]
+    data = known[0].runs[0].data if known else None
     if data is None:
         return text
     channels, height, width = data.shape
     colour = "grey" if channels == 1 else "colour"
-    known = [c for c in contenders if c.runs[0].data is not None]
     trained = _each(known, _to_train_on, lambda images: f"{images:,}", " to train on").removesuffix(" each")
     return f"{text}, for {height}x{width} {colour} images ({trained})"
 

@@ -168,13 +168,16 @@ class Scorecard(Record):
         Args:
             level: "fast" or "full".
             protocol: its number.
-            wanted: options of the sampling, nll_samples, nll_images; what an old file does not say is taken to be so.
+            wanted: options of the sampling, and nll_samples and nll_images, of which more will do; what an old file
+                does not say is taken to be so.
         """
         if self.protocol != protocol or level not in (self.level, "fast"):
             return False
         told: dict[str, Any] = dict(self.cost.sample_options) if isinstance(self.cost, Cost) else {}
         if isinstance(self.model.get("nll"), Estimate) and self.nll_samples is not None:
-            told |= {"nll_samples": self.nll_samples, "nll_images": self.nll_images}
+            least = {"nll_samples": self.nll_samples, "nll_images": self.nll_images or 0}
+            if any(wanted.get(name, 0) > value for name, value in least.items()):
+                return False
         return all(told.get(name, value) == value for name, value in wanted.items())
 
     def score(self, key: Key) -> Score | Absent:
