@@ -174,6 +174,20 @@ def test_r3s_penalty_is_a_part_of_the_discriminators_loss_alone() -> None:
     torch.testing.assert_close(update.losses["generator"], update.scalars["generator_loss"])
 
 
+@pytest.mark.parametrize(
+    ("loss", "dtype"), [("r3", torch.float32), ("wgan_gp", torch.float32), ("hinge", torch.bfloat16)]
+)
+def test_a_loss_of_differences_sees_those_that_bfloat16_has_no_steps_for(loss: Any, dtype: torch.dtype) -> None:
+    """Of a long training of r3 nothing was left to learn by: differences of 0.02 beside logits that are 0.004 apart."""
+    torch.manual_seed(0)
+    model = DCGAN(SMALL, latent_size=4, loss=loss)
+    features = torch.randn(2, 512).mul(1 + 1e-4 * torch.arange(2)[:, None])[[0, 0]] + torch.tensor([[0.0], [1e-5]])
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model.discriminator.judge(features)
+    assert logits.dtype == dtype
+    assert bool(logits[0] == logits[1]) == (dtype == torch.bfloat16)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_validation_losses_draw_nothing_and_need_no_gradient(loss: Any) -> None:
     torch.manual_seed(0)

@@ -1,5 +1,6 @@
 """The models are LightningModules like any other: an ordinary Trainer comes to what `genbench train` comes to."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,11 +114,31 @@ def test_stages_follow_the_epochs() -> None:
     assert trainer.callback_metrics["validation/feature_loss"].isfinite()
 
 
+def test_learning_rates_follow_the_epochs() -> None:
+    data = few()
+    model = DCGAN(data.shape, latent_size=4, loss="r3", discriminator_learning_rate=0.01)
+    rates: list[list[float]] = []
+
+    class Watching(L.Callback):
+        def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+            rates.append([optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers])
+
+    trainer = L.Trainer(max_epochs=2, callbacks=[Watching()], logger=False, enable_checkpointing=False, **QUIET)
+    trainer.fit(model, ImageDataModule(data, batch_size=32))
+    steps = len(rates)
+    assert steps == 2 * (len(data.train) // 32)
+    factors = [(1 + math.cos(math.pi * step / steps)) / 2 for step in range(steps)]
+    torch.testing.assert_close(rates, [[5e-4 * factor, 0.01 * factor] for factor in factors])
+    endless = L.Trainer(max_steps=2, logger=False, enable_checkpointing=False, **QUIET)
+    with pytest.raises(UserError, match=r"DCGAN has learning rates that follow the epochs: give Trainer\(max_epochs"):
+        endless.fit(DCGAN(data.shape, loss="r3"), ImageDataModule(data, batch_size=32))
+
+
 def test_stages_that_no_epoch_reaches_are_said() -> None:
     """Of a Trainer without max_epochs no mixture was fitted, and nothing was said."""
     data = few()
     endless = L.Trainer(max_steps=2, logger=False, enable_checkpointing=False, **QUIET)
-    with pytest.raises(UserError, match=r"VAEGAN trains in stages \(autoencoder, .*: give Trainer\(max_epochs=...\)"):
+    with pytest.raises(UserError, match=r"VAEGAN has stages \(autoencoder, .*: give Trainer\(max_epochs=...\)"):
         endless.fit(VAEGAN(data.shape, latent_size=4, components=3), ImageDataModule(data, batch_size=32))
     short = L.Trainer(max_epochs=3, max_steps=2, logger=False, enable_checkpointing=False, **QUIET)
     with pytest.warns(UserWarning, match="was not trained to its end: it is in its stage autoencoder"):

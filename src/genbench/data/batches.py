@@ -15,6 +15,10 @@ class Batch(NamedTuple):
     images: Tensor  # (B, C, H, W) uint8
     labels: Tensor | None = None  # (B,) int64, or None for images without classes
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same, there."""
+        return Batch(self.images.to(device), None if self.labels is None else self.labels.to(device))
+
 
 class Chunk(NamedTuple):
     """The batches of several steps, which the training engine takes at once."""

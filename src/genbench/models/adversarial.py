@@ -1,5 +1,6 @@
 """Losses of generative adversarial networks as functions of logits, and the settings that go with each."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,6 +92,11 @@ def one_centred_penalty(seen: Seen) -> Tensor:
     return (norms - 1.0).square().mean()
 
 
+def half_cosine(fraction: float) -> float:
+    """From 1 to 0 while a training's budget is used up (Loshchilov & Hutter 2017, eq. 5, without restarts)."""
+    return 0.5 * (1.0 + math.cos(math.pi * fraction))
+
+
 @dataclass(frozen=True)
 class Loss:
     """What both networks go down, and the settings that it works with."""
@@ -109,6 +115,8 @@ class Loss:
     label_smoothing: float | None = None  # None for a loss that has no labels
     probability: bool = False  # D is the sigmoid of its logits
     boundary: float | None = None  # of logits, above which D takes an image for real
+    differences: bool = False  # looks at those of logits, which grow smaller than steps of bfloat16: D ends in float32
+    rate_at: Callable[[float], float] | None = None  # see `Model`
 
     def changed(self, **settings: Any) -> "Loss":
         """With other settings, of which None says nothing; ValueError for one that this loss does not have."""
@@ -150,11 +158,14 @@ LOSSES = {
         critic_steps=5,
         penalty=one_centred_penalty,
         gamma=10.0,
+        differences=True,
     ),
     # Tuned for the networks of the DCGAN: the published rate of 2e-4 is for larger ones and longer trainings.
     "r3": Loss(
-        *(relativistic_loss, lambda real, fake: relativistic_loss(fake, real), 1e-3, 1e-3, (0.0, 0.9)),
+        *(relativistic_loss, lambda real, fake: relativistic_loss(fake, real), 5e-4, 5e-4, (0.0, 0.9)),
         penalty=zero_centred_penalty,
         gamma=0.3,
+        differences=True,
+        rate_at=half_cosine,
     ),
 }

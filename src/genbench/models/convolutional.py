@@ -1,5 +1,7 @@
 """The networks of the DCGAN (Radford et al. 2016), which may be told a class, and spectral normalisation."""
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -75,6 +77,7 @@ class Discriminator(nn.Module):
         *,
         batch_norm: bool = True,
         spectral_norm: bool = False,
+        float32_logits: bool = False,
     ) -> None:
         super().__init__()
         size = 128 * (shape.height // 4) * (shape.width // 4)
@@ -90,7 +93,7 @@ class Discriminator(nn.Module):
             nn.Linear(size, 1),
         )
         self.classes = nn.Embedding(classes, size) if classes else None
-        self.batch_norm, self.spectral_norm = batch_norm, spectral_norm
+        self.batch_norm, self.spectral_norm, self.float32_logits = batch_norm, spectral_norm, float32_logits
 
     def initialise(self) -> None:
         """As `initialise`; without BatchNorm with weights by which signals keep their size (He et al. 2015)."""
@@ -117,12 +120,14 @@ class Discriminator(nn.Module):
 
     def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (B,) of features (B, D); with a class its projection is added (Miyato & Koyama 2018, eq. 3)."""
-        features = self.body[7](features)
-        logits: Tensor = self.body[8](features).squeeze(1)
-        if self.classes is None:
-            return logits
-        projection: Tensor = (self.classes(labels) * features).sum(1)
-        return logits + projection
+        kind = features.device.type
+        with torch.autocast(kind, enabled=False) if self.float32_logits else nullcontext():
+            features = self.body[7](features.float() if self.float32_logits else features)
+            logits: Tensor = self.body[8](features).squeeze(1)
+            if self.classes is None:
+                return logits
+            projection: Tensor = (self.classes(labels) * features).sum(1)
+            return logits + projection
 
 
 class SpectralNorm(nn.Module):

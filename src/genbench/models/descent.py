@@ -1,6 +1,6 @@
 """A step of several optimizers, each down a loss of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 
 import lightning as L
@@ -46,6 +46,27 @@ def descend(
             module.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None, module)
         is_counted = False
     torch.clear_autocast_cache()  # it holds the weights of before the step
+
+
+def set_rates(optimizers: Iterable[LightningOptimizer], factor: float) -> None:
+    """The learning rates that they began with, times a factor.
+
+    On CUDA a rate becomes a tensor, for a recorded step reads those alone anew.
+
+    Raises:
+        TypeError: an optimizer on CUDA that takes no tensors, and would go on with the rate that was recorded.
+    """
+    for group in (group for optimizer in optimizers for group in optimizer.optimizer.param_groups):
+        rate = group.setdefault("initial_lr", float(group["lr"])) * factor
+        device = group["params"][0].device
+        if device.type != "cuda":
+            group["lr"] = rate
+        elif not group.get("capturable"):
+            raise TypeError("on CUDA a learning rate that changes needs an optimizer with capturable=True: Model.adam")
+        elif isinstance(group["lr"], Tensor) and group["lr"].device == device:
+            group["lr"].fill_(rate)
+        else:  # at the start, and from a checkpoint
+            group["lr"] = torch.tensor(rate, device=device)
 
 
 def _parameters(optimizer: LightningOptimizer) -> list[Tensor]:

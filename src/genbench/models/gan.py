@@ -14,11 +14,11 @@ from torch.optim import Optimizer
 
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
-from genbench.models.adversarial import LOSSES, Seen
+from genbench.models.adversarial import LOSSES, Loss, Seen
 from genbench.models.augmentation import augmented
 from genbench.models.convolutional import Discriminator, Generator
-from genbench.models.model import Conditional, StyleMixing, Update
-from genbench.models.style import StyleGenerator
+from genbench.models.model import Conditional, Update
+from genbench.models.style import StyleGenerator, StyleMixing
 
 
 class DCGAN(Conditional, StyleMixing):
@@ -72,9 +72,7 @@ class DCGAN(Conditional, StyleMixing):
         )
         self.least_images = 1 if self.recipe.critic_steps == 1 else 2 * self.recipe.critic_steps
         self.augment, self.mixes, self.generator = augment, generator == "style", made
-        self.discriminator = Discriminator(
-            size, self.recipe.dropout, told, batch_norm=self.recipe.batch_norm, spectral_norm=self.recipe.spectral_norm
-        )
+        self.rate_at, self.discriminator = self.recipe.rate_at, _discriminator(self.recipe, size, told)
         self.generator.initialise()
         self.discriminator.initialise()
         _set_batch_norm(self, batch_norm_eps, batch_norm_momentum)
@@ -171,6 +169,15 @@ class DCGAN(Conditional, StyleMixing):
         said = [logits.detach().float() for logits in (seen.real_logits, seen.fake_logits)]
         real, fake = (logits.sigmoid() if self.recipe.probability else logits for logits in said)
         return {"d_real": real.mean(), "d_fake": fake.mean()}
+
+
+def _discriminator(recipe: Loss, shape: ImageShape, classes: int) -> Discriminator:
+    return Discriminator(
+        *(shape, recipe.dropout, classes),
+        batch_norm=recipe.batch_norm,
+        spectral_norm=recipe.spectral_norm,
+        float32_logits=recipe.differences,
+    )
 
 
 def _set_batch_norm(network: Module, eps: float, momentum: float) -> None:

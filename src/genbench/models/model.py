@@ -35,7 +35,7 @@ from genbench.data.batches import Batch, as_batch
 from genbench.data.images import ImageShape
 from genbench.distributed import mean_over_processes, processes, rank
 from genbench.errors import UserError
-from genbench.models.descent import descend
+from genbench.models.descent import descend, set_rates
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Model(L.LightningModule, ABC):
         noise_shape: of the standard normal noise from which one image is drawn.
         classes: how many classes it can be told; 0 unless it is `Conditional` and the images have labels.
         stage: the stage that trains now; the last one in a finished model.
-        stages_follow_epochs: as in an ordinary Trainer; `genbench train` has them follow its budget.
+        rate_at: what learning rates are multiplied by when this fraction of the training is done; None: by nothing.
+        follows_epochs: stages and rates do, as in an ordinary Trainer; `genbench train` has them follow its budget.
         least_images: of a step, in each process.
         sample_options: defaults of the keyword arguments of `sample`, from the `sample` of the model's YAML.
     """
@@ -79,7 +80,8 @@ class Model(L.LightningModule, ABC):
         self.noise_shape = noise_shape
         self.classes = classes
         self.stage = next(iter(self.stages))
-        self.stages_follow_epochs = True
+        self.rate_at: Callable[[float], float] | None = None
+        self.follows_epochs = True
         self.sample_options: dict[str, Any] = {}
         self._optimizer_names: tuple[str, ...] = ()
         frame = inspect.currentframe()
@@ -225,25 +227,36 @@ class Model(L.LightningModule, ABC):
         return bool(begun)
 
     def on_fit_start(self) -> None:
-        """Refuse a Trainer that does not say how many epochs there are, if stages follow them."""
-        if self.stages_follow_epochs and len(self.stages) > 1 and (self.trainer.max_epochs or 0) < 1:
-            stages = f"stages ({', '.join(self.stages)}), which follow the epochs"
-            raise UserError(f"{type(self).__name__} trains in {stages}: give Trainer(max_epochs=...)")
+        """Refuse a Trainer that does not say how many epochs there are, if stages or rates follow them."""
+        which = f"stages ({', '.join(self.stages)})" if len(self.stages) > 1 else "learning rates"
+        is_due = len(self.stages) > 1 or self.rate_at is not None
+        if is_due and self.follows_epochs and (self.trainer.max_epochs or 0) < 1:
+            raise UserError(f"{type(self).__name__} has {which} that follow the epochs: give Trainer(max_epochs=...)")
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """In an ordinary Trainer learning rates follow the epochs."""
+        if self.follows_epochs and self.rate_at is not None:
+            self.follow(self._part_of_epochs(batch_idx / self.trainer.num_training_batches))
+
+    def follow(self, fraction: float) -> None:
+        """The learning rates become those of this fraction of the training."""
+        if self.rate_at is not None:
+            set_rates(self._optimizers(), self.rate_at(fraction))
 
     def on_train_end(self) -> None:
         """Say it if the training ended before its last stage."""
         last = list(self.stages)[-1]
-        if self.stages_follow_epochs and self.stage != last:
+        if self.follows_epochs and self.stage != last:
             where = f"in its stage {self.stage}, and {last} is the last"
             warnings.warn(f"{type(self).__name__} was not trained to its end: it is {where}", stacklevel=2)
 
     def on_train_epoch_end(self) -> None:
         """In an ordinary Trainer stages follow the epochs."""
-        epochs = self.trainer.max_epochs
-        if self.stages_follow_epochs and epochs is not None and epochs > 0:
-            fraction = (self.trainer.current_epoch + 1) / epochs
+        if self.follows_epochs and (self.trainer.max_epochs or 0) > 0:
             loader: Iterable[Any] = self.trainer.train_dataloader or ()
-            self.advance(fraction, lambda: (self.on_device(as_batch(batch, self.shape)) for batch in loader))
+            self.advance(
+                self._part_of_epochs(1.0), lambda: (as_batch(batch, self.shape).to(self.device) for batch in loader)
+            )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the stage."""
@@ -253,10 +266,8 @@ class Model(L.LightningModule, ABC):
         """Go on in the stage."""
         self.stage = checkpoint["stage"]
 
-    def on_device(self, batch: Batch) -> Batch:
-        """The batch, where the model is."""
-        labels = None if batch.labels is None else batch.labels.to(self.device)
-        return Batch(batch.images.to(self.device), labels)
+    def _part_of_epochs(self, of_this: float) -> float:
+        return (self.trainer.current_epoch + of_this) / (self.trainer.max_epochs or 1)
 
     def _optimizers(self) -> list[LightningOptimizer]:
         found: Any = self.optimizers()
@@ -326,17 +337,6 @@ class Reconstruction(Model):
 
 class LatentPlane(Posterior):
     """A model whose first two latent dimensions are worth a picture: z itself is its noise."""
-
-
-class StyleMixing(Model):
-    """A model whose coarse features may be of one noise, and its fine ones of another."""
-
-    mixes: bool  # whether this one's network can
-
-    @abstractmethod
-    def mix(self, coarse: Tensor, fine: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [0, 1] from two noises (N, *noise_shape)."""
-        raise NotImplementedError
 
 
 class Conditional(Model):

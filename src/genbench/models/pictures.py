@@ -13,8 +13,9 @@ from torch import Tensor
 
 from genbench.data.images import ImageData, evenly_spaced
 from genbench.data.tiles import tiled
-from genbench.models.model import LatentPlane, Model, Reconstruction, StyleMixing
+from genbench.models.model import LatentPlane, Model, Reconstruction
 from genbench.models.sampling import decode, draw, evaluating, posterior_means, reconstructed
+from genbench.models.style import StyleMixing
 
 SCATTERED = 10_000  # of more images no point is seen for the others
 COLUMNS = 8  # of a grid of samples

@@ -1,15 +1,28 @@
 """The generator of StyleGAN2 (Karras et al. 2020, arXiv:1912.04958), for small images."""
 
 import math
+from abc import abstractmethod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genbench.data.images import ImageShape
+from genbench.models.model import Model
 
 SMALLEST = 4  # pixels: the picture that everything begins with has sides of at least as many
 WIDEST, NARROWEST = 256, 32  # channels
+
+
+class StyleMixing(Model):
+    """A model whose coarse features may be of one noise, and its fine ones of another."""
+
+    mixes: bool  # whether this one's network can
+
+    @abstractmethod
+    def mix(self, coarse: Tensor, fine: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [0, 1] from two noises (N, *noise_shape)."""
+        raise NotImplementedError
 
 
 class ModulatedConv2d(nn.Module):

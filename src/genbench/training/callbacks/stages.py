@@ -1,4 +1,4 @@
-"""The stages of a training, for models that train in several."""
+"""What of a training follows its budget: the stages of models that train in several, and learning rates."""
 
 from typing import Any
 
@@ -15,6 +15,8 @@ from genbench.training.callbacks.metrics import Metrics
 class Stages(L.Callback):
     """Begins a model's next stage when its share of the budget is used up, before the validation that is due there.
 
+    Learning rates are set as far as the budget is, before each chunk.
+
     The stage begins with the averaged weights, and with an average of its own. It must come after the averaging and
     before the checkpoints.
     """
@@ -26,9 +28,16 @@ class Stages(L.Callback):
         self._average = average
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Stages follow the budget, and not the epochs."""
+        """Stages and rates follow the budget, and not the epochs."""
         if isinstance(pl_module, Model):
-            pl_module.stages_follow_epochs = False
+            pl_module.follows_epochs = False
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Set the rates."""
+        if isinstance(pl_module, Model):
+            pl_module.follow(self._budget.fraction)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -42,6 +51,6 @@ class Stages(L.Callback):
         trainer.callback_metrics.clear()  # nor are the last one's validated again
         if self._average is not None:
             self._average.adopt(pl_module)
-        pl_module.advance(self._budget.fraction, lambda: map(pl_module.on_device, InOrder(self._train)))
+        pl_module.advance(self._budget.fraction, lambda: (batch.to(pl_module.device) for batch in InOrder(self._train)))
         if self._average is not None:
             self._average.restart(pl_module)
