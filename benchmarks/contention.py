@@ -29,8 +29,8 @@ def main() -> None:
         "# Beside busy processes",
         "",
         f"Written by `python -m benchmarks.contention`: {processor_name()}, {cores} cores, torch {torch.__version__}."
-        f" `genbench train model=... data=mnist` for {SECONDS} seconds, batches of 64, beside processes that count;"
-        f" images a second with {VARIABLE}={cores}, and with as many threads as genbench chooses.",
+        f" `genbench train model=... data=mnist` for {SECONDS} seconds, once each, batches of 64, beside processes that"
+        f" count; images a second with {VARIABLE}={cores}, and with as many threads as genbench chooses.",
         "",
         f"| model | busy processes | {cores} threads | chosen | |",
         "| --- | ---: | ---: | ---: | ---: |",

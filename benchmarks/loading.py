@@ -51,7 +51,7 @@ def main() -> None:
             "# Loading",
             "",
             f"Written by `python -m benchmarks.loading`: {processor_name()}, {os.cpu_count()} cores, torch"
-            f" {torch.__version__}; images of noise that it makes itself.",
+            f" {torch.__version__}; images of noise that it makes itself; each measured once.",
             "",
             "| | first time | again | memory, beyond that of a load of 100 images |",
             "| --- | ---: | ---: | ---: |",

@@ -38,13 +38,15 @@ def main() -> None:
     images, data = int((sys.argv[1:] or ["64000"])[0]), sys.argv[2:] or DATA
     words = ["-m", f"data={','.join(data)}", *lengths(images), *WORDS]
     subprocess.run([sys.executable, "-m", "genbench.train", *words, LAUNCHER], check=True)
+    made = " and ".join(f"`python -m benchmarks.losses {seen}`" for seen in SEEDS if trained(seen))
     lines = [
         "# Losses of the GAN at equal images",
         "",
-        f"Written by `python -m benchmarks.losses {images}`: {device()}; torch {torch.__version__}."
+        f"Written by {made}: {device()}; torch {torch.__version__}."
         f" `genbench train -m data=... trainer.max_images=... seed=... {' '.join(WORDS[:-1])} {LAUNCHER}`: the seconds"
-        f" are beside other trainings. At {' and '.join(f'{n:,} images {SEEDS[n]} seeds' for n in SEEDS)}. Test images,"
-        " mean and sd over the seeds.",
+        " are beside other trainings, of the two losses perhaps at other times."
+        f" At {' and '.join(f'{n:,} images {SEEDS[n]} seeds' for n in SEEDS)}. Test images, mean and sd over the"
+        " seeds.",
         "",
         f"| data | images | loss | {' | '.join(heading for heading, _ in SCORES.values())} | seconds |",
         f"| --- | ---: | --- |{' ---: |' * (len(SCORES) + 1)}",

@@ -97,7 +97,8 @@ def main() -> None:
     lines = [
         "# Published numbers, obtained again",
         "",
-        "Written by `python -m benchmarks.published`; as far as the time went: the last columns say how far.",
+        "Written by `python -m benchmarks.published`, or for other passes with `vae PASSES` or `iwae PASSES`; as far as"
+        " the time went: the last columns say how far.",
         "",
         "## Negative log-likelihood of MNIST",
         "",
@@ -105,7 +106,8 @@ def main() -> None:
         f" batches of {BATCH}, Adam, 3^i passes over the 60,000 training images at a rate of 0.001 10^(-i/7), i = 0 to"
         " 7."
         f" By {NLL_SAMPLES:,} importance samples of each of the 10,000 test images, binarised once. Where fewer passes"
-        " were made, each rate has the same share of them.",
+        " were made, each rate has the same share of them. One training each, seed 0; ± is the standard error over the"
+        " test images.",
         "",
         "| model | obtained, nats | published | passes of 3,280 | seconds | on |",
         "| --- | ---: | ---: | ---: | ---: | --- |",

@@ -75,7 +75,7 @@ def verdict(data: str, found: list[dict[str, float]]) -> str:
         low, high = stats.t.interval(0.95, len(differences) - 1, mean, error)
         word = "better than" if low > 0 else "worse than" if high < 0 else "not told apart from"
         said.append(f"{ours} is {word} {theirs} ({mean:+.2%}, {low:+.2%} to {high:+.2%})")
-    return f"- {data}: {'; '.join(said)}."
+    return f"- {data} (mean difference of a seed, and its 95 % interval by Student's t): {'; '.join(said)}."
 
 
 def accuracies(name: str, seed: int) -> dict[str, float]:

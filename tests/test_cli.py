@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from genbench import __version__
 from genbench.cli import compose, main, verb_names
 from genbench.command.completion import SCRIPTS, candidates
 from genbench.command.launching import at_once, launch
-from genbench.command.sweeping import progress_line, train_all
+from genbench.command.sweeping import Aim, progress_line, train_all
 from genbench.config.schema import CONF
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig, SearchConfig
@@ -429,7 +429,11 @@ def test_the_line_for_all_trainings(runs: Path) -> None:
 
     trained = runs_in(runs)
     queued = Run(runs / "not-there-yet")
-    assert progress_line([*trained, queued], "full", 1, 10.0, None) == "training 1 of 3"
+
+    def line(runs: Sequence[Run], level: str, running: int, seconds: float, minutes: float | None) -> str:
+        return progress_line([Aim(run, level, {}) for run in runs], running, seconds, minutes)
+
+    assert line([*trained, queued], "full", 1, 10.0, None) == "training 1 of 3"
     took = [run.summary().train_seconds + run.summary().validation_seconds for run in trained]
     mean = sum(took) / 2
     for running, level, seconds, minutes, left in (
@@ -438,12 +442,20 @@ def test_the_line_for_all_trainings(runs: Path) -> None:
         (9, "full", 60.0, 60.0, 3600.0 - 60.0),  # no more than there are
         (1, "none", 1e6, None, mean),  # however long the first waited for something else
     ):
-        said = progress_line([*trained, queued], level, running, seconds, minutes)
+        said = line([*trained, queued], level, running, seconds, minutes)
         number = 1 if level == "full" else 3
         ends = [time.strftime("%H:%M", time.localtime(time.time() + left + late)) for late in (-2, 0, 2)]
         texts = ("trained about {}, and scored minutes later", "done about {}")
         assert said in [f"training {number} of 3, {texts[level == 'none'].format(end)}" for end in ends]
-    assert progress_line(trained, "none", 1, 10.0, None) == "2 of 2 trained"
+    assert line(trained, "none", 1, 10.0, None) == "2 of 2 trained"
+
+
+def test_a_run_that_is_scored_by_other_options_is_not_done(tmp_path: Path) -> None:
+    """Trainings that were all to be scored again were "8 of 8 trained and scored" from the start."""
+    run = example(tmp_path)
+    assert progress_line([Aim(run, "full", {})], 1, 10.0, None) == "1 of 1 trained and scored"
+    assert progress_line([Aim(run, "full", {"steps": 12})], 1, 10.0, None) == "1 of 1 trained and scored"
+    assert progress_line([Aim(run, "full", {"steps": 13})], 1, 10.0, None) == "training 1 of 1"
 
 
 def test_a_damaged_summary_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -451,7 +463,8 @@ def test_a_damaged_summary_does_not_stop_the_others(tmp_path: Path) -> None:
 
     damaged, other = example(tmp_path / "damaged"), example(tmp_path / "other")
     (damaged.path / "summary.json").write_text("{", encoding="utf-8")
-    said = progress_line([damaged, other, Run(tmp_path / "queued")], "none", 1, 10.0, None)
+    aims = [Aim(run, "none", {}) for run in (damaged, other, Run(tmp_path / "queued"))]
+    said = progress_line(aims, 1, 10.0, None)
     assert said.startswith("training 3 of 3, done about ")
 
 

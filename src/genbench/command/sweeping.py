@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from genbench.command.composition import CommandLine
 from genbench.command.launching import launch
@@ -22,11 +23,36 @@ MOST_STALLED = 3  # times that a sweep is taken up again although the last time 
 
 
 @dataclass(frozen=True)
+class Aim:
+    """A run, and what it is to come to."""
+
+    run: Run
+    level: str  # of its scores: none, fast or full
+    scored_by: Mapping[str, Any]  # see `Scorecard.is_of`
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> "Aim":
+        """What a training's words ask for."""
+        return cls(Run(config.directory), config.evaluation.level, config.scored_by)
+
+    @property
+    def is_reached(self) -> bool:
+        """Trained and scored as far as is wanted, or given up."""
+        try:
+            if self.run.status.state == "failed":
+                return True
+            scored = self.level == "none" or self.run.is_scored(self.level, PROTOCOL, self.scored_by)
+            return self.run.is_finished and scored
+        except UserError:  # not queued yet, or unreadable
+            return False
+
+
+@dataclass(frozen=True)
 class Job:
     """One training of a sweep."""
 
     config: TrainConfig
-    runs: Sequence[Run]  # of all jobs
+    aims: Sequence[Aim]  # of all jobs
     started: float  # the sweep, in seconds since the epoch
 
 
@@ -53,7 +79,8 @@ def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None]) -> int
     started = time.time()
     # What was to be overwritten was deleted when the run was queued.
     configs = [config.model_copy(update={"overwrite": False}) for config in line.configs]
-    jobs = [Job(config, runs, started) for config in configs]
+    aims = [Aim.of(config) for config in configs]
+    jobs = [Job(config, aims, started) for config in configs]
     code = stalled = 0
     chosen = [i for i, config in enumerate(configs) if _read_from(config) not in missing]
     before: object = None
@@ -158,51 +185,40 @@ def guarded(config: TrainConfig, training: Callable[[], None]) -> None:
         gc.collect()  # Trainer and callbacks know each other: without this dozens of models wait for Python to look
 
 
-def is_done(run: Run, level: str) -> bool:
-    """Trained and scored as far as is wanted ("none", "fast", "full"), or given up."""
-    try:
-        if run.status.state == "failed":
-            return True
-        return run.is_finished and (level == "none" or run.is_scored(level, PROTOCOL))
-    except UserError:  # not queued yet, or unreadable
-        return False
-
-
-def progress_line(runs: Sequence[Run], level: str, running: int, seconds: float, minutes: float | None) -> str:
+def progress_line(aims: Sequence[Aim], running: int, seconds: float, minutes: float | None) -> str:
     """ "training 3 of 8, done about 14:32", by what those that are done took for themselves.
 
     Not by the time since the beginning: the first of them waits for what is made once, a classifier say.
 
     Args:
-        runs: all of them.
-        level: see `is_done`.
+        aims: all of them.
         running: how many train at once.
         seconds: since the beginning.
         minutes: of a training, if that is bounded by time.
     """
-    done = [run for run in runs if is_done(run, level)]
-    took = [spent for run in done if (spent := _seconds(run, level)) is not None]
-    left = len(runs) - len(done)
+    done = [aim for aim in aims if aim.is_reached]
+    took = [spent for aim in done if (spent := _seconds(aim)) is not None]
+    left, is_scored = len(aims) - len(done), any(aim.level != "none" for aim in aims)
     if left == 0:
-        return f"{len(done)} of {len(runs)} trained" + ("" if level == "none" else " and scored")
-    text = f"training {len(done) + 1} of {len(runs)}"
+        return f"{len(done)} of {len(aims)} trained" + " and scored" * is_scored
+    text = f"training {len(done) + 1} of {len(aims)}"
     what, then = "done", ""
     running = max(1, min(running, left))
     if took:
         remaining = sum(took) / len(took) * left / running
     elif minutes is not None:
         remaining = max(minutes * 60 * left / running - seconds, 0)
-        what, then = ("done", "") if level == "none" else ("trained", ", and scored minutes later")  # how many, is seen
+        what, then = ("trained", ", and scored minutes later") if is_scored else ("done", "")  # how many, is seen
     else:
         return text
     return f"{text}, {what} about {time.strftime('%H:%M', time.localtime(time.time() + remaining))}{then}"
 
 
-def _seconds(run: Run, level: str) -> float | None:
+def _seconds(aim: Aim) -> float | None:
     """What a run took that is done; None if it failed, or cannot be read any more."""
     try:
-        summary = run.summary()
-        scoring = 0.0 if level == "none" else run.scorecard().evaluation_seconds
+        summary = aim.run.summary()
+        scoring = 0.0 if aim.level == "none" else aim.run.scorecard().evaluation_seconds
     except UserError:
         return None
     return summary.train_seconds + summary.validation_seconds + scoring

@@ -85,5 +85,9 @@ def _number(score: Score) -> str:
 
 if __name__ == "__main__":
     with whole_file(Path(sys.argv[1])) as temporary:
-        page = calibration_page(shipped(), "`python -m genbench.reporting.calibration docs/calibration.md`")
+        page = calibration_page(
+            shipped(),
+            "`python -m genbench.reporting.calibration docs/calibration.md` of the calibrations that come with"
+            " genbench, each found by `genbench calibrate data=...`",
+        )
         temporary.write_text(page, encoding="utf-8")

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.status import Status
 
 from genbench.command.composition import CommandLine, check_outside_data, compose
-from genbench.command.sweeping import Job, guarded, is_done, progress_line, train_all
+from genbench.command.sweeping import Aim, Job, guarded, progress_line, train_all
 from genbench.comparison.settings import budget
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig
@@ -70,7 +70,8 @@ def compared(config: CompareConfig, console: Console) -> Compared:
     say_notes(line.configs, console)
     runs = [Run(each.directory) for each in line.configs]
     say_plan(line.configs, runs, console)
-    with _progress(console, runs, config.minutes), shown(None):  # one line: two displays would overwrite each other
+    aims = [Aim.of(each) for each in line.configs]
+    with _progress(console, aims, config.minutes), shown(None):  # one line: two displays would overwrite each other
         code = train_all(line, quietly)
     if code > 128:
         signal = Interrupted(code - 128)
@@ -181,7 +182,7 @@ def _calibrate(config: TrainConfig, console: Console) -> None:
 
 
 @contextmanager
-def _progress(console: Console, runs: Sequence[Run], minutes: float | None) -> Iterator[None]:
+def _progress(console: Console, aims: Sequence[Aim], minutes: float | None) -> Iterator[None]:
     """One line for all trainings, while they go on in this process or in others."""
     ended, cell = threading.Event(), notebook_cell()
 
@@ -189,12 +190,12 @@ def _progress(console: Console, runs: Sequence[Run], minutes: float | None) -> I
         started, said = time.time(), ""
         with Status("", console=console) if console.is_terminal else nullcontext() as status:
             while not ended.is_set():
-                running = sum(run.is_locked for run in runs)
-                text = progress_line(runs, "full", running, time.time() - started, minutes)
+                running = sum(aim.run.is_locked for aim in aims)
+                text = progress_line(aims, running, time.time() - started, minutes)
                 if status is not None:
                     status.update(text)
                 if cell is not None:
-                    cell.show(text, sum(is_done(run, "full") for run in runs) / len(runs))
+                    cell.show(text, sum(aim.is_reached for aim in aims) / len(aims))
                 if not console.is_terminal and text.partition(",")[0] != said.partition(",")[0]:
                     console.print(text, soft_wrap=True)
                     said = text

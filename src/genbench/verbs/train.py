@@ -70,10 +70,9 @@ def in_sweep(job: Job) -> None:
     from genbench.console import stdout
 
     config, console = job.config, stdout()
-    level, seconds = config.evaluation.level, time.time() - job.started
     # This one is not locked yet, nor are others that are started together with it.
-    running = max(1 + sum(run.is_locked for run in job.runs), at_once())
-    line = progress_line(job.runs, level, running, seconds, config.trainer.max_minutes)
+    running = max(1 + sum(aim.run.is_locked for aim in job.aims), at_once())
+    line = progress_line(job.aims, running, time.time() - job.started, config.trainer.max_minutes)
     console.print(f"{line}: {config.run_name}", soft_wrap=True)
     guarded(config, lambda: train(config, console))
 
