@@ -33,6 +33,7 @@ from genbench.runs.directory import Run
 RESULTS = Path(__file__).parent / "results"
 README = RESULTS.parents[1] / "README.md"  # the table goes between <!-- cpu --> and <!-- /cpu -->, or cuda
 OTHERS = ("vae_prior:autoencoder", "flow", "vaegan:adversarial")  # families and stages beside the paper's two models
+TYPO = "model=gna"
 FIRST_STEP = """import os
 from genbench.models.model import Model
 step = Model.step
@@ -75,8 +76,9 @@ def main() -> None:
     path.with_suffix(".md").write_text(table(result), encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
     head, mark, rest = readme.partition(f"<!-- {device.accelerator} -->\n")
-    _, end, tail = rest.partition(f"<!-- /{device.accelerator} -->\n")
-    README.write_text(head + mark + table(result) + end + tail, encoding="utf-8")
+    if mark:  # else there is no such table
+        _, end, tail = rest.partition(f"<!-- /{device.accelerator} -->\n")
+        README.write_text(head + mark + table(result) + end + tail, encoding="utf-8")
     print(table(result))
 
 
@@ -151,7 +153,7 @@ def start_up() -> dict[str, float]:
         train, whole = [sys.executable, "-m", "genbench.train"], ("model=vae", f"data={images().name}", *short)
         commands = {
             "--help": [*train, "--help"],
-            "a typo": [*train, "model=gna"],
+            "a typo": [*train, TYPO],
             "the first training step": [sys.executable, "-c", FIRST_STEP, *whole],
             "a training of one step, validation and pictures included": [*train, *whole],
         }
@@ -162,8 +164,11 @@ def start_up() -> dict[str, float]:
 
 def _seconds(command: list[str]) -> float:
     start = time.monotonic()
-    subprocess.run(command, capture_output=True, check=False)
-    return time.monotonic() - start
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - start
+    if done.returncode != (2 if command[-1] == TYPO else 0):
+        sys.exit(f"{' '.join(command[1:])} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return seconds
 
 
 def sampling(model: str, precision: torch.dtype) -> float:
@@ -203,7 +208,8 @@ def table(result: dict[str, Any]) -> str:
         f"{result['device']}; torch {result['torch']}, Python {result['python']}. Written by `{result['command']}`.",
         "",
         f"Training on {result.get('data', 'mnist')}, images per second: the median over the rounds (least to most), and"
-        " by how much genbench is faster, the median of the ratios within a round.",
+        " by how much genbench is faster, the median of the ratios within a round. The precision is genbench's:"
+        " the others train in float32, as their tutorials do.",
         "",
         "| model and stage, batch size | " + " | ".join(CONTESTANTS.values()) + " |",
         "| --- |" + " ---: |" * len(CONTESTANTS),

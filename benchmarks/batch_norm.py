@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from scipy import stats
 
+from benchmarks.provenance import made_on
 from genbench import cli
-from genbench.device import choose_device
+from genbench.config.train import TrainConfig
 from genbench.runs.directory import Run
 from genbench.runs.records import Key, Score
 
@@ -35,11 +36,11 @@ def main() -> None:
     """Train, score, write, print."""
     for words in VALUES.values():
         subprocess.run([sys.executable, "-m", "genbench.train", "-m", *WORDS, *words, LAUNCHER], check=True)
-    (config, *_) = cli.compose("train", ["-m", *WORDS]).configs
+    runs = [Run(config.directory) for words in VALUES.values() for config in configs(words)]
     lines = [
         "# BatchNorm's values",
         "",
-        f"Written by `python -m benchmarks.batch_norm`: {choose_device(config.trainer)}; torch {torch.__version__}."
+        f"Written by `python -m benchmarks.batch_norm`: {made_on(runs)}."
         f" `genbench train -m {' '.join(WORDS[:-1])}`, the paper's recipe for five of its fifty epochs, with Keras's"
         f" values, which the recipe has, and with PyTorch's. Test images, classifier's features, mean and sd of {SEEDS}"
         " seeds.",
@@ -59,6 +60,11 @@ def main() -> None:
     print("\n".join(lines))
 
 
+def configs(words: list[str]) -> list[TrainConfig]:
+    """The trainings with some values."""
+    return cli.compose("train", ["-m", *WORDS, *words]).configs
+
+
 def verdict(data: str, keras: list[float], pytorch: list[float]) -> str:
     """The difference of the distances with its 95 % interval (Welch's t)."""
     low, high = stats.ttest_ind(keras, pytorch, equal_var=False).confidence_interval()
@@ -72,8 +78,7 @@ def verdict(data: str, keras: list[float], pytorch: list[float]) -> str:
 
 def values(data: str, words: list[str]) -> dict[str, list[float]]:
     """By score, of each seed."""
-    configs = [config for config in cli.compose("train", ["-m", *WORDS, *words]).configs if config.data.name == data]
-    cards = [Run(config.directory).scorecard() for config in configs]
+    cards = [Run(config.directory).scorecard() for config in configs(words) if config.data.name == data]
     found: dict[str, list[float]] = {}
     for name, (_, unit) in SCORES.items():
         for card in cards:

@@ -9,11 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
+from benchmarks.provenance import launcher_words, made_on
 from genbench import cli
 from genbench.config.train import TrainConfig
-from genbench.device import choose_device
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Key
@@ -36,7 +34,7 @@ SCORES = {  # of the classifier's space or the model's own: how it is headed, an
 
 def main() -> None:
     """Train, score, write, print."""
-    words = [word for word in sys.argv[1:] if "=" in word]
+    words = launcher_words([word for word in sys.argv[1:] if "=" in word])
     models = [word for word in sys.argv[1:] if "=" not in word] or MODELS
     subprocess.run(
         [sys.executable, "-m", "genbench.train", "-m", f"model={','.join(models)}", *WORDS, *words], check=True
@@ -50,8 +48,8 @@ def main() -> None:
     lines = [
         "# The class that was asked for",
         "",
-        f"Written by `python -m benchmarks.conditional`: {choose_device(configs[0].trainer)}; torch {torch.__version__}"
-        f". `genbench train -m model=... {' '.join(WORDS[:-1])}`. Test images, mean and range over the seeds. Class"
+        f"Written by `python -m benchmarks.conditional`: {made_on(run for runs in cells.values() for run in runs)}."
+        f" `genbench train -m model=... {' '.join(WORDS[:-1])}`. Test images, mean and range over the seeds. Class"
         " accuracy: how often the classifier finds in a sample the class that was asked for. Usefulness: how often a"
         " small classifier that has seen samples alone is right on real images.",
         "",

@@ -64,8 +64,14 @@ def speed(model: str, threads: str | None) -> float:
     if threads is not None:
         environment[VARIABLE] = threads
     with tempfile.TemporaryDirectory() as folder:
-        words = [f"model={model}", "data=mnist", f"trainer.max_minutes={SECONDS / 60}", "trainer.validations=1"]
-        command = [sys.executable, "-m", "genbench.train", *words, "logger=none", f"runs={folder}"]
+        words = [
+            f"model={model}",
+            "data=mnist",
+            "trainer=cpu",
+            f"trainer.max_minutes={SECONDS / 60}",
+            *("trainer.validations=1", "logger=none", f"runs={folder}"),
+        ]
+        command = [sys.executable, "-m", "genbench.train", *words]
         done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{' '.join(command[1:])} ended:\n{done.stderr[-2000:]}")

@@ -14,7 +14,7 @@ from pathlib import Path
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "families"
 README = PAGES.parents[1] / "README.md"
 MODELS = ("gan", "vae", "vae_prior", "flow", "vaegan")
-WORDS = [f"models={','.join(MODELS)}", "seeds=5", "minutes=5", "hydra/launcher=cores", "runs=runs/families"]
+WORDS = [f"models={','.join(MODELS)}", "seeds=5", "minutes=5", "hydra/launcher=cores"]
 # Of results.csv: space and score, how they are headed, and how many of a unit there are.
 COLUMNS = {
     ("cost", "images_seen"): ("images seen", 1.0, ",.0f"),
@@ -30,7 +30,7 @@ def main() -> None:
     """Train, score, make the page, write the table."""
     PAGES.mkdir(exist_ok=True)
     for data in sys.argv[1:]:
-        words = [f"data={data}", *WORDS, f"out={PAGES / data}"]
+        words = [f"data={data}", *WORDS, f"runs=runs/families/{data}", f"out={PAGES / data}"]
         subprocess.run([sys.executable, "-m", "genbench", "compare", *words], check=True)
     write(README, "families", table(results(sorted(PAGES.glob("*/results.csv"), reverse=True))))
 
@@ -49,7 +49,7 @@ def results(paths: Sequence[Path]) -> Values:
     for path in paths:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                if row["mean"] and row["model"] in MODELS:
+                if row["mean"] and row["model"] in MODELS and row["ranked"] == "yes":
                     of = found[row["data"], row["model"]]
                     of[row["space"], row["score"]].append(float(row["mean"]))
     return found

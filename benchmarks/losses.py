@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.provenance import made_on
 from genbench import cli
-from genbench.device import choose_device
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.runs.directory import Run
 from genbench.runs.records import Key, Score
@@ -42,7 +42,7 @@ def main() -> None:
     lines = [
         "# Losses of the GAN at equal images",
         "",
-        f"Written by {made}: {device()}; torch {torch.__version__}."
+        f"Written by {made}: {made_on(run for seen in SEEDS for runs in trained(seen).values() for run in runs)}."
         f" `genbench train -m data=... trainer.max_images=... seed=... {' '.join(WORDS[:-1])} {LAUNCHER}`: the seconds"
         " are beside other trainings, of the two losses perhaps at other times."
         f" At {' and '.join(f'{n:,} images {SEEDS[n]} seeds' for n in SEEDS)}. Test images, mean and sd over the"
@@ -67,12 +67,6 @@ def main() -> None:
             ]
     PAGE.write_text("\n".join(lines + ratios) + "\n", encoding="utf-8")
     print("\n".join(lines + ratios))
-
-
-def device() -> str:
-    """What is trained on here."""
-    (config,) = cli.compose("train", []).configs
-    return str(choose_device(config.trainer))
 
 
 def lengths(images: int) -> list[str]:

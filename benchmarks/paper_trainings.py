@@ -25,6 +25,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.contestants import Length, bare_step, config, limited_to, loop
+from benchmarks.provenance import launcher_words
 from genbench.cli import compose
 from genbench.data.batches import Batch
 from genbench.data.datamodule import ImageDataModule
@@ -52,11 +53,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper_trainings")
     parser.add_argument("--seconds", type=float, default=None, help="after which the trainings end")
     arguments, words = parser.parse_known_args()
+    launcher_words(words)
     if not torch.cuda.is_available():
         print("this machine has no CUDA GPU that PyTorch can use: nothing is measured", file=sys.stderr)
         sys.exit(2)
     RUNS.mkdir(parents=True, exist_ok=True)
-    known = RUNS / "speeds.json"
+    known = RUNS / f"speeds-{re.sub(r'[^a-z0-9]+', '-', torch.cuda.get_device_name().lower())}.json"
     if not known.exists():
         known.write_text(json.dumps({model: speeds(model) for model in BATCHES}), encoding="utf-8")
         print(known.read_text(encoding="utf-8"), flush=True)
@@ -162,7 +164,7 @@ SPEEDS = {  # as they are headed
     "genbench": "genbench",
     "without a graph": "without a graph",
     "bare replays": "bare replays of the graph",
-    "PyTorch loop": "PyTorch loop, DataLoader",
+    "PyTorch loop": "PyTorch loop, DataLoader, float32",
 }
 
 

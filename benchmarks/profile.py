@@ -4,6 +4,7 @@ Before: the plain PyTorch loop with its DataLoader. After: genbench. Batches of 
 """
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -130,11 +131,13 @@ def around_steps(model: str) -> tuple[float, float]:
 def main() -> None:
     """Measure, write, print."""
     device = choose_device(config("vae", BATCH).trainer)
+    if device.accelerator != "cpu":
+        sys.exit("this is of the CPU: CUDA_VISIBLE_DEVICES= python -m benchmarks.profile")
     lines = [
         "# Where the time goes",
         "",
         f"Written by `python -m benchmarks.profile`: {device}; torch {torch.__version__}. MNIST, batches of {BATCH}. "
-        "Before: a plain PyTorch loop with a DataLoader, as tutorials have it. After: genbench.",
+        "Before: a plain PyTorch loop with a DataLoader in float32, as tutorials have it. After: genbench.",
         "",
         "| share of a step | GAN before | GAN after | VAE before | VAE after |",
         "| --- | ---: | ---: | ---: | ---: |",

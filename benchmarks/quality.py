@@ -8,10 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
+from benchmarks.provenance import made_on
 from genbench import cli
-from genbench.device import choose_device
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Key
 
@@ -25,8 +23,6 @@ PATHS = {"fast": "auto", "plain": "float32"}  # trainer.precision
 
 def main() -> None:
     """Train, score, write, print."""
-    (config,) = cli.compose("train", []).configs
-    device = choose_device(config.trainer)
     command = [sys.executable, "-m"]
     precisions = f"trainer.precision={','.join(PATHS.values())}"
     for (data, model), seeds in SEEDS.items():
@@ -39,12 +35,13 @@ def main() -> None:
         subprocess.run([*command, "genbench.train", *words], check=True)
     for data in dict.fromkeys(data for data, _ in SEEDS):
         subprocess.run([*command, "genbench.evaluate", f"runs={RUNS / data}"], check=True)
+    runs = [Run(path) for path in sorted(RUNS.glob("*/*")) if Run(path).exists]
     lines = [
         "# Is the fast path as good?",
         "",
-        f"Written by `python -m benchmarks.quality`: {device} (fast) against trainer.precision=float32 (plain), one "
-        f"run a core; torch {torch.__version__}. {IMAGES:,} images seen. Mean and sd over the seeds; the difference in "
-        "units of the plain path's sd.",
+        f"Written by `python -m benchmarks.quality`: {made_on(runs)}. The fast path is trainer.precision=auto, the"
+        f" plain one float32; one run a core. {IMAGES:,} images seen. Mean and sd over the seeds; the difference in"
+        " units of the plain path's sd.",
         "",
         "| data, model, seeds | score | fast | plain | difference / sd |",
         "| --- | --- | ---: | ---: | ---: |",

@@ -128,7 +128,7 @@ class Entry:
                     return f"{name} {' | '.join(spreads)} | {images:,} |"
             if first.seconds > LONGEST:
                 break
-        return f"{name} not within {LONGEST:.0f} | {first.fcd:.2f}, one seed | {images:,} |"
+        return f"{name} not with {images:,} images, {first.seconds:.0f} s | {first.fcd:.2f}, one seed | {images:,} |"
 
 
 def main() -> None:
@@ -142,7 +142,8 @@ def main() -> None:
                 if who != "keras" or importlib.util.find_spec("keras"):
                     for threshold in THRESHOLDS[data]:
                         row = Entry(data, model, who).row(threshold)
-                        (FOLDER / f"{data}-{threshold:g}-{model}-{who}.txt").write_text(row, encoding="utf-8")
+                        kept = FOLDER / f"{data}-{threshold:g}-{model}-{who}.json"
+                        kept.write_text(json.dumps({"row": row, "device": device()}), encoding="utf-8")
     lines = [
         "# Seconds to a quality",
         RULES,
@@ -161,10 +162,11 @@ def main() -> None:
 
 
 def row_of(data: str, threshold: float, model: str, who: str) -> str:
-    """The line that was found, or that there is none."""
-    known = FOLDER / f"{data}-{threshold:g}-{model}-{who}.txt"
-    if known.exists():
-        return known.read_text(encoding="utf-8")
+    """The line that was found on this machine, or that there is none."""
+    kept = FOLDER / f"{data}-{threshold:g}-{model}-{who}.json"
+    known: dict[str, str] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    if known.get("device") == device():
+        return known["row"]
     return f"| {data} | {threshold:g} | `{model}` | {CONTESTANTS[who]} | not measured | | |"
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from benchmarks.provenance import launcher_words, made_on
 from genbench import cli
 from genbench.cache import feature_cache
 from genbench.data.images import ImageData
 from genbench.data.sources import load_data
-from genbench.device import choose_device
 from genbench.evaluation.extractors import load_spaces
 from genbench.models.sampling import draw
 from genbench.models.weights import load
@@ -43,7 +43,7 @@ SHOWN, SCALE = 12, 2  # samples with their nearest training images
 
 def main() -> None:
     """Train, score, write, print."""
-    subprocess.run([sys.executable, "-m", "genbench.train", "-m", *WORDS, *sys.argv[1:]], check=True)
+    subprocess.run([sys.executable, "-m", "genbench.train", "-m", *WORDS, *launcher_words(sys.argv[1:])], check=True)
     configs = cli.compose("train", ["-m", *WORDS]).configs
     by_cell: dict[tuple[str, float], list[Run]] = {}
     for config in configs:
@@ -51,7 +51,7 @@ def main() -> None:
     lines = [
         "# Few images",
         "",
-        f"Written by `python -m benchmarks.small_data`: {choose_device(configs[0].trainer)}, torch {torch.__version__}."
+        f"Written by `python -m benchmarks.small_data`: {made_on(run for runs in by_cell.values() for run in runs)}."
         f" `genbench train -m {' '.join(WORDS[:-1])}`: 500 training images, each class in its share; each is seen 128"
         " times. Test images, classifier's features (of all training images), mean and sd over three seeds.",
         "",

@@ -17,11 +17,13 @@ import torch
 from scipy import stats
 
 import genbench
+from benchmarks.provenance import made_on
 from genbench import cli
 from genbench.data.images import ImageData, Split
 from genbench.data.sources import load_data
-from genbench.device import best_device, choose_device
+from genbench.device import best_device
 from genbench.evaluation.classifier import Recipe, train_classifier
+from genbench.runs.directory import Run
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "usefulness.md"
 FOLDER = Path("runs/usefulness")
@@ -42,11 +44,11 @@ WAYS = {
 def main() -> None:
     """Train, classify, write, print."""
     found = {(data, seed): accuracies(data, seed) for seed in range(SEEDS) for data in DATA}
-    (config,) = cli.compose("train", MODEL).configs
+    runs = [Run(path) for path in sorted((FOLDER / "runs").glob("*"))]
     lines = [
         "# Are samples of use?",
         "",
-        f"Written by `python -m benchmarks.usefulness`: {choose_device(config.trainer)}, torch {torch.__version__}. Of"
+        f"Written by `python -m benchmarks.usefulness`: {made_on(runs)}. Of"
         f" each class {REAL} training images, others for each of {SEEDS} seeds; `genbench train {' '.join(MODEL)}"
         f" trainer.max_images={IMAGES}` on these alone; {SAMPLES:,} samples, as many of each class, among which the"
         " real images are repeated until they are as many. Every classifier (the network of the protocol's) takes"

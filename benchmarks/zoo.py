@@ -89,11 +89,13 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "genbench.train", *words], check=True)
         run = Run(cli.compose("train", words).configs[0].directory)
         whole = load(run.weights)
-        weights = pack(whole, ZOO / name)
-        packed = load(weights)
-        shutil.copyfile(run.path / SCORES, ZOO / name / SCORES)
+        made = ZOO / f"{name}.part"  # so that no weights stand beside the scores of others
+        packed = load(pack(whole, made))
+        shutil.copyfile(run.path / SCORES, made / SCORES)
         usage = f"```\ngenbench sample zoo={name} label=7 out=grid.png\n```\n\n{OF_ZOO}"
-        (ZOO / name / CARD).write_text(card(read(run.path), packed, {}, usage), encoding="utf-8")
+        (made / CARD).write_text(card(read(run.path), packed, {}, usage), encoding="utf-8")
+        shutil.rmtree(ZOO / name, ignore_errors=True)
+        weights = made.rename(ZOO / name) / WEIGHTS
         labels = class_rows(packed.model)
         picture = PICTURES / f"{name}.png"
         grid(draw(packed.model, COLUMNS * len(packed.classes), 0, labels=labels), COLUMNS).save(picture, optimize=True)

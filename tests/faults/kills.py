@@ -43,7 +43,7 @@ SAYING = "import atexit; atexit.register(lambda: print('left', left))"
 
 
 def kills(folder: Path, long: bool) -> Finding:
-    """SIGKILL at random moments and before every opening, renaming and removing of a file, then the same command."""
+    """SIGKILL at random moments and before random openings, renamings and removals of files, then the same command."""
     found = _Kills(folder, small_digits(folder))
     for model in ("gan", "vae"):
         found.of(model, 500 if long else 6)
