@@ -62,16 +62,23 @@ def choose_device(config: TrainerConfig) -> Device:
         raise UserError(f"trainer.devices={config.devices}: this machine has {most} {wanted}; trainer.accelerator=cpu")
     if wanted == "gpu":
         accelerator: Literal["cpu", "cuda", "mps"] = "cuda"
-        name = torch.cuda.get_device_name()
     elif wanted == "mps":
-        accelerator, name = "mps", platform.processor()
+        accelerator = "mps"
     else:
-        accelerator, name = "cpu", f"{processor_name()}, {torch.get_num_threads()} threads"
+        accelerator = "cpu"
+    name = device_name(torch.device(accelerator))
     if config.precision != "auto":
         return Device(accelerator, config.precision, name)
     native = native_bfloat16(torch.device(accelerator))
     measured = _cpu_bfloat16()[1] if accelerator == "cpu" else ""
     return Device(accelerator, "bfloat16" if native else "float32", name, measured)
+
+
+def device_name(device: torch.device) -> str:
+    """The processor's own name; of the CPU with as many threads as PyTorch takes."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{processor_name()}, {torch.get_num_threads()} threads" if device.type == "cpu" else platform.processor()
 
 
 def best_device() -> torch.device:

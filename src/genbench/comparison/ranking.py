@@ -77,7 +77,7 @@ class Contender:
             _mean([summary.train_seconds for summary in summaries]),
             _mean([summary.validation_seconds for summary in summaries]),
             _mean([float(summary.images_seen) for summary in summaries]),
-            _mean([cost.seconds_for_10000_samples for cost in costs]),
+            _mean([cost.seconds_for_10000_samples for cost in costs] if drawn_on_one_machine([self]) else []),
         )
 
 
@@ -89,7 +89,7 @@ class MeanCost:
     train_seconds: float
     validation_seconds: float  # beside the training, with pictures and checkpoints
     images_seen: float
-    seconds_for_10000_samples: float  # nan if that was not measured
+    seconds_for_10000_samples: float  # nan if that was not measured, or on several machines
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,16 @@ def on_one_machine(contenders: Sequence[Contender]) -> bool:
     """
     known = [run.environment for contender in contenders for run in contender.runs if run.environment is not None]
     return len({(environment.device, environment.threads, environment.precision) for environment in known}) < 2
+
+
+def drawn_on_one_machine(contenders: Sequence[Contender]) -> bool:
+    """Whether all samples were drawn on one device, which scored them: it need not be the one that trained."""
+    devices = set()
+    for run in (run for contender in contenders for run in contender.runs):
+        cost = scorecard_of(run).cost
+        told = cost.device if isinstance(cost, Cost) else ""
+        devices |= {told or (run.environment.device if run.environment is not None else "")} - {""}
+    return len(devices) < 2
 
 
 def scorecard_of(record: RunRecord) -> Scorecard:

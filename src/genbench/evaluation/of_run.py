@@ -12,7 +12,7 @@ from genbench.config.data import DataConfig
 from genbench.config.train import EvaluationConfig
 from genbench.data.images import ImageData, describe
 from genbench.data.sources import load_data
-from genbench.device import best_device, native_bfloat16
+from genbench.device import best_device, device_name, native_bfloat16
 from genbench.errors import UserError
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.conditions import labels_to_draw
@@ -148,6 +148,7 @@ def _cost(summary: Summary, model: Model, draws: _Draws) -> Cost:
         training_flops_per_image=summary.training_flops_per_image,
         peak_memory_bytes=summary.peak_memory_bytes,
         seconds_for_10000_samples=draws.seconds / (draws.n * draws.number) * 10_000,
+        device=device_name(model.device),
         network_evaluations=network_evaluations(model),
         sample_options=dict(model.sample_options),
     )

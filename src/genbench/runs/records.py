@@ -139,6 +139,7 @@ class Cost(Record):
     training_flops_per_image: Amount | None
     peak_memory_bytes: Count
     seconds_for_10000_samples: Amount
+    device: str = ""  # that drew them, as `Environment.device`; empty in old files: the training's
     network_evaluations: Amount | None = None  # calls of a network for one sample
     sample_options: dict[str, bool | int | float | str | None] = {}
 

@@ -21,8 +21,14 @@ from genbench.models.model import Model
 STEPS = 4  # of which the first, where much is made, does not count
 
 
+def forget_peak_memory(accelerator: str) -> None:
+    """Begin to count anew where that can be: on a GPU, so that of several trainings in a process each has its own."""
+    if accelerator == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
 def peak_memory_bytes(accelerator: str) -> int:
-    """The most memory so far: of the GPU where one trains, else of the process."""
+    """The most memory so far: of the GPU where one trains, else of the process, with all that it did before."""
     if accelerator == "cuda":
         return torch.cuda.max_memory_allocated()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
