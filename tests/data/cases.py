@@ -165,6 +165,13 @@ def pair_of_npy(root: Path) -> Path:
     return root
 
 
+def npy_and_table(root: Path) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    np.save(root / "images.npy", grey())
+    (root / "labels.csv").write_text("id,label\n" + "".join(f"{i},{i % 2}\n" for i in range(N)))
+    return root
+
+
 def idx(root: Path) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     for split, n in (("train", N), ("t10k", 20)):
@@ -275,6 +282,8 @@ CASES: tuple[tuple[str, Make, Mapping[str, Any]], ...] = (
     (".npz arr_0", npz(arr_0=grey()), {}),
     (".npz a, b", npz(a=grey(), b=grey()), {}),
     ("X.npy and Y.npy", lambda root: pair_of_npy(root / "set"), {}),
+    ("images.npy and labels.csv", lambda root: npy_and_table(root / "set"), {}),
+    ("images.npy and labels.csv", lambda root: npy_and_table(root / "set"), {"labels": False}),
     ("IDX files, packed or not", lambda root: idx(root / "set"), {}),
     ("a CSV of pixels (Kaggle)", kaggle, {}),
     (".mat, X (28, 28, N)", matlab, {}),

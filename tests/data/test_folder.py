@@ -1,3 +1,4 @@
+import gzip
 import io
 import os
 import struct
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
+from scipy.io import savemat
 from torch import Tensor
 
 from genbench.config.data import DataConfig
@@ -378,6 +380,7 @@ def test_grey_array_with_three_equal_channels_has_one(tmp_path: Path) -> None:
     [
         pytest.param(np.arange(30) % 3 * 5, id="numbers"),
         pytest.param((np.arange(30) % 3 * 5).reshape(30, 1).astype(np.uint8), id="column"),
+        pytest.param((np.arange(30) % 3 * 5).reshape(30, 1, 1, 1), id="as PCam has them"),
         pytest.param(np.array(["0", "10", "5"])[[0, 2, 1] * 10], id="names"),
     ],
 )
@@ -527,3 +530,119 @@ def test_array_file_beside_other_data_is_ambiguous(tmp_path: Path) -> None:
     assert load(tmp_path).name == "a"
     write(tmp_path / "cats", grey(1))
     assert "holds a.npy and other data" in error_of(tmp_path)
+
+
+# What would be lost
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"part.0.npz": ("images", "labels"), "part.1.npz": ("images", "labels"), "part.2.npz": ("images", "labels")},
+        {"t.npz": ("train_images", "train_labels"), "train.npz": ("train_images", "train_labels")},
+        {"d.npz": ("data",), "data.npz": ("data",)},
+    ],
+    ids=["parts", "beginnings", "one array each"],
+)
+def test_no_file_s_arrays_take_the_place_of_another_s(tmp_path: Path, files: dict[str, tuple[str, ...]]) -> None:
+    for seed, (name, keys) in enumerate(files.items()):
+        save(tmp_path / name, **{key: np.arange(30) % 3 if "label" in key else grey(30, seed=seed) for key in keys})
+    assert "do not say what they are" in error_of(tmp_path)
+
+
+def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "d.npz", images=grey(50))
+    savemat(tmp_path / "d.mat", {"images": grey(30)})
+    assert "holds d.mat and d.npz, both with d/images: move one away" in error_of(tmp_path)
+
+
+def test_parts_of_a_name_behind_a_dot_are_read(tmp_path: Path) -> None:
+    save(tmp_path / "d.train.npz", images=grey(30), labels=np.arange(30) % 3)
+    save(tmp_path / "d.test.npz", images=grey(20, seed=1), labels=np.arange(20) % 3)
+    data = load(tmp_path)
+    assert len(data.test.images) == 20
+    assert data.classes == ("0", "1", "2")
+
+
+def test_a_packed_file_may_lie_beside_the_same_one(tmp_path: Path) -> None:
+    content = b"\0\0\x08\x03" + struct.pack(">3I", 30, 8, 12) + grey(30).tobytes()
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(content)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(content))
+    assert len(all_images(load(tmp_path))) == 30
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(content[:-1] + b"\0"))
+    assert "move one away" in error_of(tmp_path)
+
+
+def test_tables_of_pixels_in_folders_are_told_apart_by_these(tmp_path: Path) -> None:
+    for name, count in (("train", 30), ("test", 20)):
+        (tmp_path / name).mkdir()
+        rows = [",".join(map(str, [i % 2, *image.flat])) for i, image in enumerate(grey(count, 8, 8))]
+        (tmp_path / name / "data.csv").write_text("\n".join([",".join(["label", *map(str, range(64))]), *rows]))
+    data = load(tmp_path)
+    assert len(data.train.images) + len(data.validation.images) == 30
+    assert len(data.test.images) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("labels.csv", "id,label\n0,cat\n"), ("about.csv", "id,class\n0,cat\n"), ("labels.txt", "cat\n")],
+)
+def test_classes_beside_arrays_that_have_none_are_not_lost(tmp_path: Path, name: str, content: str) -> None:
+    np.save(tmp_path / "images.npy", grey(30))
+    (tmp_path / name).write_text(content)
+    text = error_of(tmp_path)
+    assert f"holds {name} beside arrays without classes" in text
+    assert "data.labels=false" in text
+    data = load(tmp_path, labels=False)
+    assert data.train.labels is None
+    assert any(name in note for note in data.notes) or name.endswith(".txt")
+
+
+@pytest.mark.parametrize("files", [("images", "labels"), ("images",)])
+def test_what_lies_beside_arrays_is_said(tmp_path: Path, files: tuple[str, ...]) -> None:
+    for name in files:
+        np.save(tmp_path / f"{name}.npy", grey(30) if name == "images" else np.arange(30) % 3)
+    (tmp_path / "sites.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "more").mkdir()
+    np.save(tmp_path / "more" / "vectors.npy", np.zeros(3))
+    notes = load(tmp_path).notes
+    assert any(note.startswith("sites.csv is not used: ") for note in notes)
+    assert "left out: 1 other file (.npy)" in notes
+
+
+@pytest.mark.parametrize("name", ["test/test_images.npy", "test/x.npz", "test.zip"])
+def test_a_split_that_is_elsewhere_is_not_lost(tmp_path: Path, name: str) -> None:
+    np.save(tmp_path / "train_images.npy", grey(30))
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"")
+    assert f"holds {name} beside the arrays that are read" in error_of(tmp_path)
+
+
+def test_an_array_of_objects_does_not_stand_in_the_way_of_others(tmp_path: Path) -> None:
+    """As the metadata in dSprites' file do."""
+    content = {"imgs": grey(30), "metadata": np.array({"date": "2017"}), "latents_names": np.array([{}])}
+    data = load(save(tmp_path / "set.npz", **content))
+    assert len(all_images(data)) == 30
+    why = "Python objects, which only pickle reads"
+    assert data.notes == (f"left out, for no arrays: latents_names ({why}), metadata ({why})",)
+
+
+@pytest.mark.parametrize(
+    ("lost", "words"),
+    [
+        ({"labels": np.array([{}] * 30)}, "labels cannot be used for labels (Python objects"),
+        ({"test_images": np.array([{}] * 30)}, "test_images cannot be used for images (Python objects"),
+    ],
+)
+def test_arrays_of_objects_that_are_needed_are_refused(
+    tmp_path: Path, lost: dict[str, npt.NDArray[Any]], words: str
+) -> None:
+    path = save(tmp_path / "set.npz", images=grey(30), **lost)
+    assert words in error_of(path)
+    if "labels" in lost:
+        assert load(path, labels=False).train.labels is None
+
+
+def test_class_names_that_are_objects_are_beside_the_labels(tmp_path: Path) -> None:
+    names = {"labels": np.arange(30) % 3, "class_names": np.array([{}] * 3)}
+    assert load(save(tmp_path / "set.npz", images=grey(30), **names)).classes == ("0", "1", "2")

@@ -1,7 +1,7 @@
 """Arrays of images, of whatever shape, order and type of numbers, as pictures; and arrays of labels."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,13 +28,22 @@ class Sliceable(Protocol):
     def __getitem__(self, index: Any, /) -> Any: ...
 
 
+class Arrays(dict[str, Sliceable]):
+    """A file's arrays by name; what else has a name there is in `left_out`, with the reason."""
+
+    def __init__(self, arrays: Mapping[str, Sliceable], left_out: Mapping[str, str]) -> None:
+        """Take both; of a name that is in both, what can be used."""
+        super().__init__(arrays)
+        self.left_out = {name: reason for name, reason in left_out.items() if name not in self}
+
+
 def part_of(where: str, images: Sliceable, labels: npt.NDArray[Any] | None, config: DataConfig) -> Part:
     """A split of an array of images and one of labels.
 
     Args:
         where: file and name of the images, for messages.
         images: (N, H, W), (N, H, W, C), (N, C, H, W), (H, W, N), (H, W, C, N) or (N, pixels of a square); C 1, 3 or 4.
-        labels: (N,), (N, 1) or one-hot (N, classes); None without.
+        labels: (N,), (N, 1), (N, 1, 1, 1) or one-hot (N, classes); None without.
         config: how they are to be read.
 
     Raises:
@@ -50,8 +59,13 @@ def part_of(where: str, images: Sliceable, labels: npt.NDArray[Any] | None, conf
 
 
 def _count(labels: npt.NDArray[Any]) -> int:
-    """How many there are: (N,), (N, classes), or MATLAB's (1, N)."""
-    return labels.shape[1] if labels.ndim == 2 and labels.shape[0] == 1 else len(labels) if labels.ndim else 1
+    """How many there are: (N,), (N, classes), MATLAB's (1, N), or PCam's (N, 1, 1, 1)."""
+    return labels.size if labels.ndim < 2 or _is_column(labels) else len(labels)
+
+
+def _is_column(labels: npt.NDArray[Any]) -> bool:
+    """Whether all sides but one are 1."""
+    return labels.ndim > 1 and labels.shape.count(1) >= labels.ndim - 1
 
 
 @dataclass(frozen=True)
@@ -249,15 +263,16 @@ def label_array(where: str, labels: npt.NDArray[Any], count: int) -> Labels:
 
     Args:
         where: file and name, for messages.
-        labels: whole numbers (floats that are whole as well), true or false, or names; (N,), (N, 1) or one-hot.
+        labels: whole numbers (floats that are whole as well), true or false, or names; (N,) or one-hot, or
+            (N,) with more sides of 1.
         count: of the images.
 
     Raises:
         UserError: they are something else, or not as many.
     """
     off = "data.labels=false trains without them"
-    if labels.ndim == 2 and 1 in labels.shape:
-        labels = labels.reshape(-1)  # (N, 1), or MATLAB's (1, N)
+    if _is_column(labels):
+        labels = labels.reshape(-1)  # (N, 1), MATLAB's (1, N), or PCam's (N, 1, 1, 1)
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8", "replace")
     if labels.dtype.kind == "O":

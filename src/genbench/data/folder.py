@@ -3,7 +3,8 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,19 @@ from torch import Tensor
 from genbench.cache import regular_file
 from genbench.config.data import DataConfig
 from genbench.data import archives
-from genbench.data.arrays import Sliceable, part_of
+from genbench.data.arrays import Arrays, Sliceable, part_of
+from genbench.data.beside import beside_arrays, files_below, others_note
 from genbench.data.decoding import suffixes
 from genbench.data.files import File, FilesBelow, read_files
 from genbench.data.formats import format_of
 from genbench.data.found import WHOLE, Found, Part
 from genbench.data.layout import TABLES, arrange
-from genbench.data.names import Pair, pairs
+from genbench.data.names import Pair, missed, pairs
 from genbench.data.packed import Packed
 from genbench.data.resizing import luminance
 from genbench.errors import UserError
-from genbench.wording import counted
 
 LARGEST_TABLE = 256 * 2**20  # bytes
-_LOOKED_PAST = {".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".pdf", ".html", ".py", ".db", ".ini"}  # no images
 
 
 def load(config: DataConfig) -> Found:
@@ -84,7 +84,7 @@ def _found(path: Path, config: DataConfig) -> Found:
     name = path.resolve().name if path.is_dir() else path.name.partition(".")[0]
     kind = format_of(path)
     if kind is not None:
-        return kind.found(path, config) if hasattr(kind, "found") else _from_arrays(path, kind.arrays(path), config)
+        return kind.found(path, config) if hasattr(kind, "found") else _from_arrays(path, _arrays(path), config)
     if not path.is_dir():
         if not archives.takes(path):
             raise UserError(f"{path} is no kind of file that genbench reads images from: see docs/data.md")
@@ -100,18 +100,30 @@ def _found(path: Path, config: DataConfig) -> Found:
     arrays = [*arrays, *(table for table in tables if format_of(table) is not None)]
     if not arrays:
         raise UserError(f"{path} holds no image, and no file of arrays: see docs/data.md for what is read")
-    if len(arrays) == 1:
-        return _found(arrays[0], config)
-    if alone := [each.name for each in arrays if hasattr(format_of(each), "found")]:
+    found = _found(arrays[0], config) if len(arrays) == 1 else _from_arrays(path, _together(path, arrays), config)
+    beside = (Path(each) for each in files_below(str(path)) if Path(each) not in arrays)
+    return replace(found, notes=(*found.notes, *beside_arrays(path, beside, found, config)))
+
+
+def _together(path: Path, files: Sequence[Path]) -> Arrays:
+    """The arrays of a folder's files, by names that begin with the file's."""
+    if alone := [each.name for each in files if hasattr(format_of(each), "found")]:
         raise UserError(f"{path} holds {alone[0]} and other data: give the one file to read")
-    together: dict[str, Sliceable] = {}
-    for each in arrays:
-        kind = format_of(each)
-        inside = {} if kind is None else kind.arrays(each)
-        stem = each.name.partition(".")[0]
-        # The one array of a .npy or IDX file is called as the file is.
-        together |= {key if key.startswith(stem) else f"{stem}/{key}": array for key, array in inside.items()}
-    return _from_arrays(path, together, config)
+    arrays: dict[str, Sliceable] = {}
+    left_out: dict[str, str] = {}
+    origin: dict[str, Path] = {}
+    for each in files:
+        inside = _arrays(each)
+        plain = each.with_suffix("") if each.suffix.lower() == ".gz" else each  # both may be there, with one content
+        stem = plain.relative_to(path).with_suffix("").as_posix()
+        for key, array in inside.items():
+            # The one array of a .npy or IDX file is called as the file is.
+            name = key if key in (stem, plain.name) else f"{stem}/{key}"
+            if name in arrays and not (origin[name] == plain and np.array_equal(arrays[name][:], array[:])):
+                raise UserError(f"{path} holds {origin[name].name} and {each.name}, both with {name}: move one away")
+            arrays[name], origin[name] = array, plain
+        left_out |= {f"{stem}/{key}": reason for key, reason in inside.left_out.items()}
+    return Arrays(arrays, left_out)
 
 
 # Files
@@ -130,7 +142,7 @@ def _listing(root: Path) -> tuple[Packed, list[Path], list[Path], "Counter[str]"
     images, start = Packed(), len(str(root)) + 1
     tables, arrays = [], []
     others: Counter[str] = Counter()
-    for path in _files_below(str(root)):
+    for path in files_below(str(root)):
         suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122  (there may be a million)
         if suffix in known:
             images.append(path[start:])
@@ -141,20 +153,6 @@ def _listing(root: Path) -> tuple[Packed, list[Path], list[Path], "Counter[str]"
         else:
             others[suffix or os.path.basename(path)] += 1  # noqa: PTH119
     return images, tables, arrays, others
-
-
-def _files_below(folder: str) -> Iterator[str]:
-    def fail(error: OSError) -> None:
-        raise error
-
-    seen = set()  # folders, of which one may be a link to another that it lies in
-    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        if (place := os.path.realpath(parent)) in seen:
-            folders.clear()
-            continue
-        seen.add(place)
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        yield from (os.path.join(parent, name) for name in sorted(names) if not name.startswith("."))  # noqa: PTH118
 
 
 def _stamp(files: Sequence[File]) -> str:
@@ -191,15 +189,20 @@ def _from_files(
         )
         for part, indices in arrangement.parts.items()
     }
-    left = {suffix: count for suffix, count in others.items() if suffix not in _LOOKED_PAST}
-    said = [f"left out: {counted(sum(left.values()), 'other file')} ({', '.join(list(left)[:5])})"] if left else []
-    return Found(name, parts, notes=(*read.notes, *arrangement.notes, *said))
+    return Found(name, parts, notes=(*read.notes, *arrangement.notes, *others_note(others)))
 
 
 # Arrays
 
 
-def _from_arrays(path: Path, arrays: Mapping[str, Sliceable], config: DataConfig) -> Found:
+def _arrays(file: Path) -> Arrays:
+    kind = format_of(file)
+    inside = {} if kind is None else kind.arrays(file)
+    return inside if isinstance(inside, Arrays) else Arrays(inside, {})
+
+
+def _from_arrays(path: Path, arrays: Arrays, config: DataConfig) -> Found:
+    left_out = [f"{name} ({reason})" for name, reason in sorted(arrays.left_out.items())]
     named = pairs(arrays)
     if len(arrays) == 1 and len(arrays[next(iter(arrays))].shape) < 2:
         named = {}
@@ -207,15 +210,24 @@ def _from_arrays(path: Path, arrays: Mapping[str, Sliceable], config: DataConfig
         raise UserError(
             f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}, which do not say what they are: call them"
             " images and labels, or train_images, train_labels, test_images, ..."
+            f"{'; no arrays: ' if left_out else ''}{', '.join(left_out[:10])}"
         )
+    for name, reason in arrays.left_out.items():
+        lacking = missed(name, named)
+        if lacking == "images" or (lacking == "labels" and config.labels):
+            without = "; data.labels=false trains without" if lacking == "labels" else ""
+            raise UserError(
+                f"{path}: {name} cannot be used for {lacking} ({reason}): save it as an array of numbers{without}"
+            )
     used = {key for pair in named.values() for key in (pair.images, pair.labels)}
     parts = {split: _part(path, arrays, pair, config) for split, pair in named.items()}
     if WHOLE in parts and len(parts) > 1:
         other = next(pair.images for split, pair in named.items() if split == WHOLE)
         raise UserError(f"{path} has {other} beside the splits {', '.join(s for s in parts if s != WHOLE)}: remove one")
     unused = sorted(set(arrays) - used)
-    notes = (f"arrays that are not used: {', '.join(unused[:10])}",) if unused else ()
-    return Found(path.resolve().name if path.is_dir() else path.name.partition(".")[0], parts, notes=notes)
+    notes = [f"arrays that are not used: {', '.join(unused[:10])}"] if unused else []
+    notes += [f"left out, for no arrays: {', '.join(left_out[:10])}"] if left_out else []
+    return Found(path.resolve().name if path.is_dir() else path.name.partition(".")[0], parts, notes=tuple(notes))
 
 
 def _part(path: Path, arrays: Mapping[str, Sliceable], pair: Pair, config: DataConfig) -> Part:

@@ -49,7 +49,7 @@ def arrange(where: str, names: Sequence[str], tables: Mapping[str, bytes], *, la
     parents = [once.setdefault(parent, tuple(parent.split("/")[:-1])) for parent in map(_parent, names)]
     parts, skipped, start = _parts(where, parents)
     notes = [f"left out, for it is no split: {name}/ with {counted(count, 'image')}" for name, count in skipped.items()]
-    rows = {name: _rows(where, name, content) for name, content in tables.items()}
+    rows = {name: rows_of(where, name, content) for name, content in tables.items()}
     found = _read_tables(where, names, parts, {name: of for name, of in rows.items() if of}, labelled=labelled)
     notes += found.notes
     if found.label or found.split:
@@ -119,8 +119,17 @@ def _shared(parents: set[Parts]) -> int:
 # Tables
 
 
-def _rows(where: str, name: str, content: bytes) -> Rows:
-    """A table's rows; none if it is no table with a header."""
+def rows_of(where: str, name: str, content: bytes) -> Rows:
+    """A table's rows; none if it is no table with a header.
+
+    Args:
+        where: its folder, for messages.
+        name: of the table; its suffix says how it is written.
+        content: of the table.
+
+    Raises:
+        UserError: it is not written so.
+    """
     text = content.decode("utf-8-sig", "replace")
     if name.lower().endswith(".jsonl"):
         try:

@@ -1,7 +1,7 @@
 """What the names of arrays, columns and folders say: X_train are training images, valid is validation."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from genbench.data.found import SPLITS, WHOLE
@@ -74,6 +74,22 @@ def pairs(names: Iterable[str]) -> dict[str, Pair]:
     return {
         split: Pair(images[split][0], labels.get(split, [None])[0]) for split in (WHOLE, *SPLITS) if split in images
     }
+
+
+def missed(name: str, named: Mapping[str, Pair]) -> str | None:
+    """What a name that could not be used would have been, where nothing else is that: images, labels or None.
+
+    Args:
+        name: as it was given to something that was left out.
+        named: the images and labels that there are, by split, or by WHOLE.
+    """
+    words = set(_words(name))
+    split = split_in(name) or WHOLE
+    pair = named.get(split)
+    if words & _LABELS:
+        return "labels" if pair is not None and pair.labels is None else None
+    called = words & _IMAGES or (split != WHOLE and len(words) == 1)
+    return "images" if called and pair is None and split != WHOLE else None
 
 
 def _words(name: str) -> list[str]:

@@ -99,6 +99,9 @@ def test_what_is_no_array_is_left_out(tmp_path: Path) -> None:
         file["kind"] = np.dtype("f8")
         file["below/itself"] = file["/"]
     assert set(hdf5.arrays(path)) == {"images"}
+    (note,) = load(path).notes
+    assert all(name in note for name in ("pairs (compound)", "waves", "lists", "pointers", "empty"))
+    assert "one" not in note
 
 
 def test_other_files_are_not_read(tmp_path: Path) -> None:
@@ -114,6 +117,75 @@ def test_other_files_are_not_read(tmp_path: Path) -> None:
         layout[:] = h5py.VirtualSource(str(secret), "images", (30, 8, 8))
         file.create_virtual_dataset("virtual", layout)
     assert set(hdf5.arrays(path)) == {"own"}
+
+
+def test_links_in_a_file_are_followed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", raw__first=grey(30), raw__second=LABELS, raw__third=grey(20, seed=1))
+    with h5py.File(path, "a") as file:
+        file["train_images"] = h5py.SoftLink("/raw/first")
+        file["splits/test/images"] = h5py.SoftLink("/raw/third")
+        file["splits/up"] = h5py.SoftLink("/splits")
+        file["test"] = h5py.SoftLink("splits/test")
+        file["train_labels"] = h5py.SoftLink("/again")
+        file["again"] = h5py.SoftLink("raw/./second")
+    assert set(hdf5.arrays(path)) == {"train_images", "train_labels", "splits/test/images"}
+    found = load(path, labels=False)
+    assert np.array_equal(pixels(found, "train"), grey(30))
+    assert np.array_equal(pixels(found, "test"), grey(20, seed=1))
+
+
+def test_an_array_of_two_splits_is_in_both(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", train__images=grey(30), train__labels=LABELS)
+    with h5py.File(path, "a") as file:
+        file["test"] = file["train"]
+    found = load(path)
+    assert labels(found, "train") == labels(found, "test") == LABELS
+
+
+def test_endless_links_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", images=grey(30))
+    with h5py.File(path, "a") as file:
+        for level in range(12):
+            group = file.create_group(f"g{level}")
+            for k in range(4):
+                group[f"next{k}"] = h5py.SoftLink(f"/g{level + 1}")
+        file["g12"] = h5py.SoftLink("/images")
+    assert "more than 1,000 datasets" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["labels", "test_images"])
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("external", "it is in another file"),
+        ("through", "it is in another file"),
+        ("gone", "it links to nothing"),
+        ("round", "its links go round"),
+        ("compound", "compound"),
+        ("virtual", "its values are in other datasets or files"),
+        ("lists", "no numbers"),
+    ],
+)
+def test_what_is_needed_and_cannot_be_used_is_refused(tmp_path: Path, name: str, how: str, why: str) -> None:
+    """It was left out in silence: classes were lost, and training images became the test set."""
+    other = write(tmp_path / "other.h5", values=grey(30))
+    path = write(tmp_path / "a.h5", images=grey(30))
+    with h5py.File(path, "a") as file:
+        if how == "compound":
+            file[name] = np.zeros(30, "u1,f4")
+        elif how == "lists":
+            file.create_dataset(name, (30,), h5py.vlen_dtype(np.uint8))
+        elif how == "virtual":
+            layout = h5py.VirtualLayout((30, 8, 8), "u1")
+            layout[:] = h5py.VirtualSource(str(other), "values", (30, 8, 8))
+            file.create_virtual_dataset(name, layout)
+        else:
+            file["beyond"] = h5py.ExternalLink(str(other), "values")
+            links = {"through": "/beyond", "gone": "/nowhere/at/all", "round": f"/{name}"}
+            file[name] = h5py.ExternalLink(str(other), "values") if how == "external" else h5py.SoftLink(links[how])
+    assert f"{name} cannot be used for {name.removeprefix('test_')} ({why})" in refusal(path)
+    if name == "labels":
+        assert any(f"labels ({why})" in note for note in load(path, labels=False).notes)
 
 
 def test_shapes_that_are_not_in_the_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,73 @@ def test_what_is_no_array_of_numbers_is_left_out(tmp_path: Path) -> None:
     content = {"cells": cells, "text": "words", "complex": 1j * np.ones(3), "structs": structs, "images": grey(5)}
     savemat(tmp_path / "a.mat", content)
     assert set(mat.arrays(tmp_path / "a.mat")) == {"images"}
+
+
+WORDS = [("ant", "bee", "c\u00e9t")[label - 1] for label in LABELS]
+
+
+def cell(words: Sequence[Any]) -> npt.NDArray[Any]:
+    cells = np.empty((len(words), 1), object)
+    cells[:, 0] = words
+    return cells
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("values", [cell(WORDS), np.array(WORDS)], ids=["cell", "characters"])
+def test_labels_that_are_names(tmp_path: Path, values: npt.NDArray[Any], packed: bool) -> None:
+    content = {"X": grey(30).transpose(1, 2, 0), "y": values}
+    savemat(tmp_path / "a.mat", content, do_compression=packed)
+    found = load(tmp_path / "a.mat")
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == WORDS
+    savemat(tmp_path / "a.mat", {"s": {"train": content | {"note": "words"}}}, do_compression=packed)
+    assert labels(load(tmp_path / "a.mat"), "train") == WORDS
+    assert load(tmp_path / "a.mat").notes == ("left out, for no arrays: train/note (text)",)
+
+
+def test_labels_that_are_names_in_version_4(tmp_path: Path) -> None:
+    content = {"images": grey(30).reshape(30, -1) / 255, "labels": np.array(["ant", "b"] * 15)}
+    savemat(tmp_path / "a.mat", content, format="4")
+    assert labels(load(tmp_path / "a.mat")) == ["ant", "b"] * 15
+
+
+def test_names_of_the_classes_are_no_labels(tmp_path: Path) -> None:
+    content = {"X": grey(30).transpose(1, 2, 0), "y": LABELS, "classes": cell(["ant", "bee", "cat"])}
+    savemat(tmp_path / "a.mat", content)
+    assert labels(load(tmp_path / "a.mat")) == LABELS
+    assert load(tmp_path / "a.mat").notes == ("left out, for no arrays: classes (text)",)
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (cell([*WORDS[1:], ""]), "a cell"),
+        (cell([*WORDS[1:], np.ones(3)]), "a cell"),
+        ("a" * 30, "text"),
+        (1j * np.ones(30), "complex numbers"),
+        (np.zeros(30, [("field", object)]), "no numbers"),
+    ],
+    ids=["empty", "mixed", "one word", "complex", "structs"],
+)
+def test_labels_that_cannot_be_used_are_refused(tmp_path: Path, values: Any, why: str) -> None:
+    savemat(tmp_path / "a.mat", {"X": grey(30).transpose(1, 2, 0), "y": values})
+    assert f"y cannot be used for labels ({why})" in refusal(tmp_path / "a.mat")
+    assert load(tmp_path / "a.mat", labels=False).notes == (f"left out, for no arrays: y ({why})",)
+
+
+def test_labels_that_are_objects_of_matlab_are_refused(tmp_path: Path) -> None:
+    image = matrix(9, (8, 8, 30), b"X", 2, grey(30).transpose(1, 2, 0).tobytes(order="F"))
+    parts = [(6, struct.pack("<II", 17, 0)), (1, b"y"), (1, b"MCOS"), (1, b"string")]
+    body = b"".join(struct.pack("<II", kind, len(data)) + data.ljust(8, b"\0") for kind, data in parts)
+    path = write(tmp_path / "a.mat", image, struct.pack("<II", 14, len(body)) + body)
+    assert "y cannot be used for labels (no numbers)" in refusal(path)
+
+
+def test_names_that_declare_more_than_they_hold_are_left_out(tmp_path: Path) -> None:
+    image = matrix(9, (8, 8, 30), b"X", 2, grey(30).transpose(1, 2, 0).tobytes(order="F"))
+    for shape in ((2**30, 2**30), (2**30, 0), (3, 1, 1), (4, 1)):
+        path = write(tmp_path / "a.mat", image, matrix(4, shape, b"y", 16, b"abc"))
+        assert "y cannot be used for labels (text)" in refusal(path)
 
 
 def matrix(kind: int, shape: tuple[int, ...], name: bytes, stored: int, data: bytes, order: str = "<") -> bytes:
@@ -154,6 +222,10 @@ def test_version_7_3_has_its_axes_reversed(tmp_path: Path) -> None:
     assert set(mat.arrays(path)) == {"X", "y"}
     assert np.array_equal(pixels(load(path)), colour(30))
     assert labels(load(path)) == LABELS
+    assert load(path).notes == ("left out, for no arrays: nothing (it is empty), text (text)",)
+    with h5py.File(path, "a") as file:
+        file["y"].attrs["MATLAB_class"] = np.bytes_(b"cell")
+    assert "y cannot be used for labels (a cell)" in refusal(path)
     images = grey(30)
     found = load(version_7_3(tmp_path / "b.mat", X=images.transpose(1, 2, 0), y=label))
     assert np.array_equal(pixels(found), images)

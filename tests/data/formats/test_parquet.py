@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,27 @@ def test_several_sets_in_a_folder(tmp_path: Path) -> None:
     text = refusal(tmp_path)
     assert "several sets (balanced, letters)" in text
     assert f"data.root={tmp_path / 'balanced'}" in text
+
+
+def test_images_beside_a_file_are_not_lost(tmp_path: Path) -> None:
+    write(tmp_path / "thumbs.parquet", image=structs(grey(30)))
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            (tmp_path / name / f"{i}.png").write_bytes(png(grey(1)[0]))
+    assert f"thumbs.parquet and 20 images (cat{os.sep}0.png, ...)" in refusal(tmp_path)
+    assert len(pixels(load(tmp_path / "thumbs.parquet"))) == 30
+    (tmp_path / "dog" / "0.png").unlink()
+    (tmp_path / "dog" / "films.mp4").write_bytes(b"")
+    assert load(tmp_path).notes == (f"left out: 19 images (cat{os.sep}0.png)", "left out: 1 other file (.mp4)")
+
+
+def test_a_split_in_a_folder_beside_a_file_is_not_lost(tmp_path: Path) -> None:
+    write(tmp_path / "train.parquet", image=structs(grey(30)))
+    write(tmp_path / "old" / "train.parquet", image=structs(grey(20)))
+    assert load(tmp_path).notes == (f"left out: 1 parquet file (old{os.sep}train.parquet)",)
+    write(tmp_path / "test" / "test.parquet", image=structs(grey(20)))
+    assert f"holds test{os.sep}test.parquet beside files that are read" in refusal(tmp_path)
 
 
 def test_taking_a_folder(tmp_path: Path) -> None:

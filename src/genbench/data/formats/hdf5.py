@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench.cache import regular_file
-from genbench.data.arrays import Sliceable
+from genbench.data.arrays import Arrays, Sliceable
 from genbench.data.memory import SHARE, memory
+from genbench.data.names import is_images, is_label, split_in
 from genbench.errors import UserError
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MOST = 1_000  # arrays
-_DEEPEST = 16  # groups in groups
+_DEEPEST = 16  # groups in groups, and links to links
 _CACHE = 64 * 2**20  # bytes of unpacked chunks
 _BEST = 1_100  # no usual packing makes less of an array than a part of so many
 _SMALL = 64 * 2**20  # bytes; what is smaller may be as empty as it likes
@@ -41,8 +42,8 @@ def is_hdf5(path: Path) -> bool:
     return False
 
 
-def arrays(path: Path, *, reverse: bool = False) -> dict[str, Sliceable]:
-    """The arrays of numbers and names, those in groups by names with slashes.
+def arrays(path: Path, *, reverse: bool = False) -> Arrays:
+    """The arrays of numbers and names, those in groups by names with slashes; one of several names by what tells more.
 
     Args:
         path: the file.
@@ -57,18 +58,20 @@ def arrays(path: Path, *, reverse: bool = False) -> dict[str, Sliceable]:
             raise ValueError("it does not begin as one")
         with ExitStack() as opened:
             file = opened.enter_context(h5py.File(path, "r", locking="best-effort", rdcc_nbytes=_CACHE))
+            tree = _Tree(h5py, path, file)
+            tree.walk(file, "", ())
             found: dict[str, Sliceable] = {}
-            for name, dataset in _datasets(h5py, file, "", set()):
+            for name, dataset in tree.named():
                 array = _Array(path, name, dataset, reverse=reverse)
-                if array.usable(h5py):
+                reason = array.unusable(h5py)
+                if reason is None:
                     found[name] = array
+                elif reason:
+                    tree.left_out[name] = reason
                 if len(found) > _MOST:
-                    raise UserError(
-                        f"{path} has more than {_MOST:,} datasets: put the images into one,"
-                        " file['images'] = np.stack(images)"
-                    )
+                    raise _too_many(path)
             opened.pop_all()  # open as long as an array of it is
-            return found
+            return Arrays(found, tree.left_out)
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
 
@@ -80,24 +83,80 @@ def _unreadable(path: Path, error: Exception) -> UserError:
     )
 
 
-def _datasets(h5py: Any, group: Any, before: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Datasets in a group and those below it, each once: by hard links a group may hold itself."""
-    seen.add(h5py.h5o.get_info(group.id).addr)
-    if before.count("/") > _DEEPEST:
-        return
-    for name in group:
-        # MATLAB keeps the contents of cells in #refs#.
-        if name.startswith("#") or not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            continue
-        item = group[name]
-        address = h5py.h5o.get_info(item.id).addr
-        if address in seen:
-            continue
-        seen.add(address)
-        if isinstance(item, h5py.Group):
-            yield from _datasets(h5py, item, f"{before}{name}/", seen)
-        elif isinstance(item, h5py.Dataset):
-            yield f"{before}{name}", item
+def _too_many(path: Path) -> UserError:
+    return UserError(
+        f"{path} has more than {_MOST:,} datasets: put the images into one, file['images'] = np.stack(images)"
+    )
+
+
+class _Tree:
+    """The datasets of an open file by all their names, and what cannot be followed."""
+
+    def __init__(self, h5py: Any, path: Path, file: Any) -> None:
+        self.h5py, self.path, self.file = h5py, path, file
+        self.datasets: dict[int, tuple[Any, list[str]]] = {}  # by address
+        self.left_out: dict[str, str] = {}
+        self.seen: set[int] = set()  # groups
+        self.again = 0
+
+    def walk(self, group: Any, before: str, above: tuple[int, ...]) -> None:
+        """Look at what is in a group and below it; by links a group may hold itself."""
+        address = self._address(group)
+        if address in above or len(above) > _DEEPEST:
+            return
+        self.again += address in self.seen  # through few groups with many names there are endless ways
+        self.seen.add(address)
+        for name in group:
+            if name.startswith("#"):  # MATLAB keeps the contents of cells in #refs#.
+                continue
+            item = self._followed(group, name, 0)
+            if isinstance(item, str):
+                self._leave_out(f"{before}{name}", item)
+            elif isinstance(item, self.h5py.Group):
+                self.walk(item, f"{before}{name}/", (*above, address))
+            elif isinstance(item, self.h5py.Dataset):
+                names = self.datasets.setdefault(self._address(item), (item, []))[1]
+                self.again += bool(names)
+                names.append(f"{before}{name}")
+            if self.again > _MOST:
+                raise _too_many(self.path)
+
+    def named(self) -> Iterator[tuple[str, Any]]:
+        """Each dataset once for each thing that its names say: images or labels, and of which split."""
+        for dataset, names in self.datasets.values():
+            said: dict[tuple[bool, str | None], str] = {}
+            for name in names:
+                if is_label(name) or is_images(name):
+                    said.setdefault((is_label(name), split_in(name)), name)
+            yield from ((name, dataset) for name in said.values() or names[:1])
+
+    def _address(self, item: Any) -> int:
+        return int(self.h5py.h5o.get_info(item.id).addr)
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        self.left_out[name] = reason
+        if len(self.left_out) > _MOST:
+            raise _too_many(self.path)
+
+    def _followed(self, group: Any, name: str, steps: int) -> Any:
+        """What a name stands for in a group, or in words why that is not to be had: HDF5 would open other files."""
+        link = group.get(name, getlink=True)
+        if isinstance(link, self.h5py.ExternalLink):
+            return "it is in another file"
+        if isinstance(link, self.h5py.HardLink):
+            return group[name]
+        if steps > _DEEPEST:
+            return "its links go round"
+        item = self.file if link.path.startswith("/") else group
+        for step in link.path.split("/"):
+            if step in ("", "."):
+                continue
+            if not isinstance(item, self.h5py.Group) or item.get(step, getlink=True, default=None) is None:
+                return "it links to nothing"
+            item = self._followed(item, step, steps + 1)
+            if isinstance(item, str):
+                return item
+        return item
 
 
 class _Array:
@@ -108,24 +167,28 @@ class _Array:
         self.logical = False
         self.text = False
 
-    def usable(self, h5py: Any) -> bool:
-        """Whether it is an array of numbers or names that lies in this file, all of it."""
+    def unusable(self, h5py: Any) -> str | None:
+        """Why it is no array of numbers or names that lies in this file, all of it; None where it is one."""
         data = self.dataset
+        if data.shape == ():
+            return ""  # a number is about the others
+        called = data.attrs.get("MATLAB_class", b"") if self.reverse else b""
+        if called in (b"char", b"cell", b"struct", b"function_handle"):
+            return {b"char": "text", b"cell": "a cell"}.get(called, "no numbers")
+        if data.shape is None or (self.reverse and "MATLAB_empty" in data.attrs):
+            return "it is empty"
         try:
             kind = data.dtype.kind
         except TypeError:  # NumPy has no such numbers
-            return False
-        if not data.shape or data.external or data.is_virtual:
-            return False
+            return "no numbers"
+        if data.external or data.is_virtual:
+            return "its values are in other datasets or files"
         self.text = h5py.check_string_dtype(data.dtype) is not None
         if kind not in "biuf" and not self.text:
-            return False
+            return "compound" if data.dtype.names else "no numbers"
         self._check_size()
-        if not self.reverse:
-            return True
-        called = data.attrs.get("MATLAB_class", b"")
         self.logical = called == b"logical"
-        return called not in (b"char", b"cell", b"struct", b"function_handle") and "MATLAB_empty" not in data.attrs
+        return None
 
     def _check_size(self) -> None:
         """A few bytes can declare an array that would fill any memory."""

@@ -6,6 +6,7 @@ SciPy reads the oldest only: of the others it makes whatever size a few bytes de
 import io
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,16 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench.cache import regular_file
-from genbench.data.arrays import Sliceable
+from genbench.data.arrays import Arrays, Sliceable
 from genbench.data.formats import hdf5
 from genbench.data.memory import SHARE, memory
+from genbench.data.names import is_label, missed, pairs
 from genbench.errors import UserError
 
 # The types that values are stored in, and those that MATLAB has them in.
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _KINDS = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
-_STRUCT = 2
+_CELL, _STRUCT, _CHAR, _OBJECT = 1, 2, 4, 17
+_CODES = {2: "latin-1", 4: "utf-16-{}", 16: "utf-8", 17: "utf-16-{}", 18: "utf-32-{}"}  # of characters
 _COMPLEX, _LOGICAL = 0x800, 0x200
 _DEEPEST = 16  # structs in structs
 _AT_ONCE = 2**20
@@ -36,8 +39,8 @@ def takes(path: Path) -> bool:
     return path.suffix.lower() == ".mat"
 
 
-def arrays(path: Path) -> dict[str, Sliceable]:
-    """The arrays of numbers, those in a struct by names with a slash: train/images."""
+def arrays(path: Path) -> Arrays:
+    """The arrays of numbers, those in a struct by names with a slash: train/images; labels may be names as well."""
     try:
         regular_file(path)
         if hdf5.is_hdf5(path):
@@ -56,7 +59,7 @@ def arrays(path: Path) -> dict[str, Sliceable]:
         ) from error
 
 
-def _oldest(path: Path) -> dict[str, Sliceable]:
+def _oldest(path: Path) -> Arrays:
     """Of version 4: matrices as they are."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
@@ -67,11 +70,26 @@ def _oldest(path: Path) -> dict[str, Sliceable]:
         content = loadmat(io.BytesIO(path.read_bytes()))  # of a file it would make room for as much as is declared
     except MatReadError as error:
         raise ValueError(str(error)) from error
-    return {
-        name: values
-        for name, values in content.items()
-        if isinstance(values, np.ndarray) and values.dtype.kind in "uifb" and not name.startswith("__")
-    }
+    found: dict[str, Sliceable] = {}
+    texts: dict[str, npt.NDArray[Any]] = {}
+    left_out: dict[str, str] = {}
+    for name, values in content.items():
+        if name.startswith("__"):
+            continue
+        if isinstance(values, np.ndarray) and values.dtype.kind in "uifb":
+            found[name] = values
+        elif isinstance(values, np.ndarray) and values.dtype.kind == "U" and is_label(name) and values.size > 1:
+            texts[name] = np.char.rstrip(values)
+        else:
+            left_out[name] = "text" if isinstance(values, np.ndarray) and values.dtype.kind == "U" else "no numbers"
+    return _with_names(found, texts, left_out)
+
+
+def _with_names(found: dict[str, Sliceable], texts: Mapping[str, npt.NDArray[Any]], left_out: dict[str, str]) -> Arrays:
+    """Names are taken for labels where no numbers are: beside those they may be what the classes are called."""
+    named = pairs(found)
+    wanted = {name: values for name, values in texts.items() if missed(name, named) == "labels"}
+    return Arrays(found | wanted, left_out | {name: "text" for name in texts if name not in wanted})
 
 
 def _too_large(path: Path) -> UserError:
@@ -97,9 +115,11 @@ class _Reader:
         self.path, self.order = path, order
         self.left = int(SHARE * memory())
         self.found: dict[str, Sliceable] = {}
+        self.texts: dict[str, npt.NDArray[Any]] = {}
+        self.left_out: dict[str, str] = {}
 
-    def arrays(self) -> dict[str, Sliceable]:
-        """All arrays of numbers."""
+    def arrays(self) -> Arrays:
+        """All arrays of numbers, and labels that are names."""
         with self.path.open("rb") as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(128)
@@ -116,8 +136,13 @@ class _Reader:
                     raise ValueError(f"it holds something of kind {kind}")
         tops = {name.partition("/")[0] for name in self.found}
         if len(tops) == 1 and all("/" in name for name in self.found):  # EMNIST has all in one struct
-            return {name.partition("/")[2]: values for name, values in self.found.items()}
-        return self.found
+            before = f"{tops.pop()}/"
+            return _with_names(
+                {name.removeprefix(before): values for name, values in self.found.items()},
+                {name.removeprefix(before): values for name, values in self.texts.items()},
+                {name.removeprefix(before): reason for name, reason in self.left_out.items()},
+            )
+        return _with_names(self.found, self.texts, self.left_out)
 
     def _unpacked(self, packed: bytes) -> memoryview:
         """The one matrix in a compressed element."""
@@ -144,27 +169,72 @@ class _Reader:
             raise _too_large(self.path)
 
     def _matrix(self, data: memoryview, name: str, depth: int) -> None:
-        """Find the arrays in a matrix: itself, or the fields of a struct; what is anything else is left out."""
+        """Find the arrays in a matrix: itself, or the fields of a struct; what else there is is left out, and said."""
         if len(data) < 16:
             return
-        flags = self._element(data, 0)
-        word = struct.unpack(f"{self.order}I", flags.data[:4])[0]
-        sides = self._element(data, flags.end)
-        shape = tuple(int(side) for side in self._plain(sides, "i4"))
-        called = self._element(data, sides.end)
-        name = name or bytes(called.data).decode("latin-1")
+        word, shape, called, at = self._header(data)
+        name = name or called
         if not name or name.startswith("__") or not shape or min(shape) < 0:
             return
         kind = word & 0xFF
         if kind == _STRUCT and prod(shape) == 1 and depth < _DEEPEST:
-            self._struct(data, called.end, name, depth)
+            self._struct(data, at, name, depth)
         elif kind in _KINDS and not word & _COMPLEX:
-            values = self._plain(self._element(data, called.end), _KINDS[kind])
+            values = self._plain(self._element(data, at), _KINDS[kind])
             if len(values) != prod(shape):
                 raise ValueError(f"{name} has {len(values)} values, not those of {shape}")
             if word & _LOGICAL:
                 values = values.astype(bool)
             self.found[name] = values.reshape(shape, order="F")
+        elif kind in (_CELL, _CHAR):
+            names = self._names(data, at, shape, kind) if is_label(name) else None
+            if names is None:
+                self.left_out[name] = "text" if kind == _CHAR else "a cell"
+            else:
+                self.texts[name] = names
+        else:
+            self.left_out[name] = "complex numbers" if kind in _KINDS else "no numbers"
+
+    def _header(self, data: memoryview) -> tuple[int, tuple[int, ...], str, int]:
+        """A matrix's kind with its flags, shape and name, and where its content begins."""
+        flags = self._element(data, 0)
+        word = struct.unpack(f"{self.order}I", flags.data[:4])[0]
+        sides = self._element(data, flags.end)
+        if word & 0xFF == _OBJECT:  # MATLAB's strings and categories: they have no shape here
+            return word, (1,), bytes(sides.data).decode("latin-1"), sides.end
+        shape = tuple(int(side) for side in self._plain(sides, "i4"))
+        called = self._element(data, sides.end)
+        return word, shape, bytes(called.data).decode("latin-1"), called.end
+
+    def _names(self, data: memoryview, at: int, shape: tuple[int, ...], kind: int) -> npt.NDArray[Any] | None:
+        """Several names, in the rows of a matrix of characters or in a cell; None if it holds anything else."""
+        names: list[str] = []
+        if kind == _CHAR:
+            names = self._rows(data, at, shape)
+        else:
+            for _ in range(prod(shape)):
+                field = self._element(data, at)
+                at = field.end
+                word, sides, _, start = self._header(field.data) if len(field.data) else (0, (0,), "", 0)
+                row = self._rows(field.data, start, sides) if word & 0xFF == _CHAR else []
+                if len(row) != 1:
+                    return None
+                names += row
+        if len(names) < 2 or not all(names):
+            return None
+        self._spend(4 * len(names) * max(map(len, names)))
+        return np.array(names)
+
+    def _rows(self, data: memoryview, at: int, shape: tuple[int, ...]) -> list[str]:
+        """The rows of a matrix of characters, without the blanks that make them equally long; none if it is damaged."""
+        element = self._element(data, at)
+        text = bytes(element.data).decode(
+            _CODES.get(element.kind, "ascii").format("le" if self.order == "<" else "be"), "replace"
+        )
+        if not text or len(shape) != 2 or len(text) != prod(shape):
+            return []
+        self._spend(64 * shape[0])
+        return [text[i :: shape[0]].rstrip() for i in range(shape[0])]
 
     def _struct(self, data: memoryview, at: int, name: str, depth: int) -> None:
         length = self._element(data, at)

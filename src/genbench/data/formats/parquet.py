@@ -1,6 +1,7 @@
 """Parquet files with images, one or a folder of them as Hugging Face has: data/train-00000-of-00001.parquet."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -9,16 +10,19 @@ from typing import Any
 
 from genbench.cache import regular_file
 from genbench.config.data import DataConfig
+from genbench.data.beside import files_below, others_note
 from genbench.data.decoding import suffixes
 from genbench.data.encoded import SHARE, Table, arrow, described, found_in, readable
 from genbench.data.found import WHOLE, Found
 from genbench.data.memory import memory
 from genbench.data.names import split_in
 from genbench.errors import UserError
+from genbench.wording import counted
 
 _SUFFIX = ".parquet"
 _LOOKED_AT = 64  # entries of a folder: in one of class folders there may be millions
 _ROWS = 256  # at once
+_SET = 20  # images that lie beside are more than a figure of what is read: they may be what is meant
 
 
 def takes(path: Path) -> bool:
@@ -58,8 +62,44 @@ def found(path: Path, config: DataConfig) -> Found:
             raise UserError(f"{path} holds {unknown[0].name}, which names no split, beside others: call it train")
         notes = [f"{len(unknown)} files that name no split are left out ({unknown[0].name}, ...)"]
         del by_split[None]
+    notes += _beside(path, {file for file, _ in files}, {split or WHOLE for split in by_split})
     parts = {split or WHOLE: [_table(file) for file in own] for split, own in by_split.items()}
     return found_in(path, path.resolve().name, parts, config, notes)
+
+
+def _beside(root: Path, used: set[Path], splits: set[str]) -> list[str]:
+    """What is said of other files in the folder and below it, which may be what is meant, or belong to it."""
+    known = suffixes()
+    images: list[str] = []
+    tables: list[str] = []
+    others: Counter[str] = Counter()
+    for text in files_below(str(root)):
+        if Path(text) in used:
+            continue
+        name = text[len(str(root)) + 1 :]
+        suffix = os.path.splitext(text)[1].lower()  # noqa: PTH122  (there may be a million)
+        if suffix in known:
+            images.append(name)
+        elif suffix == _SUFFIX:
+            tables.append(name)
+            split = split_in(name)
+            if split is not None and split not in splits:
+                raise UserError(
+                    f"{root} holds {name} beside files that are read: put all into one folder, or give the one"
+                )
+        else:
+            others[suffix or name] += 1
+    if len(images) >= _SET:
+        raise UserError(
+            f"{root} holds {next(iter(used)).name} and {counted(len(images), 'image')} ({images[0]}, ...): move one of"
+            " them away, or give the one file to read"
+        )
+    notes = [
+        f"left out: {counted(len(of), kind)} ({of[0]})"
+        for of, kind in ((images, "image"), (tables, "parquet file"))
+        if of
+    ]
+    return [*notes, *others_note(others)]
 
 
 def _files(root: Path) -> list[tuple[Path, str]]:
