@@ -13,11 +13,11 @@ from torch import Tensor
 from genbench.cache import regular_file
 from genbench.config.data import DataConfig
 from genbench.data import archives
-from genbench.data.arrays import Sliceable, part_of
+from genbench.data.arrays import part_of
 from genbench.data.decoding import suffixes
 from genbench.data.files import File, FilesBelow, read_files
 from genbench.data.formats import format_of
-from genbench.data.found import WHOLE, Found, Part
+from genbench.data.found import WHOLE, Arrays, Found, Part, Sliceable
 from genbench.data.layout import TABLES, arrange
 from genbench.data.names import Pair, pairs
 from genbench.data.packed import Packed
@@ -104,13 +104,17 @@ def _found(path: Path, config: DataConfig) -> Found:
         return _found(arrays[0], config)
     if alone := [each.name for each in arrays if hasattr(format_of(each), "found")]:
         raise UserError(f"{path} holds {alone[0]} and other data: give the one file to read")
-    together: dict[str, Sliceable] = {}
+    together = Arrays({})
     for each in arrays:
         kind = format_of(each)
-        inside = {} if kind is None else kind.arrays(each)
+        inside: Mapping[str, Sliceable] = {} if kind is None else kind.arrays(each)
         stem = each.name.partition(".")[0]
-        # The one array of a .npy or IDX file is called as the file is.
-        together |= {key if key.startswith(stem) else f"{stem}/{key}": array for key, array in inside.items()}
+        for key, array in inside.items():
+            # The one array of a .npy or IDX file is called as the file is.
+            called = key if key.startswith(stem) else f"{stem}/{key}"
+            together[called] = array
+            if isinstance(inside, Arrays) and key in inside.notes:
+                together.notes[called] = inside.notes[key]
     return _from_arrays(path, together, config)
 
 
@@ -214,8 +218,11 @@ def _from_arrays(path: Path, arrays: Mapping[str, Sliceable], config: DataConfig
         other = next(pair.images for split, pair in named.items() if split == WHOLE)
         raise UserError(f"{path} has {other} beside the splits {', '.join(s for s in parts if s != WHOLE)}: remove one")
     unused = sorted(set(arrays) - used)
-    notes = (f"arrays that are not used: {', '.join(unused[:10])}",) if unused else ()
-    return Found(path.resolve().name if path.is_dir() else path.name.partition(".")[0], parts, notes=notes)
+    notes = [f"arrays that are not used: {', '.join(unused[:10])}"] if unused else []
+    if isinstance(arrays, Arrays):
+        read = [key for pair in named.values() for key in (pair.images, pair.labels if config.labels else None)]
+        notes += dict.fromkeys(arrays.notes[key] for key in read if key in arrays.notes)
+    return Found(path.resolve().name if path.is_dir() else path.name.partition(".")[0], parts, notes=tuple(notes))
 
 
 def _part(path: Path, arrays: Mapping[str, Sliceable], pair: Pair, config: DataConfig) -> Part:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench.cache import regular_file
-from genbench.data.arrays import Sliceable
+from genbench.data.found import Sliceable
 from genbench.data.memory import SHARE, memory
 from genbench.errors import UserError
 

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench.cache import regular_file
-from genbench.data.arrays import Sliceable
 from genbench.data.formats import hdf5
+from genbench.data.found import Arrays, Sliceable
 from genbench.data.memory import SHARE, memory
+from genbench.data.names import is_label
 from genbench.errors import UserError
 
 # The types that values are stored in, and those that MATLAB has them in.
@@ -28,6 +29,10 @@ _STRUCT = 2
 _COMPLEX, _LOGICAL = 0x800, 0x200
 _DEEPEST = 16  # structs in structs
 _AT_ONCE = 2**20
+_BY_LINES = (
+    "rows of pixels are read line by line; if the images lie on their side, save them turned, in Python:"
+    ' np.save("images.npy", a.reshape(-1, H, W).transpose(0, 2, 1))'
+)
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, struct.error, zlib.error)
 
 
@@ -36,8 +41,15 @@ def takes(path: Path) -> bool:
     return path.suffix.lower() == ".mat"
 
 
-def arrays(path: Path) -> dict[str, Sliceable]:
+def arrays(path: Path) -> Arrays:
     """The arrays of numbers, those in a struct by names with a slash: train/images."""
+    found = _arrays(path)
+    # EMNIST's pixels stand column by column, as MATLAB's arrays do, CIFAR-10's line by line: nothing tells which.
+    notes = {name: _BY_LINES for name, array in found.items() if len(array.shape) == 2 and not is_label(name)}
+    return Arrays(found, notes)
+
+
+def _arrays(path: Path) -> dict[str, Sliceable]:
     try:
         regular_file(path)
         if hdf5.is_hdf5(path):
