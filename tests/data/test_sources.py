@@ -82,6 +82,28 @@ def test_classes_called_by_numbers_are_taken_by_name() -> None:
     assert data.classes == ("1",)
 
 
+@pytest.mark.parametrize(
+    ("classes", "wanted", "words"),
+    [
+        ([1, 2, 3], [0, 1], "has no class 0: it has 1, 2, 3"),
+        ([1, 2, 3], [0], "has no class 0: it has 1, 2, 3"),
+        (["1", "a", "b"], [1, 2], "has no class 2: it has 1, a, b"),
+        (["a", "b", "c"], ["a", 0], "a and 0 are one class"),
+        (["a", "b", "c"], [1, 1], "1 and 1 are one class"),
+    ],
+)
+def test_a_number_is_not_one_classs_name_and_anothers_place(
+    classes: list[Any], wanted: list[int | str], words: str
+) -> None:
+    """Of SVHN's classes 1 to 10, [0,1] were the class 1 alone."""
+    assert words in error_of({WHOLE: (pixels(90), np.array(classes * 30))}, classes=wanted)
+
+
+def test_numbers_are_places_where_the_names_agree() -> None:
+    data = made({WHOLE: (pixels(90), np.array(["0", "1", "a"] * 30))}, classes=[1, 2])
+    assert data.classes == ("1", "a")
+
+
 def test_duplicates_across_splits_are_said_and_left_out_when_asked() -> None:
     train, test = pixels(60), pixels(20, 1)
     train[5], train[50] = test[3], test[3]
@@ -274,14 +296,61 @@ def test_layouts_of_arrays_are_told_apart() -> None:
         (colour, colour),
         (colour.transpose(0, 3, 1, 2), colour),
         (colour.transpose(1, 2, 3, 0), colour),  # MATLAB's
+        (colour.transpose(3, 1, 2, 0), colour),
         (colour[..., 0].transpose(1, 2, 0), colour[..., :1]),
         (colour[:, :8, :8, 0].reshape(25, 64), colour[:, :8, :8, :1]),
         (smooth.transpose(0, 3, 1, 2).reshape(25, 192), smooth),
         (smooth.reshape(25, 192), smooth),
+        (colour[:, :8, :8, 0].reshape(25, 64).T, colour[:, :8, :8, :1]),
+        (smooth.reshape(25, 192).T, smooth),
         (np.concatenate([colour, np.full((25, 8, 12, 1), 255, np.uint8)], axis=3), colour),
     ):
         part = part_of("x", array, labels, config())
         assert np.array_equal(np.concatenate(list(part.pictures.chunks())), expected)
+
+
+def smooth_pictures(n: int, side: int) -> Bytes:
+    """Waves, each with a height and a place of its own."""
+    rng = np.random.default_rng(0)
+    at = np.linspace(0, 5, side)
+    phase, height = rng.uniform(0, 6, (2, n, 1, 1)), rng.uniform(40, 120, (n, 1, 1))
+    images: Bytes = (128 + height * np.sin(phase[0] + at) * np.cos(phase[1] + at[:, None])).astype(np.uint8)
+    return images
+
+
+def test_neighbours_say_whether_images_are_rows_or_columns() -> None:
+    """Of 400 faces of 64x64 in columns there were 4,096 of 20x20."""
+    images = smooth_pictures(400, 16)
+    for table in (images.reshape(400, -1), images.reshape(400, -1).T):
+        for labels in (None, np.arange(99)):  # as many as neither
+            part = part_of("x", table, labels, config(labels=False))
+            assert np.array_equal(np.concatenate(list(part.pictures.chunks()))[..., 0], images)
+    for n in (64, 100):  # noise
+        said = error_of({WHOLE: (pixels(n).reshape(n, -1), None)})
+        assert "nothing says whether its rows are the images or its columns" in said
+        labels = np.arange(100) % 2
+        assert made({WHOLE: (pixels(100).reshape(100, -1).T, labels)}).shape == (1, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels"),
+    [
+        ((256, 300, 4), None),  # USPS has pixels x images x classes
+        ((256, 1100, 10), None),
+        ((64, 64, 4), None),  # one picture
+        ((64, 64, 3), None),
+        ((30, 64, 1), 30),
+        ((32, 5, 32, 30), 30),
+        ((32, 32, 5, 30), 30),
+        ((3, 5, 5, 3, 3), None),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused_whatever_size_is_wanted(
+    shape: tuple[int, ...], labels: int | None
+) -> None:
+    array = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    given = None if labels is None else np.arange(labels) % 2
+    assert f"has shape {shape}: must be" in error_of({WHOLE: (array, given)}, size=32)
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,20 @@
 """Arrays of images, of whatever shape, order and type of numbers, as pictures; and arrays of labels."""
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from genbench.config.data import DataConfig
-from genbench.data.found import CHUNK_BYTES, Bytes, Labels, Part
+from genbench.data.axes import layout_of
+from genbench.data.found import CHUNK_BYTES, Bytes, Labels, Part, Sliceable
 from genbench.data.resizing import fitted_array
 from genbench.errors import UserError
 from genbench.wording import counted
 
-SEEN = 500  # rows that say in which order their colours are
 _LAST_BIT = 1e-5  # of 1: how far above 1 or below 0 rounding may have taken a float
-
-
-class Sliceable(Protocol):
-    """A NumPy array, or what lies in a file and is read slice by slice."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
-    @property
-    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
-    def __getitem__(self, index: Any, /) -> Any: ...
-
-
-class Arrays(dict[str, Sliceable]):
-    """A file's arrays by name; what else has a name there is in `left_out`, with the reason."""
-
-    def __init__(self, arrays: Mapping[str, Sliceable], left_out: Mapping[str, str]) -> None:
-        """Take both; of a name that is in both, what can be used."""
-        super().__init__(arrays)
-        self.left_out = {name: reason for name, reason in left_out.items() if name not in self}
 
 
 def part_of(where: str, images: Sliceable, labels: npt.NDArray[Any] | None, config: DataConfig) -> Part:
@@ -42,7 +22,7 @@ def part_of(where: str, images: Sliceable, labels: npt.NDArray[Any] | None, conf
 
     Args:
         where: file and name of the images, for messages.
-        images: (N, H, W), (N, H, W, C), (N, C, H, W), (H, W, N), (H, W, C, N) or (N, pixels of a square); C 1, 3 or 4.
+        images: (N, H, W), (N, H, W, C), (N, C, H, W) or (N, pixels of a square), or with N last; C 1, 3 or 4.
         labels: (N,), (N, 1), (N, 1, 1, 1) or one-hot (N, classes); None without.
         config: how they are to be read.
 
@@ -68,17 +48,6 @@ def _is_column(labels: npt.NDArray[Any]) -> bool:
     return labels.ndim > 1 and labels.shape.count(1) >= labels.ndim - 1
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where an array's axes lie."""
-
-    count: int
-    height: int
-    width: int
-    channels: int
-    order: str  # NHWC, NCHW, HWN, HWCN, or planes: rows of all red, all green, all blue
-
-
 class ArrayPictures:
     """Images in an array."""
 
@@ -95,7 +64,7 @@ class ArrayPictures:
             UserError: it is not images, or not in the range that is said.
         """
         self.where, self.array, self.config = where, array, config
-        self.layout = _layout(where, array, count)
+        self.layout = layout_of(where, array, count)
         self._levels = _levels(where, self._raw, array.dtype, config)
         self.transparent, hidden = self._opacity() if self.layout.channels == 4 else (0, 0)
         # White signs on nothing.
@@ -135,56 +104,7 @@ class ArrayPictures:
         step = max(1, CHUNK_BYTES // each)
         for start in range(0, at.count, step):
             part = slice(start, min(start + step, at.count))
-            rows = np.asarray(self.array[..., part] if at.order in ("HWN", "HWCN") else self.array[part])
-            yield _channels_last(rows, at)
-
-
-def _channels_last(rows: npt.NDArray[Any], at: _Layout) -> npt.NDArray[Any]:
-    n = rows.shape[-1] if at.order in ("HWN", "HWCN") else rows.shape[0]
-    if at.order == "HWN":
-        return rows.transpose(2, 0, 1)[..., None]
-    if at.order == "HWCN":
-        return rows.transpose(3, 0, 1, 2)
-    if at.order in ("NCHW", "planes"):
-        return rows.reshape(n, at.channels, at.height, at.width).transpose(0, 2, 3, 1)
-    return rows.reshape(n, at.height, at.width, at.channels)
-
-
-def _layout(where: str, array: Sliceable, count: int | None) -> _Layout:
-    shape = tuple(array.shape)
-    last = count is not None and shape[-1] == count and shape[0] != count  # MATLAB counts along the last axis
-    if count is None and len(shape) == 3:
-        last = shape[0] == shape[1] < shape[2]  # or else 28 images of 28 x 5000
-    if len(shape) == 2:
-        side, planes = math.isqrt(shape[1]), math.isqrt(shape[1] // 3)
-        if side * side == shape[1] and side > 1:
-            return _Layout(shape[0], side, side, 1, "NHWC")
-        if 3 * planes * planes == shape[1]:
-            return _Layout(shape[0], planes, planes, 3, _order_of_colours(np.asarray(array[:SEEN]), planes))
-    elif len(shape) == 3 and last:
-        return _Layout(shape[2], shape[0], shape[1], 1, "HWN")
-    elif len(shape) == 3:
-        return _Layout(shape[0], shape[1], shape[2], 1, "NHWC")
-    elif len(shape) == 4 and (last or (shape[2] in (1, 3) and shape[3] not in (1, 3, 4) and shape[1] not in (1, 3))):
-        return _Layout(shape[3], shape[0], shape[1], shape[2], "HWCN")
-    elif len(shape) == 4 and shape[3] in (1, 3, 4):
-        return _Layout(shape[0], shape[1], shape[2], shape[3], "NHWC")
-    elif len(shape) == 4 and shape[1] in (1, 3, 4):
-        return _Layout(shape[0], shape[2], shape[3], shape[1], "NCHW")
-    raise UserError(
-        f"{where} has shape {shape}: must be (N, H, W), (N, H, W, C) or (N, C, H, W) with 1, 3 or 4 channels C, or"
-        " rows of the pixels of square images"
-    )
-
-
-def _order_of_colours(rows: npt.NDArray[Any], side: int) -> str:
-    """Whether rows are all red, all green, all blue, as CIFAR-10's, or colours pixel by pixel: neighbours are alike."""
-    if side < 2 or not rows.size or rows.dtype.kind not in "uibf":
-        return "planes"
-    values = rows.astype(np.float64)
-    planes = np.abs(np.diff(values.reshape(-1, 3, side, side), axis=3)).mean()
-    pixels = np.abs(np.diff(values.reshape(-1, side, side, 3), axis=2)).mean()
-    return "NHWC" if pixels < 0.8 * planes else "planes"
+            yield at.channels_last(np.asarray(self.array[..., part] if at.last else self.array[part]))
 
 
 def _levels(where: str, chunks: Any, dtype: np.dtype[Any], config: DataConfig) -> tuple[float, float] | None:

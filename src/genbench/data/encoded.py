@@ -1,9 +1,10 @@
 """Tables of Apache Arrow with images in a column, as Hugging Face has them: image files' bytes, or lists of pixels."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from genbench.config.data import DataConfig
 from genbench.data.arrays import part_of
+from genbench.data.arrow_types import holds_files, is_class, is_list, is_list_of_numbers
 from genbench.data.decoding import UnreadableError, header
 from genbench.data.files import File, read_files
 from genbench.data.found import SPLITS, WHOLE, Found, Labels, Part
@@ -100,6 +102,8 @@ def found_in(
     first = next(iter(parts.values()))[0]  # of the training images: others' classes may be missing
     with readable(first.path):
         columns = _columns(first)
+    if config.labels:
+        columns = _with_all_classes(columns, chain(*parts.values()))
     rows = sum(table.rows for tables in parts.values() for table in tables)
     if rows > _MOST:
         raise UserError(f"{where} holds {rows:,} rows, more than {_MOST:,}: give fewer of its files")
@@ -174,11 +178,11 @@ def _decoded(
 
 
 def _columns(table: Table) -> _Columns:
-    """By types and names; one file's stand for all."""
+    """By types and names; one file's stand for all but the names of classes."""
     types = arrow(table.path).types
     fields = list(table.schema)
-    files = [each.name for each in fields if _holds_files(types, each.type)]
-    pixels = [each.name for each in fields if _is_list(types, each.type) and _is_list_of_numbers(types, each.type)]
+    files = [each.name for each in fields if holds_files(types, each.type)]
+    pixels = [each.name for each in fields if is_list(types, each.type) and is_list_of_numbers(types, each.type)]
     images = _one_of(table, files) or _one_of(table, [name for name in pixels if is_images(name)] or pixels)
     if images is None:
         raise UserError(f"{table.path} has the columns {', '.join(table.schema.names)[:200]}, and none holds images")
@@ -186,6 +190,18 @@ def _columns(table: Table) -> _Columns:
     others = [name for name in table.schema.names if name not in (images, label)]
     unused = (f"columns that are not used: {', '.join(others[:10])}",) if others else ()
     return _Columns(images, images in files, label, classes, (*said, *unused))
+
+
+def _with_all_classes(columns: _Columns, tables: Iterable[Table]) -> _Columns:
+    """With the names of all files' classes, which need not be the first's, nor in its order."""
+    if columns.label is None:
+        return columns
+    named = {table.path: _class_names(table.features.get(columns.label)) for table in tables}
+    if len({names for names in named.values() if names}) < 2:
+        return columns
+    if nameless := [path for path, names in named.items() if not names]:
+        raise UserError(f"{nameless[0]} does not name its classes, and other files name different ones: {_OFF}")
+    return replace(columns, classes=tuple(dict.fromkeys(name for names in named.values() for name in names)))
 
 
 def _one_of(table: Table, names: list[str]) -> str | None:
@@ -218,7 +234,7 @@ def _begins_with_image(table: Table, name: str) -> bool:
 
 def _label(table: Table, types: Any, fields: Sequence[Any]) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
     """The column of classes, their names, and what is to be said."""
-    usable = [each.name for each in fields if _is_class(types, each.type)]
+    usable = [each.name for each in fields if is_class(types, each.type)]
     named = {name: _class_names(table.features.get(name)) for name in usable}
     called = [name for name in usable if is_label(name)] or [name for name in usable if named[name]]
     if len(called) > 1:  # the finest, of those that name their classes
@@ -236,35 +252,6 @@ def _label(table: Table, types: Any, fields: Sequence[Any]) -> tuple[str | None,
 def _class_names(feature: Any) -> tuple[str, ...]:
     names = feature.get("names") if isinstance(feature, dict) else None
     return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()
-
-
-def _is_class(types: Any, kind: Any) -> bool:
-    kind = kind.value_type if types.is_dictionary(kind) else kind
-    tests = (types.is_integer, types.is_boolean, types.is_string, types.is_large_string)
-    return any(test(kind) for test in tests)
-
-
-def _is_bytes(types: Any, kind: Any) -> bool:
-    return bool(types.is_binary(kind) or types.is_large_binary(kind))
-
-
-def _holds_files(types: Any, kind: Any) -> bool:
-    """Whether values are bytes, or Hugging Face's pairs of bytes and a path."""
-    if types.is_struct(kind):
-        return {"bytes", "path"} >= {each.name for each in kind} and any(
-            each.name == "bytes" and _is_bytes(types, each.type) for each in kind
-        )
-    return _is_bytes(types, kind)
-
-
-def _is_list(types: Any, kind: Any) -> bool:
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
-
-
-def _is_list_of_numbers(types: Any, kind: Any) -> bool:
-    while _is_list(types, kind):
-        kind = kind.value_type
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
 
 
 # Rows
@@ -294,8 +281,20 @@ def _read(where: Path, table: Table, columns: _Columns, content: list[Any], labe
                     f" datasets: [row['{columns.images}'].save(f'images/{{i}}.png') for i, row in enumerate(dataset)]"
                 )
             if label is not None and labels is not None:
-                labels += batch.column(batch.schema.get_field_index(label)).to_pylist()
+                values = batch.column(batch.schema.get_field_index(label)).to_pylist()
+                labels += _renumbered(table, columns, label, values)
     return left
+
+
+def _renumbered(table: Table, columns: _Columns, label: str, values: list[Any]) -> list[Any]:
+    """A file's classes by the numbers that all files' have."""
+    names = _class_names(table.features.get(label))
+    if not names or not columns.classes or names == columns.classes:
+        return values
+    if max((value for value in values if isinstance(value, int)), default=0) >= len(names):
+        raise UserError(f"{table.path} has more classes in {label} than the {len(names)} that it names: {_OFF}")
+    number = {i: columns.classes.index(name) for i, name in enumerate(names)}
+    return [number.get(value, value) for value in values]
 
 
 def _files(path: Path, images: Any, start: int) -> list[File]:
@@ -308,7 +307,7 @@ def _files(path: Path, images: Any, start: int) -> list[File]:
 def _pixels(types: Any, name: str, values: Any) -> npt.NDArray[Any]:
     """An array of lists in lists, all equally long."""
     shape = [len(values)]
-    while _is_list(types, values.type):
+    while is_list(types, values.type):
         if values.null_count:
             raise ValueError(f"rows of {name} are missing")
         fixed = types.is_fixed_size_list(values.type)

@@ -14,12 +14,12 @@ from torch import Tensor
 from genbench.cache import regular_file
 from genbench.config.data import DataConfig
 from genbench.data import archives
-from genbench.data.arrays import Arrays, Sliceable, part_of
+from genbench.data.arrays import part_of
 from genbench.data.beside import beside_arrays, files_below, others_note
 from genbench.data.decoding import suffixes
 from genbench.data.files import File, FilesBelow, read_files
 from genbench.data.formats import format_of
-from genbench.data.found import WHOLE, Found, Part
+from genbench.data.found import WHOLE, Arrays, Found, Part, Sliceable
 from genbench.data.layout import TABLES, arrange
 from genbench.data.names import Pair, missed, pairs
 from genbench.data.packed import Packed
@@ -109,9 +109,7 @@ def _together(path: Path, files: Sequence[Path]) -> Arrays:
     """The arrays of a folder's files, by names that begin with the file's."""
     if alone := [each.name for each in files if hasattr(format_of(each), "found")]:
         raise UserError(f"{path} holds {alone[0]} and other data: give the one file to read")
-    arrays: dict[str, Sliceable] = {}
-    left_out: dict[str, str] = {}
-    origin: dict[str, Path] = {}
+    together, origin = Arrays({}), dict[str, Path]()
     for each in files:
         inside = _arrays(each)
         plain = each.with_suffix("") if each.suffix.lower() == ".gz" else each  # both may be there, with one content
@@ -119,11 +117,13 @@ def _together(path: Path, files: Sequence[Path]) -> Arrays:
         for key, array in inside.items():
             # The one array of a .npy or IDX file is called as the file is.
             name = key if key in (stem, plain.name) else f"{stem}/{key}"
-            if name in arrays and not (origin[name] == plain and np.array_equal(arrays[name][:], array[:])):
+            if name in together and not (origin[name] == plain and np.array_equal(together[name][:], array[:])):
                 raise UserError(f"{path} holds {origin[name].name} and {each.name}, both with {name}: move one away")
-            arrays[name], origin[name] = array, plain
-        left_out |= {f"{stem}/{key}": reason for key, reason in inside.left_out.items()}
-    return Arrays(arrays, left_out)
+            together[name], origin[name] = array, plain
+            if key in inside.notes:
+                together.notes[name] = inside.notes[key]
+        together.left_out |= {f"{stem}/{key}": reason for key, reason in inside.left_out.items()}
+    return together
 
 
 # Files
@@ -198,7 +198,7 @@ def _from_files(
 def _arrays(file: Path) -> Arrays:
     kind = format_of(file)
     inside = {} if kind is None else kind.arrays(file)
-    return inside if isinstance(inside, Arrays) else Arrays(inside, {})
+    return inside if isinstance(inside, Arrays) else Arrays(inside)
 
 
 def _from_arrays(path: Path, arrays: Arrays, config: DataConfig) -> Found:
@@ -227,6 +227,8 @@ def _from_arrays(path: Path, arrays: Arrays, config: DataConfig) -> Found:
     unused = sorted(set(arrays) - used)
     notes = [f"arrays that are not used: {', '.join(unused[:10])}"] if unused else []
     notes += [f"left out, for no arrays: {', '.join(left_out[:10])}"] if left_out else []
+    read = [key for pair in named.values() for key in (pair.images, pair.labels if config.labels else None)]
+    notes += dict.fromkeys(arrays.notes[key] for key in read if key in arrays.notes)
     return Found(path.resolve().name if path.is_dir() else path.name.partition(".")[0], parts, notes=tuple(notes))
 
 

@@ -17,6 +17,37 @@ WHOLE = "whole"  # the one part of a source without splits
 SPLITS = ("train", "validation", "test")
 
 
+class Sliceable(Protocol):
+    """A NumPy array, or what lies in a file and is read slice by slice."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+class Arrays(dict[str, Sliceable]):
+    """A file's arrays by name."""
+
+    def __init__(
+        self,
+        arrays: Mapping[str, Sliceable],
+        notes: Mapping[str, str] | None = None,
+        left_out: Mapping[str, str] | None = None,
+    ) -> None:
+        """Keep them.
+
+        Args:
+            arrays: by name.
+            notes: what a reader has to know of an array if it is used; a line each, by its name.
+            left_out: what else has a name there, with the reason; of a name that is in both, what can be used counts.
+        """
+        super().__init__(arrays)
+        self.notes = dict(notes or {})
+        self.left_out = {name: reason for name, reason in (left_out or {}).items() if name not in self}
+
+
 class Pictures(Protocol):
     """Images of one size, in the source's order; they need not all be in memory."""
 

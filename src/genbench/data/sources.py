@@ -249,16 +249,21 @@ def _wanted(found: Found, classes: tuple[str, ...], config: DataConfig) -> Tenso
     """Numbers of the classes that are wanted, ascending; None for all."""
     if config.classes is None:
         return None
-    numbers = set()
+    given = [word for word in config.classes if isinstance(word, int)]
+    # A name comes first: the classes 1 to 9 of some files are no numbers 0 to 8.
+    by_name = all(name.isdecimal() for name in classes) or any(
+        str(word) in classes and classes.index(str(word)) != word for word in given
+    )
+    numbers: dict[int, int | str] = {}
     for word in config.classes:
-        names = {str(word), *([classes[word]] if isinstance(word, int) and 0 <= word < len(classes) else [])}
-        # A name comes first: the classes 1 to 9 of some files are no numbers 0 to 8.
-        found_here = [i for i, name in enumerate(classes) if name == str(word)] or [
-            i for i, name in enumerate(classes) if name in names
-        ]
-        if not found_here:
+        number = classes.index(str(word)) if str(word) in classes else None
+        if number is None and not by_name and isinstance(word, int) and 0 <= word < len(classes):
+            number = word
+        if number is None:
             raise UserError(f"data.classes: {found.name} has no class {word}: it has {', '.join(classes[:20])}")
-        numbers.add(found_here[0])
+        if number in numbers:
+            raise UserError(f"data.classes: {numbers[number]} and {word} are one class: leave one out")
+        numbers[number] = word
     if not numbers:
         raise UserError("data.classes: name at least one")
     return torch.tensor(sorted(numbers))

@@ -27,7 +27,7 @@ from genbench.training.callbacks.online_scores import OnlineScores
 from genbench.training.callbacks.pictures import Pictures
 from genbench.training.callbacks.progress import ProgressBar
 from genbench.training.callbacks.stages import Stages
-from genbench.training.cost import forget_peak_memory, peak_memory_bytes
+from genbench.training.cost import peak_memory_bytes
 from genbench.training.loggers.opening import Loggers
 from genbench.training.steps import STEPS_PER_CHUNK, Steps
 
@@ -52,7 +52,6 @@ def fit(
         Interrupted: Ctrl-C or SIGTERM, after the step in progress and a checkpoint.
         UserError: a loss or a weight is not a finite number any more.
     """
-    forget_peak_memory(device.accelerator)
     budget = data.schedule = _budget(model, data, config, device)
     model.setup("fit")  # before Lightning does it, so that the averaged weights are a copy of what it leaves
     loggers = Loggers(run, None, console) if loggers is None else loggers

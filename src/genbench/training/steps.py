@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from genbench.data.batches import Batch, Chunk
 from genbench.distributed import mean_over_processes, processes
 from genbench.models.model import Model
+from genbench.training.cost import forget_peak_memory
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Steps(L.Callback):
         """Take the model's place."""
         if not isinstance(pl_module, Model):
             raise TypeError(f"{type(pl_module).__name__} is no genbench.models.model.Model")
+        forget_peak_memory(pl_module.device.type)
         self._model = pl_module
         pl_module.training_step = self.training_step  # type: ignore[method-assign]
 

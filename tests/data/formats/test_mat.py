@@ -47,6 +47,20 @@ def test_emnists_structs(tmp_path: Path, packed: bool) -> None:
     assert labels(found, "test") == LABELS[:20]
 
 
+def test_how_rows_of_pixels_are_read_is_said(tmp_path: Path) -> None:
+    """EMNIST's lie on their side then."""
+    (tmp_path / "folder").mkdir()
+    for images, said in ((grey(30).reshape(30, -1), True), (grey(30).reshape(30, -1).T, True), (grey(30), False)):
+        savemat(tmp_path / "a.mat", {"X": images, "y": np.eye(3)[np.array(LABELS) - 1]})
+        found = load(tmp_path / "a.mat")
+        assert np.array_equal(pixels(found), grey(30))
+        assert [note for note in found.notes if "are read line by line" in note] == list(found.notes)
+        assert len(found.notes) == said
+    for name in ("train", "test"):  # said once for all files
+        savemat(tmp_path / "folder" / f"{name}.mat", {"X": grey(30).reshape(30, -1), "y": [LABELS]})
+    assert len(load(tmp_path / "folder").notes) == 1
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
     "kind", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8", "bool", ">f4", ">u2"], ids=str

@@ -201,6 +201,35 @@ def test_classes_are_found_by_what_hugging_face_says_of_them(tmp_path: Path) -> 
     assert found.classes == ("ant", "bee", "cat")
 
 
+def insects(*names: str) -> dict[str, Any]:
+    return {"label": {"_type": "ClassLabel", "names": names}}
+
+
+@pytest.mark.parametrize("second", ["test", "train-1"])
+@pytest.mark.parametrize("others", [("bee", "cat"), ("cat", "ant", "bee"), ("cat", "dog", "ant")])
+def test_each_files_classes_have_their_own_names(tmp_path: Path, second: str, others: tuple[str, ...]) -> None:
+    """The first file's names were those of all numbers: a bee among the test images was an ant."""
+    numbers = [i % len(others) for i in range(30)]
+    write(tmp_path / "train-0.parquet", insects("ant", "bee", "cat"), image=structs(grey(30)), label=LABELS)
+    write(tmp_path / f"{second}.parquet", insects(*others), image=structs(grey(30, seed=1)), label=numbers)
+    found = load(tmp_path)
+    assert tuple(found.classes) == ("ant", "bee", "cat", "dog")[: 4 if "dog" in others else 3]
+    read = [label for part in found.parts for label in labels(found, part) or []]
+    assert [found.classes[label] for label in read[:30]] == [("ant", "bee", "cat")[label] for label in LABELS]
+    assert [found.classes[label] for label in read[30:]] == [others[number] for number in numbers]
+
+
+def test_classes_without_names_beside_others_with_different_ones(tmp_path: Path) -> None:
+    write(tmp_path / "0.parquet", insects("ant", "bee", "cat"), image=structs(grey(30)), label=LABELS)
+    write(tmp_path / "1.parquet", image=structs(grey(30, seed=1)), label=LABELS)
+    assert load(tmp_path).classes == ("ant", "bee", "cat")
+    write(tmp_path / "2.parquet", insects("bee", "cat"), image=structs(grey(30, seed=2)), label=[0, 1] * 15)
+    assert "1.parquet does not name its classes" in refusal(tmp_path)
+    assert labels(load(tmp_path, labels=False)) is None
+    write(tmp_path / "1.parquet", insects("bee", "cat"), image=structs(grey(30, seed=1)), label=LABELS)
+    assert "1.parquet has more classes in label than the 2 that it names" in refusal(tmp_path)
+
+
 @pytest.mark.parametrize(
     "metadata", [b"no JSON", b"[" * 100_000, b"[]", b'{"info": 3}', b'{"info": {"features": [1]}}']
 )

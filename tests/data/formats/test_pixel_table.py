@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import load_digits
 
 from genbench.data.formats import pixel_table
 from genbench.data.sources import load_data
@@ -107,6 +108,7 @@ def test_other_columns_are_left_out(tmp_path: Path) -> None:
     found = load(table(tmp_path / "a.csv", grey(30), columns, header))
     assert np.array_equal(pixels(found), grey(30))
     assert labels(found) == LABELS
+    assert found.notes == ("columns that are not used: id, Usage",)
     found = load(table(tmp_path / "b.csv", grey(30), [(0, list(range(30)))], ",".join(names((0, "id")))))
     assert labels(found) is None
 
@@ -120,6 +122,98 @@ def test_label_without_a_header_is_the_column_of_few_whole_numbers(tmp_path: Pat
         found = load(table(tmp_path / f"{corner}.csv", images, [(at, LABELS)]))
         assert np.array_equal(pixels(found), images)
         assert labels(found) == LABELS
+
+
+def written_digits(*classes: int) -> tuple[npt.NDArray[Any], list[int]]:
+    """Of scikit-learn, 0 to 16."""
+    values, numbers = load_digits(return_X_y=True)
+    chosen = np.isin(numbers, classes)
+    return values[chosen].astype(np.int64).reshape(-1, 8, 8), numbers[chosen].tolist()
+
+
+@pytest.mark.parametrize("at", [0, 64])
+@pytest.mark.parametrize("classes", [(2, 5), (4, 9), (0, 2, 4, 6, 8), tuple(range(10))])
+def test_classes_without_a_header_need_not_be_neighbours(tmp_path: Path, at: int, classes: tuple[int, ...]) -> None:
+    """The last pixel, 0 to 16, was taken for the class, or the table was refused."""
+    images, numbers = written_digits(*classes)
+    path = table(tmp_path / "a.csv", images, [(at, numbers)])
+    found = load(path, scale=255)
+    assert np.array_equal(pixels(found), images)
+    assert labels(found) == numbers
+    said = "the last column is taken" if at else "the first column is taken"
+    assert [note for note in found.notes if said in note]
+    assert load(path, scale=255, labels=False).notes == ()
+
+
+def test_two_columns_that_may_be_the_class_are_refused(tmp_path: Path) -> None:
+    images = grey(40)
+    images[:, 0, 0] = np.arange(40) // 2 % 2 * 7
+    assert "nothing says whether" in refusal(table(tmp_path / "a.csv", images, [(64, [i % 2 for i in range(40)])]))
+
+
+def test_a_column_that_counts_the_rows_is_no_class(tmp_path: Path) -> None:
+    """The last pixel was one then."""
+    images, numbers = written_digits(3, 8)
+    found = load(table(tmp_path / "a.csv", images, [(0, range(len(numbers)))]), scale=255)
+    assert np.array_equal(pixels(found), images)
+    assert labels(found) is None
+    assert "the first column counts the rows, and is not used" in found.notes
+
+
+@pytest.mark.parametrize("called", ["ImageId", "idx", "filename"])
+def test_a_column_of_another_name_is_the_class_if_it_repeats(tmp_path: Path, called: str) -> None:
+    """There were as many classes as images."""
+    header = ",".join(names((0, called)))
+    found = load(table(tmp_path / "a.csv", grey(30), [(0, range(30))], header))
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) is None
+    assert [note for note in found.notes if f"the column {called} is not used" in note]
+    found = load(table(tmp_path / "b.csv", grey(30), [(0, LABELS)], header))
+    assert labels(found) == LABELS
+    assert f"the column {called} is taken for the class" in found.notes
+
+
+@pytest.mark.parametrize("pixel", ["pixel{0}", "{1}x{2}", "r{1}c{2}", "x{2}y{1}", "28x28_{0}", "p{1:02}_{2:02}"])
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("order", ["text", "columns", "shuffled"])
+def test_pixels_are_in_the_order_of_their_names(tmp_path: Path, pixel: str, start: int, order: str) -> None:
+    """Sorted as text, pixel10 before pixel2, pictures were scrambled; column by column they lay on their side."""
+    called = [pixel.format(i + start, i // 8 + start, i % 8 + start) for i in range(64)]
+    by_column = np.arange(64).reshape(8, 8).T.reshape(-1)
+    places = {
+        "text": np.argsort(called, kind="stable"),
+        "columns": by_column,
+        "shuffled": np.random.default_rng(0).permutation(64),
+    }[order]
+    images = grey(30).reshape(30, -1)[:, places]
+    header = ",".join(["label", *(called[i] for i in places)])
+    found = load(table(tmp_path / "a.csv", images, [(0, LABELS)], header))
+    assert np.array_equal(pixels(found), grey(30))
+    assert labels(found) == LABELS
+    in_order = bool((np.diff(places) == 1).all())
+    assert bool([note for note in found.notes if "in the order of their names" in note]) != in_order
+
+
+@pytest.mark.parametrize(
+    "called",
+    [
+        [f"pixel{2 * i}" for i in range(64)],
+        [f"pixel{i + 7}" for i in range(64)],
+        [f"pixel{i // 2}" for i in range(64)],
+        [f"{i // 8}x{i % 8 * 3}" for i in range(64)],
+        [f"{'ab'[i % 2]}{64 - i}" for i in range(64)],
+    ],
+)
+def test_names_that_say_no_order_are_refused(tmp_path: Path, called: list[str]) -> None:
+    path = table(tmp_path / "a.csv", grey(30), [(0, LABELS)], ",".join(["label", *called]))
+    assert "do not say their order: call them pixel0, pixel1" in refusal(path)
+
+
+def test_colours_by_their_names(tmp_path: Path) -> None:
+    planes = colour(30).transpose(0, 3, 1, 2)
+    for called in ([f"{c}{i}" for c in "rgb" for i in range(64)], [f"c{c}_{i}" for c in range(3) for i in range(64)]):
+        found = load(table(tmp_path / "a.csv", planes, [(0, LABELS)], ",".join(["label", *called])))
+        assert np.array_equal(pixels(found), colour(30))
 
 
 def test_without_a_label(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 A module has `takes(path)`, true for the files (and folders) that it is for, and one of
     arrays(path)          the arrays by name: images and labels are told apart by what they are called (data/names.py);
-                          arrays.Arrays also says what has a name in the file and is left out, and why
+                          found.Arrays also says what has a name in the file and is left out, and why
     found(path, config)   what there is, where the names say nothing of it
 Both raise UserError for what cannot be read, and import what they need when they are called.
 """

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench.cache import regular_file
-from genbench.data.arrays import Arrays, Sliceable
+from genbench.data.found import Arrays, Sliceable
 from genbench.data.memory import SHARE, memory
 from genbench.data.names import is_images, is_label, split_in
 from genbench.errors import UserError
@@ -71,7 +71,7 @@ def arrays(path: Path, *, reverse: bool = False) -> Arrays:
                 if len(found) > _MOST:
                     raise _too_many(path)
             opened.pop_all()  # open as long as an array of it is
-            return Arrays(found, tree.left_out)
+            return Arrays(found, left_out=tree.left_out)
     except _UNREADABLE as error:
         raise _unreadable(path, error) from error
 

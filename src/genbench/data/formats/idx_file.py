@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 
 from genbench.cache import regular_file
-from genbench.data.arrays import Sliceable
+from genbench.data.found import Sliceable
 from genbench.data.idx import LARGEST, parse_idx
 from genbench.errors import UserError
 

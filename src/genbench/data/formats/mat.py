@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench.cache import regular_file
-from genbench.data.arrays import Arrays, Sliceable
 from genbench.data.formats import hdf5
+from genbench.data.found import Arrays, Sliceable
 from genbench.data.memory import SHARE, memory
 from genbench.data.names import is_label, missed, pairs
 from genbench.errors import UserError
@@ -31,6 +31,10 @@ _CODES = {2: "latin-1", 4: "utf-16-{}", 16: "utf-8", 17: "utf-16-{}", 18: "utf-3
 _COMPLEX, _LOGICAL = 0x800, 0x200
 _DEEPEST = 16  # structs in structs
 _AT_ONCE = 2**20
+_BY_LINES = (
+    "rows of pixels are read line by line; if the images lie on their side, save them turned, in Python:"
+    ' np.save("images.npy", a.reshape(-1, H, W).transpose(0, 2, 1))'
+)
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, struct.error, zlib.error)
 
 
@@ -41,6 +45,13 @@ def takes(path: Path) -> bool:
 
 def arrays(path: Path) -> Arrays:
     """The arrays of numbers, those in a struct by names with a slash: train/images; labels may be names as well."""
+    found = _arrays(path)
+    # EMNIST's pixels stand column by column, as MATLAB's arrays do, CIFAR-10's line by line: nothing tells which.
+    notes = {name: _BY_LINES for name, array in found.items() if len(array.shape) == 2 and not is_label(name)}
+    return Arrays(found, notes, found.left_out)
+
+
+def _arrays(path: Path) -> Arrays:
     try:
         regular_file(path)
         if hdf5.is_hdf5(path):
@@ -89,7 +100,7 @@ def _with_names(found: dict[str, Sliceable], texts: Mapping[str, npt.NDArray[Any
     """Names are taken for labels where no numbers are: beside those they may be what the classes are called."""
     named = pairs(found)
     wanted = {name: values for name, values in texts.items() if missed(name, named) == "labels"}
-    return Arrays(found | wanted, left_out | {name: "text" for name in texts if name not in wanted})
+    return Arrays(found | wanted, left_out=left_out | {name: "text" for name in texts if name not in wanted})
 
 
 def _too_large(path: Path) -> UserError:

@@ -6,7 +6,7 @@ from tokenize import TokenError
 import numpy as np
 
 from genbench.cache import regular_file
-from genbench.data.arrays import Sliceable
+from genbench.data.found import Sliceable
 from genbench.errors import UserError
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench.cache import regular_file
-from genbench.data.arrays import Arrays, Sliceable
+from genbench.data.found import Arrays, Sliceable
 from genbench.data.memory import SHARE, memory
 from genbench.errors import UserError
 
@@ -40,7 +40,7 @@ def arrays(path: Path) -> Arrays:
                     left_out[name] = array
                 elif array.ndim:  # a number is about the others
                     found[name] = array
-            return Arrays(found, left_out)
+            return Arrays(found, left_out=left_out)
     except (OSError, ValueError, EOFError, SyntaxError, TypeError, KeyError, TokenError, NotImplementedError) as error:
         raise _unreadable(path, error) from error
     except (struct.error, zlib.error, zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: it is encrypted

@@ -1,12 +1,8 @@
 """A table of pixels, a row an image, as Kaggle has them: CSV or TSV, packed by gzip or not."""
 
 import gzip
-import math
-import re
 import zlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,31 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from genbench.cache import regular_file
-from genbench.data.arrays import Sliceable
+from genbench.data.columns import Columns, cells, columns_of, counts_rows, is_number, label_at
+from genbench.data.found import Arrays
 from genbench.data.memory import SHARE, memory
-from genbench.data.names import is_label
 from genbench.errors import UserError
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _LONGEST = 2**23  # characters of a line: what is longer is no row of an image of 256x256
-_SMALLEST = 8  # pixels of a side: a table of fewer columns is one of measurements
 _AT_ONCE = 2**21  # values
-_MOST_CLASSES = 200  # in a column that nothing but its values tells from pixels
-_NUMBERED = re.compile(r"\D*\d+(\D+\d+)*")  # pixel0, 28x28, ...
 _UNREADABLE = (OSError, EOFError, ValueError, zlib.error)
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """Which columns are what."""
-
-    delimiter: str | None  # None: blanks
-    header: bool
-    count: int
-    pixels: Sequence[int]
-    label: int | None
-    sought: bool = False  # the label is one of the pixels' columns, and only their values tell which
-    rivals: Sequence[str] = ()  # columns that may each be the label
 
 
 def takes(path: Path) -> bool:
@@ -48,32 +28,51 @@ def takes(path: Path) -> bool:
         return False
     try:
         with _opened(path) as file:
-            return _columns(*_first_two(path, file)) is not None
+            return columns_of(*_first_two(path, file)) is not None
     except (*_UNREADABLE, UserError):
         return False
 
 
-def arrays(path: Path) -> dict[str, Sliceable]:
+def arrays(path: Path) -> Arrays:
     """Images, (N, pixels), and labels where there are some."""
     try:
         with _opened(path) as file:
-            columns = _columns(*_first_two(path, file))
+            columns = columns_of(*_first_two(path, file))
             if columns is None:
                 raise UserError(f"{path} is no table of the pixels of square images, a row an image")
-            if columns.rivals:
-                raise UserError(
-                    f"{path}: the columns {', '.join(columns.rivals[:5])} may each be the class: call the one `label`,"
-                    " or remove the others"
-                )
+            if columns.problem:
+                raise UserError(f"{path}: {columns.problem}")
             file.seek(0)
             pixels, words = _values(path, _rows(path, file), columns)
     except _UNREADABLE as error:
         raise UserError(f"{path} cannot be read ({' '.join(str(error).split())}): replace it") from error
     if columns.sought:
-        label = _label_column(path, pixels)
-        rest = pixels[:, 1:] if label == 0 else pixels[:, :-1]
-        return {"images": _smallest(rest), "labels": pixels[:, label].copy()}
-    return {"images": pixels} if columns.label is None else {"images": pixels, "labels": _labels(words)}
+        return _with_label_among(path, pixels)
+    notes = dict.fromkeys(["images"] if columns.notes else [], "; ".join(columns.notes))
+    if columns.label is None:
+        return Arrays({"images": pixels}, notes)
+    if columns.called and len(set(words)) > max(2, len(words) / 2):  # of no name that labels have
+        said = f"the column {columns.called} is not used, for its values do not repeat, as classes do"
+        return Arrays({"images": pixels}, {"images": "; ".join([*columns.notes, said])})
+    if columns.called:
+        notes["labels"] = f"the column {columns.called} is taken for the class"
+    return Arrays({"images": pixels, "labels": _labels(words)}, notes)
+
+
+def _with_label_among(path: Path, values: npt.NDArray[Any]) -> Arrays:
+    """What a table without names holds, of one column more than pixels."""
+    if counts_rows(values[:, 0]):
+        said = "the first column counts the rows, and is not used"
+        return Arrays({"images": _smallest(values[:, 1:])}, {"images": said})
+    label = label_at(values)
+    if label is None:
+        raise UserError(
+            f"{path}: nothing says whether the first column is the class or the last: give the table a header,"
+            " label,pixel0,pixel1,..."
+        )
+    said = f"the {'first' if label == 0 else 'last'} column is taken for the class, for no name says which is"
+    rest = values[:, 1:] if label == 0 else values[:, :-1]
+    return Arrays({"images": _smallest(rest), "labels": values[:, label].copy()}, {"labels": said})
 
 
 def _opened(path: Path) -> TextIO:
@@ -99,127 +98,10 @@ def _first_two(path: Path, file: TextIO) -> tuple[str, str]:
     return next(rows, (0, ""))[1], next(rows, (0, ""))[1]
 
 
-# Columns
-
-
-def _columns(first: str, second: str) -> _Columns | None:
-    """What the columns are, by the first two rows; None if they are no pixels."""
-    delimiter = max("\t;,", key=first.count)
-    split_at = delimiter if delimiter in first else None
-    cells = _cells(first, split_at)
-    if _is_header(cells):
-        return _named_columns(cells, _cells(second, split_at), split_at)
-    count = len(cells)
-    words = [i for i, cell in enumerate(cells) if not _is_number(cell)]
-    if not words and _is_area(count):
-        return _Columns(split_at, False, count, range(count), None)
-    if not words and _is_area(count - 1):
-        return _Columns(split_at, False, count, range(count), None, sought=True)
-    if words in ([0], [count - 1]) and _is_area(count - 1):
-        return _Columns(split_at, False, count, [i for i in range(count) if i != words[0]], words[0])
-    return None
-
-
-def _named_columns(names: list[str], below: list[str], delimiter: str | None) -> _Columns | None:
-    count = len(names)
-    labels = [i for i, name in enumerate(names) if is_label(name)]
-    rest = [i for i in range(count) if i not in labels]
-    numbered = [i for i in rest if _NUMBERED.fullmatch(names[i])]
-    if len(labels) > 1:
-        called = [i for i in labels if names[i].lower() in ("label", "labels")]
-        if len(called) != 1:
-            is_table = _is_area(len(numbered)) or _is_area(len(rest))
-            rivals = [names[i] for i in labels]
-            return _Columns(delimiter, True, count, rest, None, rivals=rivals) if is_table else None
-        labels = called
-    label = labels[0] if labels else None
-    if _is_area(len(numbered)):
-        if not labels and len(rest) == len(numbered) + 1:  # called by another name, or the rows' numbers
-            other = next(i for i in rest if i not in numbered)
-            label = other if names[other].lower() not in ("", "id", "index", "unnamed: 0") else None
-        return _Columns(delimiter, True, count, numbered, label)
-    if len(below) != count or not all(_is_number(below[i]) for i in rest):
-        return None
-    if _is_area(len(rest)):
-        return _Columns(delimiter, True, count, rest, label)
-    sought = not labels and _is_area(count - 1)
-    return _Columns(delimiter, True, count, range(count), None, sought=True) if sought else None
-
-
-def _is_header(cells: list[str]) -> bool:
-    words = [cell for cell in cells if not _is_number(cell)]
-    if len(words) > 1 or any(is_label(word) for word in words):
-        return True
-    numbers = [cell for cell in cells if _is_number(cell)]
-    start = int(numbers[0]) if numbers and numbers[0].isdecimal() else 0
-    counted = len(numbers) > 2 and numbers == [str(i) for i in range(start, start + len(numbers))]
-    return counted or _is_row_as_header(cells)
-
-
-def _is_row_as_header(cells: list[str]) -> bool:
-    """Whether pandas took a row for names and made them distinct: 0,0.1,0.2,255,0.3,255.1."""
-    seen: Counter[str] = Counter()
-    for cell in cells:
-        name = cell.partition(".")[0]
-        if cell != (f"{name}.{seen[name]}" if seen[name] else name):
-            return False
-        seen[name] += 1
-    return len(seen) < len(cells)
-
-
-def _cells(line: str, delimiter: str | None) -> list[str]:
-    return [cell.strip(" \r\n\"'") for cell in line.split(delimiter)]
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell  # Python takes 1_000
-
-
-def _is_area(count: int) -> bool:
-    """Whether so many columns are the pixels of a grey or a colour square."""
-    return any(
-        planes * side * side == count and side >= _SMALLEST
-        for planes in (1, 3)
-        for side in (math.isqrt(max(count, 0) // planes),)
-    )
-
-
-def _label_column(path: Path, values: npt.NDArray[Any]) -> int:
-    """The first or the last column: 0 or -1."""
-    first, last = (_may_be_label(values[:, i]) for i in (0, -1))
-    if first != last:
-        return 0 if first else -1
-    if not first:
-        raise UserError(
-            f"{path}: neither the first column nor the last holds few whole numbers, so that one could be the class:"
-            " give the table a header, label,pixel0,pixel1,..."
-        )
-    # A picture's corner is mostly of one colour.
-    return -1 if _commonest(values[:, 0]) > 0.9 >= _commonest(values[:, -1]) else 0
-
-
-def _may_be_label(column: npt.NDArray[Any]) -> bool:
-    """Whether the values are several neighbouring whole numbers, each of them repeated."""
-    found = np.unique(column)
-    return bool(
-        1 < len(found) <= min(_MOST_CLASSES, len(column) / 2)
-        and (found == np.rint(found)).all()
-        and found[-1] - found[0] == len(found) - 1
-    )
-
-
-def _commonest(column: npt.NDArray[Any]) -> float:
-    return float(np.unique(column, return_counts=True)[1].max() / len(column))
-
-
 # Values
 
 
-def _values(path: Path, rows: Iterator[tuple[int, str]], columns: _Columns) -> tuple[npt.NDArray[Any], list[str]]:
+def _values(path: Path, rows: Iterator[tuple[int, str]], columns: Columns) -> tuple[npt.NDArray[Any], list[str]]:
     """All pixels in the smallest type that holds them, and the labels as they are written."""
     if columns.header:
         next(rows)
@@ -248,7 +130,7 @@ def _values(path: Path, rows: Iterator[tuple[int, str]], columns: _Columns) -> t
     return np.concatenate(parts), words
 
 
-def _apart(lines: list[str], columns: _Columns) -> tuple[list[str], list[str]]:
+def _apart(lines: list[str], columns: Columns) -> tuple[list[str], list[str]]:
     """Rows, and the labels of them; the first or last column is cut off."""
     if columns.label is None:
         return lines, []
@@ -263,7 +145,7 @@ def _apart(lines: list[str], columns: _Columns) -> tuple[list[str], list[str]]:
     ]
 
 
-def _numbers(lines: list[str], columns: _Columns, *, whole: bool) -> npt.NDArray[Any] | None:
+def _numbers(lines: list[str], columns: Columns, *, whole: bool) -> npt.NDArray[Any] | None:
     """The pixels of some rows; None if they are no such numbers."""
     cut = columns.label in (0, columns.count - 1)
     shift = 1 if columns.label == 0 else 0
@@ -278,7 +160,7 @@ def _numbers(lines: list[str], columns: _Columns, *, whole: bool) -> npt.NDArray
             comments=None,
             delimiter=columns.delimiter,
             quotechar='"',
-            usecols=None if len(used) == count else used,
+            usecols=None if used == list(range(count)) else used,
             ndmin=2,
         )
     except (ValueError, DeprecationWarning):  # once NumPy warned of numbers that are not whole
@@ -294,14 +176,14 @@ def _smallest(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values.astype(next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max))
 
 
-def _mistake(path: Path, rows: list[tuple[int, str]], columns: _Columns) -> UserError:
+def _mistake(path: Path, rows: list[tuple[int, str]], columns: Columns) -> UserError:
     for number, line in rows:
-        cells = _cells(line, columns.delimiter)
-        if len(cells) != columns.count:
-            return UserError(f"{path}: line {number} has {len(cells)} values, not {columns.count}: mend or remove it")
+        values = cells(line, columns.delimiter)
+        if len(values) != columns.count:
+            return UserError(f"{path}: line {number} has {len(values)} values, not {columns.count}: mend or remove it")
         for i in columns.pixels:
-            if not _is_number(cells[i]):
-                return UserError(f"{path}: line {number}, column {i + 1}: {cells[i][:30]!r} is no number: mend it")
+            if not is_number(values[i]):
+                return UserError(f"{path}: line {number}, column {i + 1}: {values[i][:30]!r} is no number: mend it")
     return UserError(f"{path}: lines {rows[0][0]} to {rows[-1][0]} cannot be read as numbers: mend them")
 
 
