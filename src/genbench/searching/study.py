@@ -152,8 +152,8 @@ class Search:
                 return
         threads = max(1, (os.cpu_count() or 1) // self.config.workers)
         process = subprocess.Popen(
-            [sys.executable, "-m", "genbench.train", *words],
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            [sys.executable, "-P", "-m", "genbench.train", *words],  # -P: a file of the current folder is no module
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
