@@ -23,6 +23,7 @@ from hydra.version import setbase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from genbench.command.mistakes import first_line, in_one_line
 from genbench.command.refusals import check_choices, check_hydras
@@ -31,10 +32,10 @@ from genbench.config.loggers import check_loggers
 from genbench.config.schema import CONF, flat
 from genbench.config.train import TrainConfig
 from genbench.errors import UserError
-from genbench.models.hyperparameters import check_hyperparameters, config_folders, hyperparameters
+from genbench.models.hyperparameters import check_hyperparameters, config_folders, hyperparameters, sample_options
 from genbench.places import absolute, near
 from genbench.runs.directory import Run
-from genbench.wording import nearest, parse
+from genbench.wording import field_at, nearest, parse
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -247,6 +248,15 @@ def _check_train(config: TrainConfig) -> None:
         raise UserError(
             f"data.batch_size={config.data.batch_size}: {processes} processes cannot share it; take a multiple"
         )
+
+
+def field_of(config: TrainConfig, key: str) -> FieldInfo | None:
+    """What a value of a training may be, by its dotted key; None if there is none."""
+    target = str(config.model["_target_"])
+    known = {f"model.{name}": about for name, about in hyperparameters(target, config.code).items()} | {
+        f"model.sample.{name}": about for name, about in sample_options(target, config.code).items()
+    }
+    return known[key].field if key in known else field_at(TrainConfig, key.split("."))
 
 
 def check_outside_data(config: TrainConfig, key: str, place: str | Path) -> None:

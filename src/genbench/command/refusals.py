@@ -59,9 +59,7 @@ def check_choices(parsed: Sequence[Override], *, can_sweep: bool, sweep: bool) -
         one, several = f"{key}={(_plain(lists) or ['NAME'])[0]}", f"{key}={','.join(named)}"
         advice = f"write {one}"
         if len(named) > 1 and key in _MAKE_RUNS and can_sweep:
-            advice = (
-                f"write {several}" if sweep else f"{advice}, or genbench train -m {several} to train one run for each"
-            )
+            advice = f"write {several}" if sweep else f"{advice}, or genbench train -m {several}"
         raise UserError(f"{key}: takes one choice, and of a list only the last would count; {advice}")
 
 
