@@ -10,7 +10,6 @@ genbench evaluate samples=mine.npz data=mnist out=mine.json
 import logging
 import sys
 from pathlib import Path
-from shlex import quote
 
 from genbench.config.verbs import EvaluateConfig
 from genbench.console import stdout
@@ -24,6 +23,7 @@ from genbench.runs.finished import check_trained
 from genbench.runs.folder import read_folder
 from genbench.runs.outputs import check_out, written
 from genbench.runs.reading import read
+from genbench.wording import word
 
 
 def run(config: EvaluateConfig) -> None:
@@ -79,7 +79,7 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
             loggers.results()
     stdout().print(scores_table(scorecard, str(run.path)))
     if config.run is not None:
-        print(f"next: genbench report runs={quote(str(run.path.parent))}")
+        print(f"next: genbench report {word('runs', str(run.path.parent))}")
 
 
 def _has_full_scores(run: Run) -> bool:
@@ -115,7 +115,7 @@ def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
 
     for table in comparison_tables([read(run.path) for run in scored]):
         stdout().print(table)
-    print(f"next: genbench report runs={quote(str(folder))}")
+    print(f"next: genbench report {word('runs', str(folder))}")
     if len(scored) < len(runs):
         raise UserError(f"{len(runs) - len(scored)} of {len(runs)} runs are not scored: each is named above, and why")
 
