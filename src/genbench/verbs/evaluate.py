@@ -7,7 +7,6 @@ genbench evaluate runs=runs
 genbench evaluate samples=mine.npz data=mnist out=mine.json
 """
 
-import logging
 import sys
 from pathlib import Path
 
@@ -40,7 +39,6 @@ def run(config: EvaluateConfig) -> None:
         raise UserError("out=: the scores of a run go into its directory: leave it out")
     if config.samples is not None and config.options:
         raise UserError(f"options.{next(iter(config.options))}: these images are drawn already: leave it out")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # a download says so
     if config.run is not None:
         evaluate_run(Run.open(near(config.run)), config)
     elif config.runs is not None:
