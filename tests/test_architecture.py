@@ -132,6 +132,18 @@ def test_nothing_is_guarded_by_assert() -> None:
     assert found == []
 
 
+def test_no_process_that_is_started_takes_modules_from_the_current_folder() -> None:
+    """python -c and python -m look for them there first: anybody's random.py would be run."""
+    started = [
+        (name, ast.unparse(node))
+        for name, _, tree in modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.List) and node.elts and ast.unparse(node.elts[0]) == "sys.executable"
+    ]
+    assert len(started) >= 3
+    assert [name for name, words in started if not words.startswith("[sys.executable, '-P', ")] == []
+
+
 def test_nobody_but_runs_opens_a_runs_files() -> None:
     opened = []
     for name, _, tree in modules():

@@ -103,6 +103,16 @@ def test_two_jobs_that_are_one_training_are_refused(words: list[str], message: s
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_what_libraries_start_takes_no_module_from_the_current_folder(tmp_path: Path) -> None:
+    """hydra/launcher=cores ran a random.py that lay there."""
+    (tmp_path / "types.py").write_text("open('ran', 'w')\nraise ImportError('a stranger is')\n")
+    start = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import types'], check=True)"
+    program = f"import sys; from genbench.start import main; sys.argv[1:] = ['--version']; main(); {start}"
+    subprocess.run([sys.executable, "-P", "-c", program], cwd=tmp_path, check=True)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_an_experiment_of_ones_own_sets_whatever_it_says(tmp_path: Path) -> None:
     """The seed and the runs of conf/train.yaml came after it, and nothing was said."""
     (tmp_path / "experiment").mkdir()
@@ -154,6 +164,8 @@ def test_what_a_job_raises_is_raised(tmp_path: Path) -> None:
         (["--experimental-rerun", "x"], "not taken"),
         (["--config-dir", "nowhere"], "there is no such folder"),
         (["--mutirun"], "unrecognized arguments"),
+        (["--resolve", "model=vae"], "--resolve, --package: are for what --cfg shows"),
+        (["--package", "model", "model=vae"], "--resolve, --package: are for what --cfg shows"),
     ],
 )
 def test_words_that_would_run_something_else_are_refused(words: list[str], message: str) -> None:
@@ -161,6 +173,45 @@ def test_words_that_would_run_something_else_are_refused(words: list[str], messa
         compose("train", words)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "advice"),
+    [
+        (
+            "train",
+            ["data=[mnist,fashion]"],
+            "write data=mnist, or genbench train -m data=mnist,fashion",
+        ),
+        ("train", ["-m", "data=[mnist,fashion]"], "write data=mnist,fashion"),
+        ("train", ["-m", "data=[mnist,fashion],optdigits"], "write data=mnist,fashion,optdigits"),
+        ("train", ["trainer=[gpu,cpu]"], "write trainer=gpu"),
+        ("train", ["evaluation=[full,none]"], "write evaluation=full"),
+        ("train", ["experiment=[quick]"], "write experiment=quick"),
+        (
+            "train",
+            ["model=['gan',\"vae\"]"],
+            "write model=gan, or genbench train -m model=gan,vae",
+        ),
+        ("search", ["search=[vae,flow]"], "write search=vae"),
+        ("evaluate", ["samples=x.npz", "data=[mnist,fashion]"], "write data=mnist"),
+    ],
+)
+def test_a_list_is_no_choice(verb: str, words: list[str], advice: str) -> None:
+    """The last was taken, and nothing was said of the others."""
+    with pytest.raises(UserError) as caught:
+        compose(verb, words)
+    assert str(caught.value).endswith(f"takes one choice, and of a list only the last would count; {advice}")
+
+
+def test_a_list_of_data_sets_is_not_compared_on_the_last_of_them() -> None:
+    with pytest.raises(UserError, match=r"data: takes one choice, .*; write data=mnist,fashion$"):
+        trainings(compose("compare", ["data=[mnist,fashion]", "models=gan"]).configs[0])
+
+
+def test_several_loggers_may_be_a_list() -> None:
+    (config,) = compose("train", ["logger=[tensorboard,csv]"]).configs
+    assert config == compose("train", ["logger=tensorboard,csv"]).configs[0]
 
 
 @pytest.mark.slow
@@ -260,6 +311,35 @@ def test_help_stands_with_what_was_given(say: Say) -> None:
     assert (code, err.count("\n")) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["compare", "--help", "modle=gan"], "modle: there is no such key"),
+        (["compare", "--cfg", "job", "data=nope"], "data=nope: there is no such data"),
+        (["compare", "--help", "data=[mnist,fashion]"], "write data=mnist,fashion"),
+        (["compare", "--help", "models=gan,vae", "model.dropout=0.3"], "model.dropout: there is no such key"),
+        (["search", "--help", "modle=gan"], "modle: there is no such key"),
+        (["train", "--cfg", "job", "data=[mnist,fashion]"], "data: takes one choice"),
+    ],
+)
+def test_help_refuses_what_a_training_would(words: list[str], message: str, say: Say) -> None:
+    """Words that are passed on were not looked at."""
+    code, out, err = say(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_help_takes_what_a_training_takes(say: Say) -> None:
+    for words in (
+        ("compare", "--help", "data=mnist,fashion", "minutes=5", "hydra/launcher=cores"),
+        ("compare", "--help", "data=folder", "models=gan", "model.dropout=0.3"),  # of which a value is still missing
+        ("search", "--help", "search=gan", "model.dropout=0.3"),
+        ("train", "--cfg", "job", "--package", "model"),
+    ):
+        code, _, err = say(*words)
+        assert (code, err) == (0, "")
+
+
 def test_the_values_alone_are_shown_as_yaml(say: Say) -> None:
     _, said, _ = say("train", "--cfg", "job", "seed=3")
     assert "seed: 3\n" in said
@@ -349,6 +429,8 @@ def test_nothing_is_written_among_the_images(key: str, tmp_path: Path) -> None:
         (["minutes=5", "images=100"], "give one of them"),
         (["model=gan"], "model=: write models=gan,vae"),
         (["seed=3"], "seed=: write seeds=4"),
+        (["evaluation=fast"], "evaluation=: write nothing: all runs are scored by the protocol"),
+        (["evaluation.level=none"], "evaluation.level=: write nothing: all runs are scored by the protocol"),
         (["models=gna"], "did you mean gan?"),
         (["models='a b'"], "must be choices of model"),
         (["modles=gan"], "modles: there is no such key; did you mean"),

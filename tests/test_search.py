@@ -25,7 +25,7 @@ from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Key, Score
 from genbench.searching.journal import Journal
 from genbench.searching.objectives import directions, values
-from genbench.searching.study import Search, distribution
+from genbench.searching.study import Search, distribution, distributions
 from genbench.verbs import search as verb
 from tests.faults.processes import start
 from tests.runs.example import SCORECARD, example
@@ -53,6 +53,8 @@ def config(*words: str) -> SearchConfig:
         (["model.learning_rate=0.1"], "model.learning_rate: search= looks for it"),
         (["hydra/launcher=cores"], "leave out hydra's words: workers=N"),
         (["++search.seed={low: -1, high: 1}"], "seed=-1: must be"),
+        (["++search.seed={choices: [2, -3, 8]}"], "seed=-3: must be"),
+        (["++search.seed={choices: [2, 3, -8, 8]}", "++search.model={choices: [vae]}"], "seed=-8: must be"),
         (["++search.seed={low: 3, high: 1}"], "search: seed needs low < high"),
         (["++search.seed={low: 0, high: 1, log: true}"], "with log, low must be above 0"),
         (["++search.seed={low: 1, hihg: 2}"], "search: seed has hihg"),
@@ -121,6 +123,73 @@ def test_a_trial_whose_run_was_scored_on_test_images_fails_and_the_search_goes_o
     this.run()
     assert [trial.state for trial in this.study.get_trials()] == [TrialState.FAIL] * 2
     assert "was scored on the test images" in this.study.get_trials()[0].user_attrs["why"]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.slow
+def test_settings_that_train_refuses_are_a_failed_trial(tmp_path: Path) -> None:
+    """The trial stayed open, and the same command ended at it again, for ever."""
+    this = Search(config("search=vae", *TRAINING, f"out={tmp_path / 'study'}", "trials=2"))
+    this._space = {"seed": distribution({"choices": [-1]})}
+    this.run()
+    assert [trial.state for trial in this.study.get_trials()] == [TrialState.FAIL] * 2
+    assert this.study.get_trials()[0].user_attrs["why"].startswith("seed=-1: must be ")
+    this.write()
+    assert "seed=-1: must be " in (tmp_path / "study" / "search.csv").read_text()
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.slow
+def test_two_workers_with_the_same_settings_have_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One was a failed trial: another process was at work on its run."""
+    training = tmp_path / "training"  # that takes its run as late as a real one
+    training.write_text(f"#!/bin/sh\nmkdir {tmp_path / 'taken'} || exit 2\nsleep 1\nrmdir {tmp_path / 'taken'}\n")
+    training.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(training))
+    words = [*TRAINING, f"runs={tmp_path / 'runs'}"]
+    this = Search(config("search=vae", *words, f"out={tmp_path / 'study'}", "trials=3", "workers=3"))
+    this._space = {"seed": distribution({"choices": [0]})}
+    (trained,) = compose("train", TrainConfig, [*words, "evaluation=fast"]).configs
+    example(tmp_path / "runs" / trained.run_name).write_scorecard(SCORECARD.model_copy(update={"level": "fast"}))
+    this.run()
+    assert [(trial.state, trial.values) for trial in this.study.get_trials()] == [(TrialState.COMPLETE, [8.0])] * 3
+
+
+def test_a_range_has_fractions_where_its_word_takes_them(tmp_path: Path) -> None:
+    """low: 0, high: 1 were two values."""
+    (tmp_path / "search").mkdir()
+    space = {
+        **{
+            "model": "{choices: [flow]}",
+            "model.learning_rate": "{low: 1, high: 2}",
+            "model.width": "{low: 8, high: 16}",
+        },
+        **{"model.sample.steps": "{low: 1, high: 9}", "data.batch_size": "{low: 8, high: 9}"},
+        **{"trainer.max_minutes": "{low: 1, high: 2}", "data.scale": "{low: 1, high: 255, log: true}"},
+        **{"data.limit": "{low: 100, high: 200}", "seed": "{low: 0, high: 9}"},
+    }
+    (tmp_path / "search" / "mine.yaml").write_text("".join(f"{name}: {text}\n" for name, text in space.items()))
+    found = distributions(config("--config-dir", str(tmp_path), "search=mine"))
+    assert {name for name, kind in found.items() if isinstance(kind, optuna.distributions.FloatDistribution)} == {
+        *("model.learning_rate", "trainer.max_minutes", "data.scale"),
+    }
+    assert found["data.scale"] == optuna.distributions.FloatDistribution(1.0, 255.0, log=True)
+    assert found["data.limit"] == optuna.distributions.IntDistribution(100, 200)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.slow
+def test_a_study_goes_on_with_the_kinds_that_it_began_with(tmp_path: Path) -> None:
+    """Optuna takes no other kind for a word than its first trial had."""
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "mine.yaml").write_text("model.learning_rate: {low: 1, high: 2}\n")
+    words = ["--config-dir", str(tmp_path), "search=mine", f"out={tmp_path / 'study'}"]
+    before = Search(config(*words))
+    whole = {"model.learning_rate": distribution({"low": 1, "high": 2})}
+    before.study.ask(whole)
+    assert Search(config(*words))._space == whole
 
 
 def test_ranges_and_choices_are_optunas() -> None:

@@ -37,6 +37,8 @@ def main(verb: str | None) -> None:
     """
     begun = cores.look()
     os.environ["MPLBACKEND"] = "agg"  # a notebook's shell names another, which may not be there; nothing opens a window
+    if not _imports_from_here():  # nor do the workers that libraries start, which would begin with this folder
+        os.environ["PYTHONSAFEPATH"] = "1"
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # where the locale has no letter for a path's
     with user_errors():
@@ -52,6 +54,14 @@ def main(verb: str | None) -> None:
         else:
             verb, words = (words[0], words[1:]) if verb is None else (verb, words)
             _do(verb, words, begun)
+
+
+def _imports_from_here() -> bool:
+    """Whether this process takes modules from the current folder, as python -m does, and the command does not."""
+    try:
+        return bool({"", str(Path.cwd())} & set(sys.path))
+    except OSError:  # it was deleted
+        return False
 
 
 def compose(verb: str, words: Sequence[str]) -> CommandLine[Any]:

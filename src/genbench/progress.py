@@ -170,6 +170,13 @@ def task(what: str, total: int | None = None) -> Iterator[None]:
         display.end()
 
 
+def announce(line: str) -> None:
+    """Say what begins where no bar can show it: of what cannot tell how far it is, nothing else would be heard."""
+    display = _display.get()
+    if display is not None and not display.console.is_terminal:
+        display.console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
 def importing(module: str) -> None:
     """Import a library that takes seconds, before what needs it does."""
     with task(f"importing {module}"):

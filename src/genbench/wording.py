@@ -1,8 +1,10 @@
-"""What a value may be, and what is wrong with one, in a person's words: pydantic's schemas and errors as one line."""
+"""What a value may be, and what is wrong with one, in a person's words; and values as words of a command."""
 
 import difflib
+import re
 import types
 from collections.abc import Iterable, Sequence
+from shlex import quote
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +16,8 @@ Parsed = TypeVar("Parsed", bound=BaseModel)
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _LONG = 200  # characters
+_PLAIN = re.compile(r"[\w./@%+-]+", re.ASCII)
+_OTHER_KIND = re.compile(r"null|true|false|[+-]?(inf|nan|[._]*\d[\d._]*(e[+-]?[\d_]+)?)", re.ASCII | re.IGNORECASE)
 _OUT_OF_RANGE = {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"}
 
 
@@ -70,16 +74,37 @@ def written(value: Any) -> str:
     return str(value)
 
 
-def nearest(word: str, options: Iterable[str]) -> str:
+def word(key: str, value: Any) -> str:
+    """A word of a command line, quoted where the shell or Hydra would read something else."""
+    return quote(f"{key}={_for_hydra(value)}")
+
+
+def nearest(given: str, options: Iterable[str]) -> str:
     """ "; did you mean gan?", or nothing where no option is near.
 
     A key is often right but for its group (batch_size for data.batch_size), so the last parts are compared as well.
     """
-    options = [option for option in options if option != word]
+    options = [option for option in options if option != given]
     by_leaf = {option.rpartition(".")[2]: option for option in reversed(options)}
-    close = difflib.get_close_matches(word, options, n=1, cutoff=0.6)
-    close = close or [by_leaf[leaf] for leaf in difflib.get_close_matches(word.rpartition(".")[2], by_leaf, n=1)]
+    close = difflib.get_close_matches(given, options, n=1, cutoff=0.6)
+    close = close or [by_leaf[leaf] for leaf in difflib.get_close_matches(given.rpartition(".")[2], by_leaf, n=1)]
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def _for_hydra(value: Any) -> str:
+    """A value as Hydra reads it, texts in lists as well: by their letters alone 2024 and null would be none."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_for_hydra, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}: {_for_hydra(item)}' for key, item in value.items())}}}"
+    if not isinstance(value, str):
+        return written(value)
+    if _PLAIN.fullmatch(value) and not _OTHER_KIND.fullmatch(value):
+        return value
+    escaped = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)  # or it would be looked up
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", escaped)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return f"'{escaped}'"
 
 
 def field_at(schema: type[BaseModel], path: Sequence[str | int]) -> FieldInfo | None:

@@ -20,7 +20,7 @@ from genbench.config.data import DataConfig
 from genbench.data.images import ImageData
 from genbench.data.sources import load_data
 from genbench.errors import UserError
-from genbench.reporting.formats import word
+from genbench.wording import word
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "data.md"
 BEGIN, END = "<!-- table: python -m tests.data.cases -->", "<!-- end of the table -->"

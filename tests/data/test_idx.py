@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import io
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
 from genbench.config.data import DataConfig
 from genbench.data import idx
@@ -22,6 +24,7 @@ from genbench.data.idx import FILES, TEST_LABELS, TRAIN_IMAGES, Downloads, IdxDa
 from genbench.data.images import ImageData
 from genbench.data.sources import assembled
 from genbench.errors import UserError
+from genbench.progress import announce, shown
 
 
 def idx_bytes(array: torch.Tensor) -> bytes:
@@ -146,6 +149,21 @@ def error_of(about: IdxDataSet, root: Path | str | None) -> str:
     text = str(caught.value)
     assert "\n" not in text
     return text
+
+
+def test_a_download_is_said_where_no_bar_shows_it(mirrors: Mirrors) -> None:
+    """For minutes nothing was."""
+    screen, terminal = io.StringIO(), io.StringIO()
+    about = tiny(mirrors["missing"], mirrors["whole"])
+    with shown(Console(file=screen, width=40)):
+        assert is_tiny(load(about, None))
+        assert is_tiny(load(about, None))  # the second time it is there
+    lines = screen.getvalue().splitlines()
+    assert lines[:2] == [f"downloading {mirrors[where]}{TRAIN_IMAGES}.gz" for where in ("missing", "whole")]
+    assert len(lines) == len(mirrors.asked) == 8
+    with shown(Console(file=terminal, force_terminal=True)):
+        announce("downloading")
+    assert terminal.getvalue() == ""
 
 
 # Where it is found

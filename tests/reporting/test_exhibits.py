@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from genbench.cache import feature_cache
 from genbench.comparison.judgement import judge
 from genbench.comparison.ranking import rankings
 from genbench.data.sources import load_data
+from genbench.errors import UserError
 from genbench.evaluation.extractors import load_spaces
 from genbench.models.pictures import class_colours
-from genbench.reporting import strips
+from genbench.reporting import galleries, strips
 from genbench.reporting.drawing import grid, sprite
 from genbench.reporting.exhibits import gallery
 from genbench.reporting.gallery import Gallery
@@ -230,3 +232,49 @@ def test_nobody_s_pictures_are_shown_on_a_stranger_s_word(tmp_path: Path) -> Non
     assert "are not those that" in found.problems[0]
     run.write_scorecard(run.scorecard().model_copy(update={"fingerprint": load_data(run.config().data).fingerprint}))
     assert gallery_of(tmp_path / "runs").real is not None
+
+
+def drawn(folder: Path, monkeypatch: pytest.MonkeyPatch, gallery: str) -> list[Gallery]:
+    """What the process that draws answers, with another function in the place of `gallery`."""
+    line = "from genbench.reporting.exhibits import gallery"
+    assert line in galleries._DRAW
+    monkeypatch.setattr(galleries, "_DRAW", galleries._DRAW.replace(line, gallery))
+    synthetic_run(folder / "runs", "vae", 0)
+    (ranking,) = rankings(read_folder(folder / "runs"))
+    return galleries.galleries([galleries.Wanted(ranking, ranking.contenders)], None)
+
+
+@pytest.mark.slow
+def test_a_file_of_the_current_folder_is_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pickle.py there was run by whoever made a page."""
+    for name in ("pickle", "random", "types"):
+        (tmp_path / f"{name}.py").write_text(f"open('ran-{name}', 'w')\nraise ImportError('a stranger is')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(tmp_path))])
+    assert drawn(tmp_path, monkeypatch, "gallery = lambda *given: None") == [None]
+    assert list(tmp_path.glob("ran-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("gallery", "why"),
+    [
+        ("os.kill(os.getpid(), 9)", "their process was killed (signal 9): there is not enough memory, free some"),
+        ("os.kill(os.getpid(), 15)", "their process was ended by signal 15"),
+        ("raise OSError(28, 'No space left on device')", "No space left on device: free some space"),
+        (
+            "raise MemoryError",
+            "there is not enough memory: free some, or give it less at a time (data.batch_size=, n=)",
+        ),
+        ("raise ValueError('of nobody')", "ValueError: of nobody"),
+        ("os._exit(3)", "exit code 3"),
+    ],
+)
+@pytest.mark.slow
+def test_a_process_that_cannot_draw_says_why_in_one_line(
+    gallery: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError) as caught:
+        drawn(tmp_path, monkeypatch, gallery)
+    assert str(caught.value) == f"the pictures of the report could not be drawn: {why}"
+    # What is nobody's mistake can be looked for.
+    assert ("Traceback" in capfd.readouterr().err) == ("of nobody" in why)

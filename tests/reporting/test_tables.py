@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import split
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from genbench.cli import compose
 from genbench.errors import UserError
 from genbench.reporting.tables import comparison_tables, scores_table, summary_table, sweep_table
 from genbench.runs.reading import read
@@ -34,6 +36,25 @@ def test_a_summary_says_numbers_alarms_and_what_to_do_next(tmp_path: Path) -> No
     assert record.config is not None
     own = replace(record, config=record.config.model_copy(update={"code": "mine"}))
     assert f"sample run={run.path} code=mine n=100" in printed(summary_table(own))
+
+
+def test_the_next_commands_are_read_as_they_were_meant(tmp_path: Path) -> None:
+    folder = tmp_path / "a (b), 2=3 & [c]"
+    run = synthetic_run(folder, "vae", 0)
+    (run.path / "scores.json").unlink()
+    record = read(run.path)
+    assert record.config is not None
+    record = replace(record, config=record.config.model_copy(update={"code": str(folder)}))
+    console = Console(width=2000, color_system=None)
+    with console.capture() as captured:
+        console.print(summary_table(record))
+    lines = [line.strip() for line in captured.get().splitlines() if "genbench " in line]
+    lines += [problem for problem in record.problems if "genbench " in problem]
+    told = [split(line[line.index("genbench ") :]) for line in lines]
+    assert [verb for _, verb, *_ in told] == ["sample", "evaluate", "evaluate"]
+    for _, verb, *words in told:
+        (config,) = compose(verb, words).configs
+        assert Path(config.run) == run.path
 
 
 def test_losses_of_many_dimensions_are_one_entry(tmp_path: Path) -> None:

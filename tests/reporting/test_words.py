@@ -1,5 +1,6 @@
 """What the page says: contenders by name, one answer a question, and commands that work."""
 
+import shutil
 from pathlib import Path
 from shlex import split
 
@@ -12,10 +13,11 @@ from genbench.comparison.scales import Scale
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.protocol import BLURRED, TOPICS
 from genbench.reporting import words
-from genbench.reporting.formats import word
 from genbench.reporting.needs import answers, silent_needs
 from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
+from genbench.runs.records import Cost
+from genbench.wording import word
 from tests.reporting.synthetic import calibrate_in, data_record, foreign_config, run_of, synthetic_run, three_models
 
 
@@ -175,12 +177,56 @@ def test_without_a_calibration_nothing_is_decided_and_the_command_is_that_of_the
     assert (config.data.name, config.data.root) == ("folder", str(photos))
 
 
-@pytest.mark.parametrize("value", ["a b", "it's", 'say "so"', "a,b", "{a}", "ends with \\", "x=1", "$HOME", "[1]", "ü"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("a b", "it's", 'say "so"', "a,b", "{a}", "ends with \\", "x=1", "$HOME", "[1]", "ü", "a~b", "a&b", "a:b"),
+        *("2024", "null", "True", "1e3", ".5", "-3", "inf", "NaN", "${x}", "\\${x}", "a\\'b", "0x10", "x" * 255),
+    ],
+)
 def test_a_word_is_read_as_it_was_meant(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (written,) = split(word("out", value))
     (config,) = compose("report", [written]).configs
     assert config.out == str(tmp_path / value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["it's", "a, b"], ["3", 3], ["null", "~a", "a"], ["[a]", "{b}", "ends\\"], ["${x}"], [], ["x" * 300, "y" * 300]],
+    ids=lambda values: str(len(str(values))),
+)
+def test_texts_in_a_list_are_read_as_they_were_meant(values: list[int | str]) -> None:
+    (written,) = split(word("data.classes", values))
+    (config,) = compose("data", [written]).configs
+    assert config.data.classes == values
+
+
+def test_the_commands_are_of_where_the_runs_lie_now(runs: Path, tmp_path: Path) -> None:
+    """overwrite=true emptied the run of the same name in the folder that this is a copy of."""
+    two(runs, 0.5, 0.0, seeds=1)
+    copied = tmp_path / "a (b), 2 & [c]"
+    shutil.copytree(runs, copied)
+    found = judged(copied)
+    for command, contender in zip(words.again_commands(found, None), found.contenders, strict=True):
+        (config,) = compose("train", split(command)[2:]).configs
+        assert config.overwrite
+        assert config.directory.resolve() == contender.runs[0].path.resolve()
+
+
+def test_missing_seeds_are_sampled_as_those_that_there_are(runs: Path) -> None:
+    for model in ("flow", "vae"):
+        synthetic_run(runs, model, 0, "evaluation=full")
+    (flow,) = [Run(record.path) for record in read_folder(runs) if record.model == "flow"]
+    scores, told = flow.scorecard(), flow.config().sample_options
+    assert isinstance(scores.cost, Cost)
+    wanted = {**told, "steps": 77}
+    flow.write_scorecard(scores.model_copy(update={"cost": scores.cost.model_copy(update={"sample_options": wanted})}))
+    found = judged(runs)
+    for commands in (words.more_seeds_commands(found, None), words.again_commands(found, None)):
+        named = {config.model_name: config for line in commands for config in compose("train", split(line)[2:]).configs}
+        assert named["flow"].sample_options == wanted
+        assert [line for line in commands if "model.sample" in line] == [line for line in commands if "-flow-" in line]
 
 
 def test_three_plain_models_are_put_into_a_row(runs: Path) -> None:

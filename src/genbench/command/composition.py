@@ -4,7 +4,6 @@ What is checked here is what runs: a single run gets the very object, and a swee
 """
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
@@ -24,22 +23,22 @@ from hydra.version import setbase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from genbench.command.mistakes import first_line, in_one_line
+from genbench.command.refusals import check_choices, check_hydras
 from genbench.command.sources import use_limits
 from genbench.config.loggers import check_loggers
 from genbench.config.schema import CONF, flat
 from genbench.config.train import TrainConfig
 from genbench.errors import UserError
-from genbench.models.hyperparameters import check_hyperparameters, config_folders, hyperparameters
+from genbench.models.hyperparameters import check_hyperparameters, config_folders, hyperparameters, sample_options
 from genbench.places import absolute, near
 from genbench.runs.directory import Run
-from genbench.wording import nearest, parse
+from genbench.wording import field_at, nearest, parse
 
 Config = TypeVar("Config", bound=BaseModel)
 
-# Hydra's own words that a sweep can use. The rest would have Hydra run something else than what was composed here.
-_OF_SWEEPS = re.compile(r"hydra/launcher|hydra\.launcher\..+|hydra\.sweep\.dir")
 _OF_THIS_MACHINE = ("basic", "joblib", "cores", "shared_gpu")  # launchers
 _OF_FOLDERS = "genbench.data.folder.load"
 _ELSEWHERE = ("mode", "sweeper.params", "job.chdir")  # in a YAML
@@ -87,15 +86,16 @@ def compose(verb: str, schema: type[Config], words: Sequence[str]) -> CommandLin
     if "words" in schema.model_fields:
         overrides, further = split_words(schema, overrides, args.config_dir)
     with search_path(args.config_dir), in_one_line(name, overrides, lambda: known_keys(name, overrides)):
-        parsed = _parse(overrides)
-        _check_hydra_words(parsed, args.multirun)
+        parsed = parsed_words(overrides)
+        check_hydras(parsed, sweep=args.multirun)
+        check_choices(parsed, can_sweep=schema is TrainConfig, sweep=args.multirun)
         jobs = [overrides]
         if args.multirun:
             jobs = BasicSweeper.split_arguments(parsed, None)[0]
             if not jobs:
                 raise UserError(f"{' '.join(overrides)}: makes no run, so that there is nothing to do")
         code = any(override.key_or_group == "code" for override in parsed)
-        composed = [_composed(name, job) for job in jobs]
+        composed = [composed_job(name, job) for job in jobs]
         if further:
             for config in composed:
                 config.words = further
@@ -125,6 +125,8 @@ def parse_arguments(words: Sequence[str]) -> Any:
                 raise
             complaint = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
             raise UserError(f"{complaint}; write key=value") from error
+    if args.cfg is None and (args.resolve or args.package is not None):
+        raise UserError("--resolve, --package: are for what --cfg shows: add --cfg job, or leave them out")
     if args.config_path is not None or args.experimental_rerun is not None:
         raise UserError("--config-path, --experimental-rerun: not taken; --config-dir DIR adds a folder of your own")
     if args.config_dir is not None:
@@ -248,6 +250,15 @@ def _check_train(config: TrainConfig) -> None:
         )
 
 
+def field_of(config: TrainConfig, key: str) -> FieldInfo | None:
+    """What a value of a training may be, by its dotted key; None if there is none."""
+    target = str(config.model["_target_"])
+    known = {f"model.{name}": about for name, about in hyperparameters(target, config.code).items()} | {
+        f"model.sample.{name}": about for name, about in sample_options(target, config.code).items()
+    }
+    return known[key].field if key in known else field_at(TrainConfig, key.split("."))
+
+
 def check_outside_data(config: TrainConfig, key: str, place: str | Path) -> None:
     """Refuse a folder to write into that is read as a folder of images: what is written would be trained on.
 
@@ -263,27 +274,12 @@ def check_outside_data(config: TrainConfig, key: str, place: str | Path) -> None
         )
 
 
-def _parse(overrides: list[str]) -> list[Override]:
-    return OverridesParser.create(config_loader=GlobalHydra.instance().config_loader()).parse_overrides(overrides)
+def parsed_words(overrides: Sequence[str]) -> list[Override]:
+    """Words as Hydra reads them; within `search_path`."""
+    return OverridesParser.create(config_loader=GlobalHydra.instance().config_loader()).parse_overrides(list(overrides))
 
 
-def _check_hydra_words(parsed: list[Override], sweep: bool) -> None:
-    for override in parsed:
-        key = override.key_or_group
-        if not re.match(r"hydra\b", key):
-            continue
-        if not _OF_SWEEPS.fullmatch(key):
-            raise UserError(
-                f"{key}: genbench starts the runs itself; of Hydra's own words it takes hydra/launcher=,"
-                " hydra.launcher.*= and hydra.sweep.dir="
-            )
-        if override.is_sweep_override():
-            raise UserError(f"{key}: a sweep has one launcher; give one value")
-        if not sweep:
-            raise UserError(f"{key}: is for the runs of a sweep; add -m, or leave it out")
-
-
-def _composed(name: str, words: list[str]) -> DictConfig:
+def composed_job(name: str, words: list[str]) -> DictConfig:
     """One job's config, without Hydra's own part."""
     config = hydra_compose(name, overrides=list(words), return_hydra_config=True)
     for key in _ELSEWHERE:

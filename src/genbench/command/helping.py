@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.object_type import ObjectType
@@ -17,11 +18,20 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pydantic import BaseModel
 
-from genbench.command.composition import added, for_hydra, known_keys, search_path, split_words
+from genbench.command.composition import (
+    added,
+    composed_job,
+    for_hydra,
+    known_keys,
+    parsed_words,
+    search_path,
+    split_words,
+)
 from genbench.command.mistakes import in_one_line
+from genbench.command.refusals import check_choices
 from genbench.errors import UserError
 from genbench.models.hyperparameters import Hyperparameter, hyperparameters, sample_options
-from genbench.wording import field_at, in_words, shown
+from genbench.wording import field_at, in_words, shown, written
 
 _LEFT = 34  # columns for key=value, before what it means
 _FOOT = """\
@@ -59,11 +69,16 @@ def answer(verb: str, schema: type[BaseModel], text: str, asks: Any) -> None:
         UserError: a word is wrong.
     """
     name, overrides = asks.config_name or verb, [added(for_hydra(word), schema) for word in asks.overrides]
+    passed_on: list[str] = []
     if "words" in schema.model_fields:
-        overrides, _ = split_words(schema, overrides, None)
+        overrides, passed_on = split_words(schema, overrides, None)
     if asks.multirun and not asks.help:
         raise UserError("-m shows nothing: leave it out")
     with search_path(asks.config_dir) as hydra, in_one_line(name, overrides, lambda: known_keys(name, overrides)):
+        can_sweep = schema.__name__ == "TrainConfig"
+        check_choices(parsed_words(overrides), can_sweep=can_sweep, sweep=bool(asks.multirun))
+        if passed_on:
+            _check_passed_on(passed_on, hydra.compose_config(name, overrides, RunMode.RUN))
         if asks.help:
             config = hydra.compose_config(name, overrides, RunMode.MULTIRUN if asks.multirun else RunMode.RUN)
             print("\n".join(_help(hydra, config, schema, text)))
@@ -75,6 +90,27 @@ def answer(verb: str, schema: type[BaseModel], text: str, asks: Any) -> None:
             hydra.show_info(asks.info, name, overrides)
         else:
             raise UserError('--shell-completion: write eval "$(genbench completion bash)", or zsh, or fish')
+
+
+def _check_passed_on(words: Sequence[str], config: DictConfig) -> None:
+    """Refuse words that train would not take, as the verb itself does once it begins.
+
+    Args:
+        words: that the verb passes on.
+        config: the verb's, which says of what models the trainings are.
+    """
+    if "models" in config:
+        told, sweep = [f"model={','.join(map(str, config.models))}"], True
+    else:  # of a search the first of each that it looks for
+        space: Any = OmegaConf.to_container(config.search)
+        firsts = {name: about.get("choices", [about.get("low")])[0] for name, about in space.items()}
+        told, sweep = [f"{name}={written(value)}" for name, value in firsts.items()], False
+    words = [word for word in (*told, *words) if not word.startswith(("hydra/", "hydra."))]
+    with in_one_line("train", words, lambda: known_keys("train", words)):
+        parsed = parsed_words(words)
+        check_choices(parsed, can_sweep=True, sweep=sweep)
+        for job in BasicSweeper.split_arguments(parsed, None)[0] if sweep else [words]:
+            composed_job("train", job)
 
 
 def _help(hydra: Hydra, config: DictConfig, schema: type[BaseModel], text: str) -> Iterator[str]:

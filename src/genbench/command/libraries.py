@@ -31,7 +31,8 @@ def check_variables() -> None:
     if re.fullmatch(r"[\s,]*(\d{1,5}(-\d{1,5}(:\d{1,5})?)?([\s,]+|$))*", given) is None:
         raise UserError(f"GOMP_CPU_AFFINITY={given}: is no list of processors, such as 0 3 1-2; unset it")
     told = [f"{name}={os.environ[name]}" for name in _ALLOCATOR if os.environ.get(name)]
-    if told and subprocess.run([sys.executable, "-c", "import torch"], capture_output=True, check=False).returncode:
+    words = [sys.executable, "-P", "-c", "import torch"]  # -P: and no torch.py of the current folder
+    if told and subprocess.run(words, capture_output=True, check=False).returncode:
         raise UserError(f"{' '.join(told)}: with this PyTorch cannot be imported; unset it")
 
 

@@ -19,7 +19,7 @@ from filelock import FileLock
 from genbench.cache import cache_folder, regular_file
 from genbench.config.data import DataConfig
 from genbench.errors import UserError
-from genbench.progress import task
+from genbench.progress import announce, task
 
 log = logging.getLogger(__name__)
 Read = TypeVar("Read")
@@ -169,7 +169,7 @@ def retrieve(sources: Sequence[str], md5: str, target: Path, read: Callable[[Pat
     fetch = pooch.HTTPDownloader(timeout=_TIMEOUT)
     failures = []
     for source in sources:
-        log.info("downloading %s", source)
+        announce(f"downloading {source}")
         try:
             with task(f"downloading {target.name}"):
                 pooch.retrieve(source, f"md5:{md5}", part.name, part.parent, downloader=fetch)

@@ -3,10 +3,10 @@
 from genbench.comparison.settings import budget
 from genbench.console import duration
 from genbench.evaluation.catalogue import catalogue
-from genbench.reporting.formats import number, word
+from genbench.reporting.formats import number
 from genbench.runs.reading import RunRecord
 from genbench.runs.records import Absent, Estimate, Key, Score, Scorecard
-from genbench.wording import shown
+from genbench.wording import shown, word
 
 
 def model_card(record: RunRecord, usage: str = "", pictures: str = "") -> str:

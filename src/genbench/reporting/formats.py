@@ -1,13 +1,9 @@
-"""How labels, numbers and words of a command line are written."""
+"""How labels and numbers are written."""
 
 import math
-import re
 from collections.abc import Sequence
-from shlex import quote
-from typing import Any
 
 from genbench.comparison.sample import Sample
-from genbench.wording import shown
 
 
 def inline(label: str) -> str:
@@ -43,14 +39,3 @@ def spread(sample: Sample | None) -> str:
     if sample is None:
         return "–"
     return number(sample.mean) + ("" if math.isnan(sample.sd) else f" ± {number(sample.sd)}")
-
-
-def word(key: str, value: Any) -> str:
-    """A word of a command line, quoted where the shell or Hydra would read something else."""
-    if not isinstance(value, str):
-        return quote(f"{key}={shown(value)}")
-    if re.fullmatch(r"[\w./~@%+-]+", value, re.ASCII):
-        return f"{key}={value}"
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
-    return quote(f"{key}='{escaped}'")

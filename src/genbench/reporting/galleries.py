@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from genbench.comparison.ranking import Contender, Ranking
+from genbench.errors import UserError
 from genbench.progress import advance, task
 from genbench.reporting.gallery import Gallery, Picture
 
@@ -45,14 +46,23 @@ def galleries(wanted: Sequence[Wanted], code: str | None) -> list[Gallery]:
 # The process ends with its work. To tear down its libraries would first read 120 MB of them that nobody used.
 _DRAW = """
 import os, pickle, sys
-with open(sys.argv[1], "rb") as file:
-    wanted, code = pickle.load(file)
-from genbench.reporting.exhibits import gallery
-found = gallery(wanted.ranking, wanted.contenders, code)
-with open(sys.argv[1], "wb") as file:
-    pickle.dump(found, file)
+from genbench.errors import UserError, refused_by_system
+code = 0
+try:
+    with open(sys.argv[1], "rb") as file:
+        wanted, code_folder = pickle.load(file)
+    from genbench.reporting.exhibits import gallery
+    found = gallery(wanted.ranking, wanted.contenders, code_folder)
+    with open(sys.argv[1], "wb") as file:
+        pickle.dump(found, file)
+except Exception as error:
+    said = str(error) if isinstance(error, UserError) else refused_by_system(error)
+    if said is None:
+        raise
+    print(said, file=sys.stderr)
+    code = 2
 sys.stderr.flush()
-os._exit(0)
+os._exit(code)
 """
 
 
@@ -62,14 +72,26 @@ def _drawn(wanted: Wanted, code: str | None) -> Gallery:
         letter = Path(folder) / "gallery"
         letter.write_bytes(pickle.dumps((wanted, code)))
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        words = [sys.executable, "-c", _DRAW, str(letter)]
+        # -P: a file of the current folder is no module, whatever it is called.
+        words = [sys.executable, "-P", "-c", _DRAW, str(letter)]
         done = subprocess.run(words, env=environment, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
-        if done.returncode:  # a library that the environment keeps from being imported is to say so in this process
+        if done.returncode == 1:  # a library that the environment keeps from being imported says so in this process
             import_module("genbench.reporting.exhibits")
-        print(done.stderr, end="", file=sys.stderr)
-        done.check_returncode()
+        said = done.stderr.splitlines()
+        why = said.pop() if done.returncode > 0 and said else ""
+        for line in said:
+            print(line, file=sys.stderr)
+        if done.returncode:
+            raise UserError(f"the pictures of the report could not be drawn: {_reason(done.returncode, why)}")
         drawn: Gallery = pickle.loads(letter.read_bytes())
         return drawn
+
+
+def _reason(code: int, said: str) -> str:
+    """Why a process ended as it did, from its exit code and what it said last."""
+    if code == -9:  # as a rule the system's, which needs the memory for others
+        return "their process was killed (signal 9): there is not enough memory, free some"
+    return f"their process was ended by signal {-code}" if code < 0 else said or f"exit code {code}"
 
 
 def all_pictures(galleries: Sequence[Gallery]) -> list[Picture]:

@@ -25,7 +25,7 @@ from genbench.reporting import words
 from genbench.reporting.archive import write_archive
 from genbench.reporting.charts import Chart, cost_charts, learning_charts, score_charts
 from genbench.reporting.claims import Claim, LossRow, claims, loss_rows
-from genbench.reporting.formats import inline, number, spread, word
+from genbench.reporting.formats import inline, number, spread
 from genbench.reporting.galleries import Wanted, all_pictures, galleries
 from genbench.reporting.gallery import Gallery, data_uri
 from genbench.reporting.interaction import GUESSES, interaction, intervals
@@ -37,6 +37,7 @@ from genbench.reporting.strips import Strip, strips, unclear
 from genbench.runs.folder import read_folder
 from genbench.runs.outputs import check_out, written
 from genbench.runs.reading import RunRecord
+from genbench.wording import word
 
 NAMED = 20  # of the directories that are not ranked, in what is printed
 

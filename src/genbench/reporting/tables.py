@@ -13,6 +13,7 @@ from genbench.evaluation.protocol import SPACES
 from genbench.runs.directory import Run
 from genbench.runs.reading import RunRecord
 from genbench.runs.records import Absent, Cost, Estimate, Key, Score, Scorecard
+from genbench.wording import word
 
 
 def summary_table(record: RunRecord) -> Table:
@@ -39,12 +40,12 @@ def summary_table(record: RunRecord) -> Table:
     for alarm in summary.alarms:
         table.add_row(Text("alarm", "bold red"), alarm)
     table.add_row("pictures", ", ".join(sorted(path.name for path in record.path.glob("*.png"))))
-    place = quote(str(record.path))
-    code = f" code={quote(record.config.code)}" if record.config is not None and record.config.code is not None else ""
-    table.add_row("next", f"genbench sample run={place}{code} n=100 out=grid.png")
+    told = [word("run", str(record.path))]
+    told += [word("code", record.config.code)] if record.config is not None and record.config.code is not None else []
+    table.add_row("next", Text(f"genbench sample {' '.join(told)} n=100 out=grid.png"))
     if record.config is not None and record.config.evaluation.level == "none":
-        table.add_row("", f"genbench evaluate run={place}{code}")
-    table.add_row("", f"tensorboard --logdir {quote(str(record.path.parent))}")
+        table.add_row("", Text(f"genbench evaluate {' '.join(told)}"))
+    table.add_row("", Text(f"tensorboard --logdir {quote(str(record.path.parent))}"))
     return table
 
 
@@ -101,7 +102,7 @@ def _comparison_table(data: str, scored: Sequence[tuple[RunRecord, Scorecard]]) 
             if getattr(scores, name) != getattr(like, name):
                 raise UserError(
                     f"{record.name} and {first.name} had different {name} and cannot be compared:"
-                    f" score one again with genbench evaluate run={quote(str(record.path))}"
+                    f" score one again with genbench evaluate {word('run', str(record.path))}"
                 )
     table = Table(title=f"scores of {data} images", box=None, padding=(0, 2, 0, 0), title_justify="left")
     table.add_column("score")

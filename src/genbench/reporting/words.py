@@ -10,7 +10,9 @@ from genbench.comparison.scales import scales
 from genbench.comparison.verdicts import Reason, Verdict
 from genbench.console import duration
 from genbench.evaluation.protocol import BLURRED, TOPICS
-from genbench.reporting.formats import inline, listed, word
+from genbench.reporting.formats import inline, listed
+from genbench.runs.records import Cost
+from genbench.wording import word
 
 REASONS = {
     Reason.BOTH_REAL: "neither falls short of real images in this",
@@ -246,8 +248,7 @@ def more_seeds_commands(judgement: Judgement, code: str | None) -> list[str]:
     for contender, seeds in judgement.missing_seeds():
         several = len(seeds) > 1
         chosen = f"'range({seeds.start},{seeds.stop})'" if several else str(seeds.start)
-        runs = word("runs", str(contender.runs[0].path.parent))
-        commands.append(_train(contender, f"seed={chosen} {runs}", code, "-m " * several))
+        commands.append(_train(contender, f"seed={chosen}", code, "-m " * several))
     return commands
 
 
@@ -257,9 +258,20 @@ def again_commands(judgement: Judgement, code: str | None) -> list[str]:
 
 
 def _train(contender: Contender, given: str, code: str | None, sweep: str = "") -> str:
-    path = quote(str(contender.runs[0].path))
-    with_code = "" if code is None else f" {word('code', code)}"
-    return f"genbench train {sweep}--config-dir {path} --config-name config {given}{with_code}"
+    first = contender.runs[0]
+    # Where the runs lie now: their config names the folder that they were trained in.
+    told = [given, word("runs", str(first.path.parent)), *_sampling(contender)]
+    told += [] if code is None else [word("code", code)]
+    return f"genbench train {sweep}--config-dir {quote(str(first.path))} --config-name config {' '.join(told)}"
+
+
+def _sampling(contender: Contender) -> list[str]:
+    """How the samples were drawn that were scored, as far as the config does not say so."""
+    first = contender.runs[0]
+    cost = None if first.scorecard is None else first.scorecard.cost
+    options = cost.sample_options if isinstance(cost, Cost) else {}
+    told = first.told.sample_options
+    return [word(f"++model.sample.{name}", value) for name, value in options.items() if told.get(name) != value]
 
 
 def not_judged(judgement: Judgement) -> str:

@@ -12,7 +12,7 @@ from genbench.places import near
 from genbench.runs import files, hub
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Scorecard
-from genbench.wording import nearest
+from genbench.wording import nearest, word
 
 WEIGHTS, SCORES = hub.LARGEST  # the names in a folder to share
 ZOO_SCHEME = "zoo://"
@@ -40,7 +40,7 @@ class Finished:
             UserError: they cannot be read.
         """
         if self.run is not None:
-            again = f"not scored yet: genbench evaluate run={self.path}"
+            again = f"not scored yet: genbench evaluate {word('run', str(self.path))}"
             return self.run.scorecard() if self.run.has_scorecard else Absent(absent=again)
         path = self.path / SCORES
         if not path.is_file():

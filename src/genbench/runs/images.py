@@ -1,12 +1,12 @@
 """The images that a run's config names, which may be a stranger's word for the reader's own pictures."""
 
 from pathlib import Path
-from shlex import quote
 
 from genbench.config.data import DataConfig
 from genbench.data.images import ImageData
 from genbench.data.sources import load_data
 from genbench.errors import UserError
+from genbench.wording import word
 
 
 def load_named(run: Path, config: DataConfig, fingerprint: str) -> ImageData:
@@ -24,7 +24,8 @@ def load_named(run: Path, config: DataConfig, fingerprint: str) -> ImageData:
         UserError: they cannot be had, or the run names a folder without a fingerprint.
     """
     if not fingerprint and config.root is not None:
-        words = f"run={quote(str(run))} data={config.name} data.root={quote(config.root)}"
+        told = {"run": str(run), "data": config.name, "data.root": config.root}
+        words = " ".join(word(key, value) for key, value in told.items())
         raise UserError(
             f"{run} would have the images in {config.root} read, and holds no fingerprint by which they are known to be"
             f" its own: if they are, say so: genbench evaluate {words}"

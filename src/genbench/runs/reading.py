@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import TypeVar
 
 from genbench.config.train import TrainConfig
@@ -13,6 +12,7 @@ from genbench.errors import UserError
 from genbench.runs.directory import Run
 from genbench.runs.files import closed, file_digests, one_line, read_checksum, reason
 from genbench.runs.records import DataRecord, Environment, Metrics, Scorecard, Summary
+from genbench.wording import word
 
 Part = TypeVar("Part")
 _NAME = re.compile(r".+-[0-9a-f]{8}-s(\d{1,10})")  # of a directory, as a training names it
@@ -150,7 +150,7 @@ def _of_scores(scorecard: Scorecard, path: Path) -> list[str]:
 
 
 def _command(path: Path) -> str:
-    return f"genbench evaluate run={quote(str(path))}"
+    return f"genbench evaluate {word('run', str(path))}"
 
 
 def _checksum(run: Run) -> str:
@@ -172,7 +172,7 @@ def _no_run(path: Path) -> str:
     if why := closed(path):
         return f"it cannot be looked into ({why}): have its owner open it"
     if any(path.glob("*/status.json")):
-        return f"a folder of runs of its own: report on it with runs={quote(str(path))}"
+        return f"a folder of runs of its own: report on it with {word('runs', str(path))}"
     return "no status.json: it is not a run, or its file is lost"
 
 

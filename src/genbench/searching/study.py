@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import optuna
 from filelock import FileLock, Timeout
@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from rich.table import Table
 
 from genbench import __version__
-from genbench.command.composition import compose
+from genbench.command.composition import compose, field_of
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import SearchConfig
 from genbench.errors import UserError
@@ -52,7 +52,7 @@ class Search:
         self.config = config
         self.out = near(config.out)
         self._composing = threading.Lock()  # Hydra has one state a process
-        self._space = {name: distribution(about) for name, about in config.search.items()}
+        self._space = distributions(config)
         self._stop = threading.Event()
         about = {"space": config.search, "objectives": config.objectives, "words": config.words}
         if self.out.is_dir():
@@ -77,6 +77,8 @@ class Search:
         if before is not None and before != about:
             differs = ", ".join(name for name in about if before[name] != about[name])
             raise UserError(f"out={config.out} is another search ({differs} differ): choose another out=DIR")
+        for trial in self.study.get_trials(deepcopy=False):  # a study of before goes on with what it began with
+            self._space |= {name: kept for name, kept in trial.distributions.items() if name in self._space}
 
     @property
     def _outputs(self) -> tuple[Path, Path]:
@@ -127,8 +129,9 @@ class Search:
             if lock is not None:
                 lock.release()
 
-    def _lock(self, number: int) -> FileLock | None:
-        lock = FileLock(self.out / "locks" / f"{number}.lock", timeout=0, is_singleton=False)
+    def _lock(self, what: int | str) -> FileLock | None:
+        """That of a trial by its number, or of a run by its name; None if another has it."""
+        lock = FileLock(self.out / "locks" / f"{what}.lock", timeout=0, is_singleton=False)
         try:
             lock.acquire()
         except Timeout:
@@ -136,24 +139,41 @@ class Search:
         return lock
 
     def _train(self, trial: Trial) -> None:
-        """One training to its end, or until it is stopped."""
+        """One training to its end, or until it is stopped; what train refuses is a failed trial."""
         words = [
             *self.config.words,
             *(f"{name}={as_word(value)}" for name, value in trial.params.items()),
             "evaluation=fast",
         ]
-        with self._composing:
-            (config,) = compose("train", TrainConfig, words).configs
+        trial.set_user_attr("words", words)
+        try:
+            with self._composing:
+                (config,) = compose("train", TrainConfig, words).configs
+        except UserError as error:
+            self._fail(trial, str(error))
+            return
         run = Run(config.directory)
         trial.set_user_attr("run", str(run.path))
-        trial.set_user_attr("words", words)
-        while run.is_locked:  # its training outlived the search that began it
+        # Two trials may propose the same settings: the second waits, and takes the result. A training holds its run
+        # only when it has imported its libraries, which is too late to be seen.
+        lock = self._lock(config.run_name)
+        while lock is None or run.is_locked:  # run: its training outlived the search that began it
             if self._stop.wait(POLL):
-                return
+                break
+            lock = lock or self._lock(config.run_name)
+        try:
+            if not self._stop.is_set():
+                self._to_the_end(trial, run, words)
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _to_the_end(self, trial: Trial, run: Run, words: list[str]) -> None:
+        """One training in a process of its own, and what the study is told of it."""
         threads = max(1, (os.cpu_count() or 1) // self.config.workers)
         process = subprocess.Popen(
-            [sys.executable, "-m", "genbench.train", *words],
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            [sys.executable, "-P", "-m", "genbench.train", *words],  # -P: a file of the current folder is no module
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -249,11 +269,34 @@ class Search:
         return [counts, best_ones]
 
 
-def distribution(about: dict[str, Any]) -> BaseDistribution:
-    """Optuna's word for a range or choices of a space."""
+def distributions(config: SearchConfig) -> dict[str, BaseDistribution]:
+    """A space as Optuna has it.
+
+    Raises:
+        UserError: the first of each word's values are none that train takes.
+    """
+    firsts = {name: about.get("choices", [about.get("low")])[0] for name, about in config.search.items()}
+    words = [*config.words, *(f"{name}={as_word(value)}" for name, value in firsts.items())]
+    (training,) = compose("train", TrainConfig, words).configs
+    fields = {name: field_of(training, name) for name in config.search}
+    fractions = {name for name, field in fields.items() if field is not None and _is_fraction(field.annotation)}
+    return {name: distribution(about, fractions=name in fractions) for name, about in config.search.items()}
+
+
+def distribution(about: dict[str, Any], *, fractions: bool = False) -> BaseDistribution:
+    """Optuna's word for a range or choices of a space.
+
+    Args:
+        about: the range or the choices.
+        fractions: what lies between two whole numbers is meant as well.
+    """
     if "choices" in about:
         return CategoricalDistribution(about["choices"])
     low, high, log = about["low"], about["high"], bool(about.get("log"))
-    if isinstance(low, int) and isinstance(high, int):
+    if isinstance(low, int) and isinstance(high, int) and not fractions:
         return IntDistribution(low, high, log=log)
     return FloatDistribution(float(low), float(high), log=log)
+
+
+def _is_fraction(kind: Any) -> bool:
+    return kind is float or any(map(_is_fraction, get_args(kind)))

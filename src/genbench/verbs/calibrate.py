@@ -5,8 +5,6 @@ genbench calibrate data=mnist out=mnist-scores.md
 genbench calibrate data=folder data.root=photos
 """
 
-import logging
-
 from genbench.config.verbs import CalibrateConfig
 from genbench.errors import UserError
 from genbench.places import near
@@ -25,7 +23,6 @@ def run(config: CalibrateConfig) -> None:
         if out.suffix != ".md":
             raise UserError(f"out={out}: must be a .md file")
         check_out([out], force=config.force)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # a download says so
     importing("torch")
     from genbench.data.sources import load_data
     from genbench.device import best_device

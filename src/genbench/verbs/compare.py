@@ -34,7 +34,11 @@ from genbench.verbs.train import WITHOUT_OVERWRITE, train
 from genbench.wording import counted
 
 LOOK_SECONDS = 2.0  # between two looks at how far the trainings are
-_OURS = {"model": "models=gan,vae", "seed": "seeds=4", "evaluation": "nothing: all runs are scored by the protocol"}
+_BY_PROTOCOL = "nothing: all runs are scored by the protocol"
+_OURS = {
+    **{"model": "models=gan,vae", "seed": "seeds=4"},
+    **dict.fromkeys(("evaluation", "evaluation.level"), _BY_PROTOCOL),
+}
 
 
 def run(config: CompareConfig) -> None:

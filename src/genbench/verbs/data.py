@@ -20,7 +20,7 @@ from genbench.errors import UserError
 from genbench.places import near
 from genbench.progress import advance, importing, task
 from genbench.runs.outputs import check_out, written
-from genbench.wording import counted
+from genbench.wording import counted, word
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -57,7 +57,6 @@ def run(config: LookConfig) -> None:
     with written(out) as temporary:
         picture(data, config.seed).save(temporary)
     console.print(costs(data, config))
-    from genbench.reporting.formats import word
 
     words = " ".join(word(key, value) for key, value in config.data.words.items())
     print(f"{counted(min(SHOWN, len(data.train)), 'training image')}: {out}")

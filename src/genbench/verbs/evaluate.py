@@ -7,10 +7,8 @@ genbench evaluate runs=runs
 genbench evaluate samples=mine.npz data=mnist out=mine.json
 """
 
-import logging
 import sys
 from pathlib import Path
-from shlex import quote
 
 from genbench.config.verbs import EvaluateConfig
 from genbench.console import stdout
@@ -24,6 +22,7 @@ from genbench.runs.finished import check_trained
 from genbench.runs.folder import read_folder
 from genbench.runs.outputs import check_out, written
 from genbench.runs.reading import read
+from genbench.wording import word
 
 
 def run(config: EvaluateConfig) -> None:
@@ -40,7 +39,6 @@ def run(config: EvaluateConfig) -> None:
         raise UserError("out=: the scores of a run go into its directory: leave it out")
     if config.samples is not None and config.options:
         raise UserError(f"options.{next(iter(config.options))}: these images are drawn already: leave it out")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")  # a download says so
     if config.run is not None:
         evaluate_run(Run.open(near(config.run)), config)
     elif config.runs is not None:
@@ -79,7 +77,7 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
             loggers.results()
     stdout().print(scores_table(scorecard, str(run.path)))
     if config.run is not None:
-        print(f"next: genbench report runs={quote(str(run.path.parent))}")
+        print(f"next: genbench report {word('runs', str(run.path.parent))}")
 
 
 def _has_full_scores(run: Run) -> bool:
@@ -115,7 +113,7 @@ def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
 
     for table in comparison_tables([read(run.path) for run in scored]):
         stdout().print(table)
-    print(f"next: genbench report runs={quote(str(folder))}")
+    print(f"next: genbench report {word('runs', str(folder))}")
     if len(scored) < len(runs):
         raise UserError(f"{len(runs) - len(scored)} of {len(runs)} runs are not scored: each is named above, and why")
 

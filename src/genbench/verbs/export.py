@@ -15,6 +15,7 @@ from genbench.places import near
 from genbench.progress import importing
 from genbench.runs.finished import Finished, as_written, find
 from genbench.runs.outputs import check_out, written
+from genbench.wording import word
 
 ONNX = ("onnx", "onnxscript", "onnxruntime")
 
@@ -70,5 +71,6 @@ def _export_repository(found: Finished, out: Path, config: ExportConfig) -> None
     write_repository(found.run, load(found.weights, config.code), out)
     print(f"{out}: {', '.join(sorted(path.name for path in out.iterdir()))}")
     if not found.run.has_scorecard:
-        print(f"without scores: genbench evaluate run={quote(str(found.run.path))}, and then the same again, adds them")
+        told = word("run", str(found.run.path))
+        print(f"without scores: genbench evaluate {told}, and then the same again, adds them")
     print(f"next: hf upload USER/NAME {quote(str(out))}")

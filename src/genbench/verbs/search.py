@@ -39,8 +39,9 @@ def run(config: SearchConfig) -> None:
         key = word.partition("=")[0].lstrip("+~")
         if key in space:
             raise UserError(f"{key}: search= looks for it: leave it out, or take another search= (search=gan, say)")
-    for corner in (0, -1):  # every lowest and every highest value is one that train takes
-        one_training([*config.words, *(f"{name}={as_word(bounds[corner])}" for name, bounds in space.items())])
+    for i in range(max(map(len, space.values()))):  # each of these values is one that train takes
+        values = {name: found[min(i, len(found) - 1)] for name, found in space.items()}
+        one_training([*config.words, *(f"{name}={as_word(value)}" for name, value in values.items())])
     try:
         import optuna  # noqa: F401
     except ImportError as error:
@@ -65,20 +66,20 @@ def one_training(words: Sequence[str]) -> TrainConfig:
     return compose("train", TrainConfig, words).configs[0]
 
 
-def check_space(space: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[object, object]]:
-    """The lowest and the highest value, or the first and the last choice, of each word.
+def check_space(space: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[object, ...]]:
+    """The lowest and the highest value, or the choices, of each word.
 
     Raises:
         UserError: a word has neither a range nor choices.
     """
-    found: dict[str, tuple[object, object]] = {}
+    found: dict[str, tuple[object, ...]] = {}
     for name, about in space.items():
         low, high, choices = about.get("low"), about.get("high"), about.get("choices")
         unknown = set(about) - {"low", "high", "log", "choices"}
         if unknown:
             raise UserError(f"search: {name} has {min(unknown)}: write low, high and log, or choices")
         if isinstance(choices, list) and choices:
-            found[name] = (choices[0], choices[-1])
+            found[name] = tuple(choices)
         elif isinstance(low, int | float) and isinstance(high, int | float) and low < high:
             if about.get("log") and low <= 0:
                 raise UserError(f"search: {name}: with log, low must be above 0")

@@ -12,7 +12,6 @@ import time
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
-from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from genbench.progress import importing
 from genbench.runs.directory import Run
 from genbench.runs.reading import read
 from genbench.runs.records import DataRecord
+from genbench.wording import word
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +49,7 @@ def run(config: TrainConfig) -> None:
 
     train(config, stdout())
     if config.evaluation.level != "none":  # else that is the next thing, and the table says so
-        print(f"next: genbench report runs={quote(config.runs)}")
+        print(f"next: genbench report {word('runs', config.runs)}")
 
 
 def sweep(line: CommandLine[TrainConfig]) -> None:
@@ -61,7 +61,7 @@ def sweep(line: CommandLine[TrainConfig]) -> None:
     records = [read(config.directory) for config in line.configs]
     stdout().print(sweep_table(records))
     verb = "evaluate" if line.configs[0].evaluation.level == "none" else "report"
-    print(f"next: genbench {verb} runs={quote(line.configs[0].runs)}")
+    print(f"next: genbench {verb} {word('runs', line.configs[0].runs)}")
     sys.exit(code if code > 128 else 0 if all(record.state == "finished" for record in records) else 1)
 
 
