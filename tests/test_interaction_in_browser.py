@@ -364,3 +364,50 @@ def test_a_page_without_the_training_images_says_so_and_goes_on(browser: Any, ba
         page.keyboard.press("ArrowRight")
         assert page.locator(".explorer output").inner_text() == "z = (0.05, 0.00)"
         assert page.locator(".close, .legend li").count() == 0
+
+
+def test_a_key_that_is_held_answers_one_image(page: Any) -> None:
+    """A finger that stayed on R for a second answered the whole test."""
+    card = page.locator("#guessing")
+    card.locator(".start").focus()
+    page.keyboard.down("Enter")
+    for _ in range(3):
+        page.keyboard.down("Enter")  # held: the button to answer with has the focus by now
+    page.keyboard.up("Enter")
+    assert card.locator(".progress").inner_text() == "Image 1 of 20"
+    for key, image in (("r", 2), ("Enter", 3), ("g", 4)):
+        for _ in range(5):
+            page.keyboard.down(key)
+        page.keyboard.up(key)
+        assert card.locator(".progress").inner_text() == f"Image {image} of 20"
+
+
+def test_samples_that_nobody_classified_are_not_counted(browser: Any, file: Path, tmp_path: Path) -> None:
+    """They were 0 of 64 ambiguous ones, as of a model whose every sample is clear."""
+    text = file.read_text(encoding="utf-8")
+    before, start, rest = text.partition('id="interaction">')
+    content, end, after = rest.partition("</script>")
+    told = json.loads(content)
+    exhibit = told["parts"][0]["exhibits"][0]
+    exhibit["samples"] = [look | {"class": None, "ambiguous": False, "certainty": None} for look in exhibit["samples"]]
+    exhibit |= {"nearest": None, "measured": "", "unseen": "Nobody looked"}
+    odd = tmp_path / "odd.html"
+    odd.write_text(before + start + json.dumps(told) + end + after, encoding="utf-8")
+    with opened(browser, odd, 1280, "light") as page:
+        bar = page.locator(".filter").first
+        assert bar.locator("output").inner_text() == "GAN: not looked at; VAE: 64 of 64"
+        bar.locator("input").check()
+        assert bar.locator("output").inner_text().startswith("GAN: not looked at; VAE: ")
+        bar.locator("input").uncheck()
+        page.locator(".cells button").first.click()
+        assert "Nobody looked: there is none to show beside it." in page.locator("#sample").inner_text()
+
+
+def test_where_no_script_runs_nothing_is_offered_that_does_nothing(browser: Any, file: Path) -> None:
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(file.as_uri())
+    offered = page.locator("main :is(input, select, canvas), main button:not(.sortable *)")
+    assert [element for element in offered.all() if element.is_visible()] == []
+    assert page.locator("noscript").inner_text().startswith("This browser runs no scripts here")
+    assert page.locator("table.answers").is_visible() and page.locator(".chart img").first.is_visible()
+    page.close()

@@ -4,19 +4,24 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from genbench.cli import compose
 from genbench.errors import UserError
+from genbench.reporting.page import _fenced
+from genbench.runs.records import Score
 from genbench.verbs.report import run as report
+from genbench.wording import word
 from tests.conftest import Command
-from tests.reporting.synthetic import CODE, calibrate_in, synthetic_run, three_models
+from tests.reporting.synthetic import CODE, calibrate_in, config_of, run_of, synthetic_run, three_models
 
 HOSTILE = "<script>alert(1)<script>"  # a folder's name cannot hold a slash
 HOSTILE_TEXT = "<script>alert(1)</script>"
@@ -253,3 +258,50 @@ def test_a_library_that_its_pictures_need_and_cannot_be_imported_is_named(
     assert done.stderr.startswith("genbench: torch cannot be imported"), done.stderr
     assert "TORCH_LOGS=nonsense; unset it" in done.stderr
     assert not (tmp_path / "page").exists()
+
+
+NAMES = ["GAN", "GAN+", "GAN*", "☆", "模型" * 50]
+
+
+def json_of(page: str, name: str) -> Any:
+    """What the page's scripts read, as strictly as they do."""
+
+    def refused(word: str) -> float:
+        raise ValueError(f"{word} is no JSON")
+
+    text = page.partition(f'id="{name}">')[2].partition("</script>")[0]
+    return json.loads(text, parse_constant=refused)
+
+
+@pytest.mark.slow
+def test_a_page_of_odd_names_and_of_what_is_no_number(cache: Path, tmp_path: Path) -> None:
+    """Files overwrote each other or could not be written; NaN stopped every script; the command was not the command."""
+    runs = tmp_path / "my `runs` (old)"
+    for i, title in enumerate(NAMES):
+        config = config_of("vae", 0, "optdigits", f"model.latent_size={i + 2}")
+        run = run_of(runs, config.model_copy(update={"model": {**config.model, "title": title}}), weights=True)
+    scores = run.scorecard()
+    space = scores.spaces["classifier"]
+    assert isinstance(space, dict)
+    none = Score(mean=float("nan"), sd=None, n=257, draws=1)
+    spaces = {**scores.spaces, "classifier": {**space, "fcd": none, "c2st_linear": none}}
+    run.write_scorecard(scores.model_copy(update={"spaces": spaces}))
+    (runs / "figures").mkdir()
+    (runs / "figures" / "status.json").write_text("{", encoding="utf-8")
+    report_as_told(*shlex.split(word("runs", str(runs))), f"out={tmp_path / 'out'}")
+    markdown = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert len(list((tmp_path / "out" / "figures").glob("*-samples.png"))) == len(NAMES)
+    assert len({name for name in json_of(page, "charts") if name.endswith("-losses")}) == len(NAMES)
+    told_apart = [exhibit["told_apart"] for exhibit in json_of(page, "interaction")["parts"][0]["exhibits"]]
+    assert sum(value is None for value in told_apart) == 1
+    assert "5 trainings of 6 directories, made " in markdown
+    assert "5 trainings of 6 directories, made " in page
+    (command,) = [line for line in markdown.splitlines() if line.startswith("genbench report ")]
+    (config,) = compose("report", shlex.split(command)[2:]).configs
+    assert config.runs == str(runs)
+
+
+def test_a_fence_is_longer_than_any_within() -> None:
+    assert _fenced("genbench 'a'") == "```\ngenbench 'a'\n```"
+    assert _fenced("a ```` b") == "`````\na ```` b\n`````"

@@ -202,3 +202,25 @@ def test_no_two_contenders_of_a_chart_read_alike(many: Any) -> None:
     assert len(settings) == 7
     assert len(set(settings)) == 7
     assert not [label for label in settings if "…" in label]
+
+
+def test_what_has_no_number_stays_last_in_a_table_of_verdicts(many: Any) -> None:
+    """As the script's comment promises; it had no value to sort by, and its dash came first."""
+    many.evaluate("document.querySelectorAll('#answer details').forEach((element) => { element.open = true; })")
+    tried = 0
+    for table in many.locator("#answer table.sortable").all():
+        headings = [heading.inner_text() for heading in table.locator("thead th").all()]
+        place = headings.index("seeds that would decide")
+
+        def column(table: Any = table, place: int = place) -> list[str]:
+            cells = table.locator(f"tbody tr > :nth-child({place + 1})")
+            return [str(text) for text in cells.all_inner_texts()]
+
+        known = sorted((text for text in column() if text != "–"), key=int)
+        if "–" not in column() or len(set(known)) < 2:
+            continue
+        for expected in (known, known[::-1]):
+            table.locator("thead button").nth(place).click()
+            assert column() == expected + ["–"] * (len(column()) - len(known))
+        tried += 1
+    assert tried

@@ -1,5 +1,6 @@
 """What settings cost, and who is beaten by somebody who costs no more."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from genbench.comparison.costs import cheapest, ends
 from genbench.comparison.judgement import Judgement, judge
 from genbench.comparison.ranking import rankings
+from genbench.reporting.needs import answers
 from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
+from genbench.runs.records import Cost
 from tests.reporting.synthetic import calibrate_in, synthetic_run
 
 
@@ -43,6 +46,27 @@ def test_seconds_of_several_machines_are_not_compared(tmp_path: Path, monkeypatc
     found = judge(ranking)
     assert cheapest(found.contenders) == {"parameters": ("VAE",)}
     assert [end.beaten_by for end in ends(found, "training")] == [(), ()]
+
+
+def test_seconds_of_drawing_are_of_the_machine_that_drew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four VAEs one was scored on a CPU, and the GANs on a GPU were "fastest to draw"."""
+    calibrate_in(tmp_path, monkeypatch)
+    judged(tmp_path, 0.0, 0.5)
+    run = next(Run(record.path) for record in read_folder(tmp_path / "runs") if record.model_title == "VAE")
+    card = run.scorecard()
+    assert isinstance(card.cost, Cost)
+    cost = card.cost.model_copy(update={"device": "another", "seconds_for_10000_samples": 200.0})
+    run.write_scorecard(card.model_copy(update={"cost": cost}))
+    (ranking,) = rankings(read_folder(tmp_path / "runs"))
+    found = judge(ranking)
+    assert cheapest(found.contenders) == {"parameters": ("VAE",), "training": ("VAE",)}
+    assert [end.beaten_by for end in ends(found, "training")] == [("VAE",), ()]
+    assert [end.beaten_by for end in ends(found, "sampling")] == [(), ()]
+    gan, vae = (contender.cost.seconds_for_10000_samples for contender in found.contenders)
+    assert gan == 2.0
+    assert math.isnan(vae)
+    (cost_row,) = [answer for answer in answers(found) if answer.need == "low cost"]
+    assert "times of drawing are of several machines" in cost_row.text
 
 
 def test_a_lead_beats_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,3 +73,15 @@ def test_losses_have_a_band_each(tmp_path: Path) -> None:
     bands = loss_bands(ranking_of(tmp_path).contenders[0])
     assert list(bands) == ["train/loss", "validation/loss"]
     assert all(point.least <= point.mean <= point.most for points in bands.values() for point in points)
+
+
+def test_a_band_knows_of_how_many_curves_it_is() -> None:
+    points = band([[(0.0, 0.0), (10.0, 10.0)], [(2.0, 4.0)], [], [(0.0, 2.0), (10.0, 4.0)]])
+    assert {point.curves for point in points} == {2}
+
+
+def test_equal_seconds_of_several_machines_are_no_equal_budget(tmp_path: Path) -> None:
+    synthetic_run(tmp_path, "gan", 0)
+    run = synthetic_run(tmp_path, "vae", 0)
+    run.write_environment(run.environment().model_copy(update={"device": "another"}))
+    assert {at.unit for at in at_equal_budget(ranking_of(tmp_path).contenders)} == {"images"}

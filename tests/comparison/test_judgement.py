@@ -58,6 +58,13 @@ def test_scores_that_disagree_beat_nobody() -> None:
     assert (found.decided, found.split, found.tiers) == (0, (("A", "B"),), (("A", "B"),))
 
 
+def test_of_a_pair_that_is_decided_or_split_nothing_is_open() -> None:
+    found = standing("ABC", ("AB", "A"), ("AB", None), ("BC", "B"), ("BC", "C", "kcd"), ("BC", None, "c2st_1nn"))
+    assert found.open == ()
+    found = standing("ABC", ("AB", "A"), ("AB", None), ("BC", None), ("BC", None, "kcd"))
+    assert [verdict.pair for verdict in found.open] == [("B", "C")] * 2
+
+
 def test_a_circle_is_one_tier() -> None:
     found = standing("ABCD", ("AB", "A"), ("BC", "B"), ("AC", "C"), ("AD", "A"), ("BD", "B"), ("CD", "C"))
     assert found.tiers == (("A", "B", "C"), ("D",))
@@ -171,3 +178,20 @@ def test_who_copies_has_fewer_authentic_samples_than_real_images(
     assert "auth_pct" in {key.score for key in judged(tmp_path / "runs").votes}
     assert found.authentic["VAE"] == pytest.approx(0.5)
     assert found.real == 0.65
+
+
+def test_a_score_that_misjudges_known_images_says_of_nobody_that_he_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had no vote on any other need, and cleared everybody of this one."""
+    calibrate_in(tmp_path, monkeypatch)
+    synthetic_run(tmp_path / "runs", "gan", 0)
+    synthetic_run(tmp_path / "runs", "vae", 0, better=-4.0)
+    found = judged(tmp_path / "runs")
+    before = copying(found)
+    assert before is not None and not before.misjudged
+    assert found.ranking.calibration is not None
+    found.ranking.calibration.votes["classifier"]["auth_pct"]["votes"] = False
+    after = copying(found)
+    assert after is not None
+    assert (after.misjudged, after.copying, after.authentic) == (True, (), before.authentic)

@@ -53,7 +53,7 @@ def synthetic_run(
     seed: int,
     *words: str,
     data: str = "optdigits",
-    better: float = 0.0,
+    better: float | dict[str, float] = 0.0,
     name: str = "",
     weights: bool = False,
     extractors: dict[str, str] = EXTRACTORS,

@@ -2,8 +2,10 @@
 
 import io
 import os
+import shutil
 import sys
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from genbench.models.pictures import class_colours
 from genbench.reporting import galleries, strips
 from genbench.reporting.drawing import grid, sprite
 from genbench.reporting.exhibits import gallery
-from genbench.reporting.gallery import Gallery
+from genbench.reporting.gallery import Gallery, file_names
 from genbench.reporting.latents import walk
 from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
@@ -278,3 +280,43 @@ def test_a_process_that_cannot_draw_says_why_in_one_line(
     assert str(caught.value) == f"the pictures of the report could not be drawn: {why}"
     # What is nobody's mistake can be looked for.
     assert ("Traceback" in capfd.readouterr().err) == ("of nobody" in why)
+
+
+LONG = "模型" * 50  # 300 bytes
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        *(["GAN", "GAN+", "GAN*"], ["VAE (2)", "VAE 2", "VAE 2 2", "VAE-2-2"], ["★", "☆", "model"]),
+        *(["GAN", "gan", "Gan"], ["\u00e9", "e\u0301"], [LONG, LONG + "!", LONG + "?"]),
+    ],
+)
+def test_no_two_contenders_have_one_file(labels: list[str]) -> None:
+    """Nor on a system that takes capitals and small letters for the same; and no name is longer than one may be."""
+    names = file_names(labels)
+    assert list(names) == labels
+    assert len({normalize("NFC", name.casefold()) for name in names.values()}) == len(labels)
+    assert all(0 < len(name.encode()) < 130 and not set(name) & set("/ *?") for name in names.values())
+
+
+def test_a_name_that_nobody_else_has_is_the_label() -> None:
+    assert file_names(["VAE with a prior", "VAE, latent size 2"]) == {
+        "VAE with a prior": "VAE-with-a-prior",
+        "VAE, latent size 2": "VAE-latent-size-2",
+    }
+
+
+@pytest.mark.slow
+def test_why_nothing_is_shown_beside_a_sample(tmp_path: Path) -> None:
+    """Contenders of one data set whose images differ, as by data.limit: those of the first are at hand."""
+    first = synthetic_run(tmp_path / "runs", "gan", 0, weights=True)
+    first.write_data(data_record(load_data(config_of("vae", 0).data).fingerprint))
+    other = synthetic_run(tmp_path / "runs", "vae", 0, weights=True)
+    other.write_data(data_record("0" * 64))
+    said = [exhibit.looks.unseen for exhibit in gallery_of(tmp_path / "runs").exhibits if exhibit.looks is not None]
+    assert said == ["", "This model has learnt from other images than those at hand when this page was made"]
+    shutil.rmtree(first.path)
+    (exhibit,) = gallery_of(tmp_path / "runs").exhibits
+    assert exhibit.looks is not None
+    assert exhibit.looks.unseen == "The training images were not at hand when this page was made"

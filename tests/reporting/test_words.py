@@ -1,6 +1,7 @@
 """What the page says: contenders by name, one answer a question, and commands that work."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from shlex import split
 
@@ -10,10 +11,14 @@ from genbench.cli import compose
 from genbench.comparison.judgement import Judgement, judge
 from genbench.comparison.ranking import rankings
 from genbench.comparison.scales import Scale
+from genbench.comparison.verdicts import Reason
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.protocol import BLURRED, TOPICS
 from genbench.reporting import words
-from genbench.reporting.needs import answers, silent_needs
+from genbench.reporting.charts import cost_charts, learning_charts
+from genbench.reporting.formats import deviation, number
+from genbench.reporting.needs import Answer, answers, silent_needs
+from genbench.reporting.score_tables import verdict_tables
 from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
 from genbench.runs.records import Cost
@@ -53,6 +58,17 @@ def test_a_better_one_of_two_is_named_with_the_other(runs: Path) -> None:
         "5 trainings of GAN, 5 of VAE, which differ in nothing but the random seed."
         " Those of one setting saw equally many images."
     )
+
+
+def test_the_best_one_is_not_recommended_without_a_word_if_it_copies(runs: Path) -> None:
+    """The VAE-GAN on MNIST was "take it: nobody is better for any need", and copied, as the table below said."""
+    better = dict.fromkeys(TOPICS, 0.5) | {"memorisation": -4.0}
+    for seed in range(5):
+        synthetic_run(runs, "gan", seed, better=better)
+        synthetic_run(runs, "vae", seed, better={"memorisation": -4.0})
+    (first,) = words.outcome(judged(runs))
+    copies = "But GAN copies training images (50% of its samples are authentic, of unseen real images 65%)."
+    assert first.endswith(f"; 1 is undecided. {copies}")  # nor is a word lost on the other
 
 
 def test_the_best_of_bad_ones_is_not_recommended_without_a_word(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,3 +310,107 @@ def test_a_title_says_no_more_than_what_tells_rankings_apart(runs: Path) -> None
     assert sorted(words.titles(found)) == sorted(
         f"{each.ranking.title} (extractors {', '.join(each.ranking.extractors.values())})" for each in found
     )
+
+
+def three(runs: Path) -> Judgement:
+    for seed in range(6):
+        synthetic_run(runs, "gan", seed, better=0.5)
+        synthetic_run(runs, "vae", seed)
+        run_of(runs, foreign_config(seed, "flow.Flow", "Flow matching"), better={"realism": 0.9, "diversity": 0.9})
+    return judged(runs)
+
+
+def test_no_trainings_are_asked_for_where_a_pair_is_decided_or_split(runs: Path) -> None:
+    """The undecided scores of such a pair asked for 14 trainings, after which it would be as split as before."""
+    found = three(runs)
+    likeness = [v for v in found.between("GAN", "VAE") if v.score.topic == "realism"]
+    others = [verdict for verdict in found.verdicts if verdict not in likeness]
+    assert len(likeness) == 3
+
+    def answered(*better: str | None) -> Answer:
+        of_pair = [
+            replace(verdict, better=label, why=() if label else (Reason.LUCK,), seeds=None if label else 14)
+            for verdict, label in zip(likeness, better, strict=True)
+        ]
+        now = replace(found, verdicts=(*others, *of_pair))
+        return next(answer for answer in answers(now) if answer.need == "images like the real ones")
+
+    assert answered("GAN", None, None).decided_by == ""  # all pairs are decided
+    split = answered("GAN", "VAE", None)
+    assert "the scores disagree about GAN and VAE" in split.sure
+    assert split.decided_by == "what you need"
+    assert answered(None, None, None).decided_by == "14 trainings of each, likely (80 %)"
+
+
+def test_nobody_is_cleared_of_copying_by_a_score_that_misjudges_known_images(runs: Path) -> None:
+    found = two(runs, 0.5, 0.0, seeds=1)
+    assert found.ranking.calibration is not None
+    found.ranking.calibration.votes["classifier"]["auth_pct"]["votes"] = False
+    (copies,) = [answer for answer in answers(found) if answer.need == TOPICS["memorisation"]]
+    assert (copies.open, copies.text) == ("undecided", "")
+    assert copies.sure == "no score of it may vote: each misjudges known images"
+    assert copies.decided_by.startswith("more trainings cannot")
+    assert copies.because[0].startswith("authentic samples: GAN ")
+
+
+def test_seconds_of_several_machines_are_said_to_be_and_compare_nobody(runs: Path) -> None:
+    found = two(runs, 0.0, 0.5)
+    compared = {chart.name: chart for chart in cost_charts(found)}
+    assert "Beaten at no higher cost: GAN" in compared["optdigits-training-cost"].text
+    run = Run(found.ranking.runs[0].path)
+    run.write_environment(run.environment().model_copy(update={"device": "another"}))
+    charts = {chart.name: chart for chart in cost_charts(judged(runs))}
+    for name in ("optdigits-training-cost", "optdigits-sampling-cost", "optdigits-fcd-seconds"):
+        assert "The seconds are of several machines" in charts[name].text
+        assert "The seconds are of several machines" not in compared[name].text
+        assert "surely better" not in charts[name].text
+    assert [row[-1] for row in charts["optdigits-training-cost"].rows] == ["not compared"] * 2
+    assert charts["optdigits-fcd-images"].text == compared["optdigits-fcd-images"].text
+
+
+def test_a_mean_over_fewer_seeds_says_so(runs: Path) -> None:
+    found = two(runs, 0.5, 0.0, seeds=4)
+    losses = {chart.model: chart for chart in learning_charts(found)}
+    assert losses["GAN"].title.endswith("losses of GAN, 4 seeds")
+    assert losses["GAN"].text.startswith("Mean over seeds, band")
+    (Run(found.contenders[0].runs[1].path).path / "metrics.csv").unlink()
+    found = judged(runs)
+    losses = {chart.model: chart for chart in learning_charts(found)}
+    assert losses["GAN"].title.endswith("losses of GAN, 3 of 4 seeds")
+    assert losses["GAN"].text.startswith("Mean over seeds (train/loss: 3 of 4 seeds; validation/loss: 3 of 4 seeds), ")
+    assert losses["VAE"].title.endswith("losses of VAE, 4 seeds")
+    (quality,) = [chart for chart in cost_charts(found) if chart.name == "optdigits-fcd-images"]
+    assert "mean over seeds (GAN: 3 of 4 seeds), band" in quality.text
+    assert sorted({len(row) for chart in losses.values() for row in chart.rows}) == [5]
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "said"),
+    [
+        *((999.4, 3, "999"), (999.7, 3, "1,000"), (-999.7, 3, "-1,000"), (1234.5, 3, "1,234"), (0.9996, 3, "1")),
+        *((0.0123456, 3, "0.0123"), (149.0, 2, "149"), (99.7, 2, "100"), (9.96, 2, "10"), (14.9, 2, "15")),
+    ],
+)
+def test_a_number_has_no_exponent_where_it_is_large(value: float, digits: int, said: str) -> None:
+    assert number(value, digits) == said
+
+
+@pytest.mark.parametrize(
+    ("sd", "said"),
+    [
+        *((0.0, "0"), (0.0234, "0.02"), (9.4, "9"), (9.96, "10"), (14.9, "15"), (120.4, "120"), (1234.5, "1,234")),
+        (float("inf"), "∞"),
+    ],
+)
+def test_an_sd_has_no_exponent_where_it_is_large(sd: float, said: str) -> None:
+    assert deviation(sd) == said
+
+
+def test_text_columns_of_the_verdicts_sort_by_their_text_and_the_others_by_a_number(runs: Path) -> None:
+    """A number that there is none of had no value, and stood first among the numbers as a dash."""
+    (table,) = verdict_tables(two(runs, 0.5, 0.0))
+    by_heading = list(zip(table.headings[2:], *(row.cells for row in table.rows), strict=True))
+    texts = {heading for heading, *cells in by_heading if all(cell.value is None for cell in cells)}
+    numbers = {heading for heading, *cells in by_heading if all(cell.value is not None for cell in cells)}
+    assert texts == {"same sign in", "why it is undecided"}
+    assert texts | numbers == set(table.headings[2:])

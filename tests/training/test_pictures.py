@@ -1,6 +1,8 @@
 """What is drawn at a validation, for TensorBoard and to be seen side by side later."""
 
+import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from genbench.runs.directory import Run
 from genbench.runs.frames import frames
 from genbench.training.budget import Budget
 from genbench.training.callbacks.pictures import WIDEST_FRAME, Pictures, frame
+from genbench.verbs.data import picture
 from tests.digits import optdigits
 from tests.models.test_export import Bare
 from tests.models.test_gan import gan
@@ -118,3 +121,23 @@ def test_of_many_test_images_some_are_shown_in_the_latent_plane(monkeypatch: pyt
     monkeypatch.setattr(pictures, "latent_scatter", scatter)
     pictures.draw_all(vae(), optdigits())
     assert shown == [(20, 20)]
+
+
+NAMES = ("$5_$6", "_old", "", "$", "a_b")
+
+
+def test_a_class_may_have_any_name() -> None:
+    """Two dollars were a formula and stopped the training at its end; after an underscore the legend left it out."""
+    data = optdigits()
+    assert data.test.labels is not None
+    labels = data.test.labels % len(NAMES)
+    figure = pictures.latent_scatter(vae(), data.test.images, labels, NAMES)
+    figure.savefig(io.BytesIO())
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert tuple(text.get_text() for text in legend.get_texts()) == NAMES
+
+
+def test_a_data_set_is_shown_whatever_its_classes_are_called() -> None:
+    data = replace(optdigits(), classes=("$5_$6", *optdigits().classes[1:]))
+    assert picture(data, 0).width == 800

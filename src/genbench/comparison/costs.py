@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from genbench.comparison.judgement import Judgement
-from genbench.comparison.ranking import Contender, on_one_machine, scorecard_of, summary_of
+from genbench.comparison.ranking import (
+    Contender,
+    drawn_on_one_machine,
+    on_one_machine,
+    scorecard_of,
+    summary_of,
+)
 from genbench.runs.records import Cost
 
 Kind = Literal["training", "sampling"]
@@ -23,14 +29,18 @@ class Ended:
     beaten_by: tuple[str, ...]  # contenders that are better by the verdicts and cost no more
 
 
+def comparable(contenders: Sequence[Contender], kind: Kind) -> bool:
+    """Whether the seconds of all were measured on one machine."""
+    return (on_one_machine if kind == "training" else drawn_on_one_machine)(contenders)
+
+
 def cheapest(contenders: Sequence[Contender]) -> Mapping[str, tuple[str, ...]]:
     """By what is counted, those for whom it is least, or nearly; without what was not measured on one machine."""
     counted = {"parameters": [float(contender.cost.parameters) for contender in contenders]}
-    if on_one_machine(contenders):
-        counted |= {
-            "training": [contender.cost.train_seconds for contender in contenders],
-            "sampling": [contender.cost.seconds_for_10000_samples for contender in contenders],
-        }
+    if comparable(contenders, "training"):
+        counted["training"] = [contender.cost.train_seconds for contender in contenders]
+    if comparable(contenders, "sampling"):
+        counted["sampling"] = [contender.cost.seconds_for_10000_samples for contender in contenders]
     return {
         what: tuple(c.label for c, value in zip(contenders, values, strict=True) if value <= ALIKE * min(values))
         for what, values in counted.items()
@@ -47,7 +57,7 @@ def ends(judgement: Judgement, kind: Kind) -> list[Ended]:
     seconds = {contender.label: _seconds(contender, kind) for contender in judgement.contenders}
     known = {label: _mean(values) for label, values in seconds.items() if values}
     better: dict[str, list[str]] = {}
-    for verdict in judgement.verdicts if on_one_machine(judgement.contenders) else ():
+    for verdict in judgement.verdicts if comparable(judgement.contenders, kind) else ():
         if verdict.score.name == "fcd" and verdict.better is not None and verdict.worse is not None:
             better.setdefault(verdict.worse, []).append(verdict.better)
     return [

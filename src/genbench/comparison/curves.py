@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from genbench.comparison.ranking import Contender
+from genbench.comparison.ranking import Contender, on_one_machine
 from genbench.comparison.sample import Sample
 from genbench.runs.reading import RunRecord
 
@@ -26,6 +26,7 @@ class BandPoint:
     mean: float
     least: float
     most: float
+    curves: int  # of how many: one of fewer than two points is not among them
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def band(curves: Sequence[Sequence[Point]]) -> list[BandPoint]:
     places = np.linspace(first, last, min(PLACES, max(len(curve) for curve in curves)))
     values = np.stack([np.interp(places, *np.array(curve, dtype=float).T) for curve in curves])
     return [
-        BandPoint(float(x), float(mean), float(least), float(most))
+        BandPoint(float(x), float(mean), float(least), float(most), len(curves))
         for x, mean, least, most in zip(places, values.mean(0), values.min(0), values.max(0), strict=True)
         if math.isfinite(mean)
     ]
@@ -86,9 +87,9 @@ def band(curves: Sequence[Sequence[Point]]) -> list[BandPoint]:
 def at_equal_budget(contenders: Sequence[Contender]) -> list[AtBudget]:
     """Quick scores at the longest time and at the most images that all contenders reached.
 
-    A training whose first score came later has none there.
+    A training whose first score came later has none there. Seconds of several machines are not equal, and left out.
     """
-    units: tuple[Unit, ...] = ("seconds", "images")
+    units: tuple[Unit, ...] = ("seconds", "images") if on_one_machine(contenders) else ("images",)
     found = []
     for unit in units:
         curves = {c.label: {q: [quality_curve(run, q, unit) for run in c.runs] for q in QUICK} for c in contenders}

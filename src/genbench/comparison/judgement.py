@@ -71,6 +71,15 @@ class Standing:
         winners = {pair: {v.better for v in self.verdicts if v.pair == pair and v.better} for pair in pairs}
         return tuple(pair for pair, found in winners.items() if len(found) == 2)
 
+    @cached_property
+    def open(self) -> tuple[Verdict, ...]:
+        """The undecided verdicts on pairs that may yet be decided: nobody is better on any score.
+
+        Where each is better on some score, the others may be decided and the pair is as split as before.
+        """
+        settled = {frozenset(verdict.pair) for verdict in self.verdicts if verdict.better is not None}
+        return tuple(verdict for verdict in self.verdicts if frozenset(verdict.pair) not in settled)
+
     @property
     def decided(self) -> int:
         """How many pairs are decided."""
@@ -224,6 +233,7 @@ class Copying:
     authentic: dict[str, float]  # share by contender
     real: float
     copying: tuple[str, ...]
+    misjudged: bool  # the score failed on images whose quality is known: nobody copies by it, and nobody is cleared
 
 
 def copying(judgement: Judgement) -> Copying | None:
@@ -235,4 +245,6 @@ def copying(judgement: Judgement) -> Copying | None:
     if real is None or not authentic:
         return None
     limit = real.mean - 2 * (real.sd or 0.0)
-    return Copying(authentic, real.mean, tuple(label for label, share in authentic.items() if share < limit))
+    misjudged = not _may_vote(judgement.ranking, key)
+    below = () if misjudged else tuple(label for label, share in authentic.items() if share < limit)
+    return Copying(authentic, real.mean, below, misjudged)

@@ -15,6 +15,7 @@ from genbench.runs.reading import RunRecord
 from genbench.runs.records import Cost, Key, Score, Scorecard, Summary
 
 _SAID = {"true": "{}", "false": "{} off", "null": "default {}"}  # settings of these values, by their names
+LONGEST = 80  # letters of a ranking's name, to which its files' names add more
 EVEN = 0.05  # on a loaded machine equal times are not equal trainings, and the scores follow the images seen
 
 
@@ -143,7 +144,7 @@ def rankings(records: Sequence[RunRecord]) -> list[Ranking]:
     found.sort(key=lambda ranking: (ranking.data, -len(ranking.runs)))
     named: dict[str, Ranking] = {}
     for ranking in found:
-        name = _unused(re.sub(r"[^A-Za-z0-9_-]", "_", ranking.data), named, "{}-{}")
+        name = _unused(re.sub(r"[^A-Za-z0-9_-]", "_", ranking.data)[:LONGEST], named, "{}-{}")
         named[name] = replace(ranking, name=name)
     return list(named.values())
 

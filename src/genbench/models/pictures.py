@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
@@ -107,26 +109,28 @@ def latent_scatter(model: LatentPlane, images: Tensor, labels: Tensor | None, cl
     if labels is None:
         axes.scatter(means[:, 0], second, s=3, alpha=0.5, linewidths=0)
     else:
-        colours = class_colours(len(classes))
-        for label, name in enumerate(classes):
+        points = []
+        for label, colour in enumerate(class_colours(len(classes))):
             chosen = (labels == label).numpy()
-            axes.scatter(
-                means[chosen, 0],
-                second[chosen],
-                s=3,
-                alpha=0.5,
-                linewidths=0,
-                color=colours[label],
-                label=name,
-            )
-        legend = axes.legend(title="class", markerscale=4, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-        for handle in legend.legend_handles:
-            if handle is not None:
-                handle.set_alpha(1.0)
+            points.append(axes.scatter(means[chosen, 0], second[chosen], s=3, alpha=0.5, linewidths=0, color=colour))
+        _explain(axes, points, classes)
     axes.set(xlabel="latent dimension 1 (posterior mean)", ylabel="latent dimension 2 (posterior mean)")
     axes.set_title(f"{len(means):,} images in the latent plane")
     axes.set_aspect("equal", adjustable="datalim")
     return figure
+
+
+def _explain(axes: Axes, points: Sequence[PathCollection], classes: Sequence[str]) -> None:
+    """A legend of all classes, whatever they are called."""
+    numbers = [str(label) for label in range(len(classes))]  # matplotlib leaves out what begins with an underscore
+    legend = axes.legend(
+        points, numbers, title="class", markerscale=4, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False
+    )
+    for text, name in zip(legend.get_texts(), classes, strict=True):
+        text.set(text=name, parse_math=False)  # two dollars in a name are no formula
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1.0)
 
 
 def class_colours(n: int) -> list[tuple[float, ...]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from genbench.cache import whole_file
 from genbench.evaluation.calibrations import Calibration, shipped
+from genbench.reporting.formats import deviation
 from genbench.runs.records import Score
 
 TITLE = """# What the scores say of images whose quality is known
@@ -79,7 +80,7 @@ def _votes(votes: Mapping[str, Mapping[str, bool | None]]) -> list[str]:
 
 
 def _number(score: Score) -> str:
-    spread = "" if score.sd is None else f" ± {score.sd:.1g}"
+    spread = "" if score.sd is None else f" ± {deviation(score.sd)}"
     return f"{score.mean:.4g}{spread}"
 
 

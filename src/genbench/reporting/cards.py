@@ -3,7 +3,7 @@
 from genbench.comparison.settings import budget
 from genbench.console import duration
 from genbench.evaluation.catalogue import catalogue
-from genbench.reporting.formats import number
+from genbench.reporting.formats import deviation, number
 from genbench.runs.reading import RunRecord
 from genbench.runs.records import Absent, Estimate, Key, Score, Scorecard
 from genbench.wording import shown, word
@@ -106,7 +106,7 @@ def _scores(record: RunRecord, *, alone: bool) -> str:
 def _cell(score: Score | Absent) -> str:
     if isinstance(score, Absent):
         return ""
-    return number(score.mean) + ("" if score.sd is None else f" ± {score.sd:.1g}")
+    return number(score.mean) + ("" if score.sd is None else f" ± {deviation(score.sd)}")
 
 
 def _of_the_model(scores: Scorecard) -> list[str]:

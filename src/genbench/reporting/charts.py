@@ -9,16 +9,18 @@ from typing import Any
 
 import altair as alt
 
-from genbench.comparison.costs import Ended, Kind, ends
+from genbench.comparison.costs import Ended, Kind, comparable, ends
 from genbench.comparison.curves import QUICK, BandPoint, Unit, loss_bands, quality_band
 from genbench.comparison.judgement import Judgement
-from genbench.comparison.ranking import Contender, Ranking, scorecard_of
+from genbench.comparison.ranking import Contender, Ranking, on_one_machine, scorecard_of
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.entry import Entry
-from genbench.reporting.formats import inline, number, spread
-from genbench.reporting.gallery import file_name
+from genbench.reporting.formats import finite, inline, number, spread
+from genbench.reporting.gallery import file_names
 from genbench.runs.records import Score
+from genbench.wording import counted
 
+SEVERAL = "The seconds are of several machines, or of other numbers of threads, and not compared"
 # As many as contenders are judged at most.
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8a00", "#7f7f7f"]  # Okabe & Ito
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 0], [6, 3], [2, 2], [8, 3, 2, 3]]
@@ -89,14 +91,13 @@ def cost_charts(judgement: Judgement) -> list[Chart]:
 def _quality(judgement: Judgement, score: Entry, unit: Unit) -> Chart | None:
     ranking = judgement.ranking
     over = {"seconds": "training seconds", "images": "training images seen"}[unit]
-    rows = [
-        {"model": contender.label, **_rounded_band(point)}
-        for contender in judgement.contenders
-        for point in quality_band(contender, score.name, unit)
-    ]
+    bands = {contender.label: quality_band(contender, score.name, unit) for contender in judgement.contenders}
+    rows = [{"model": label, **_rounded_band(point)} for label, band in bands.items() for point in band]
     if not rows:
         return None
-    text = f"{score.label} of quick scores over {over}: mean over seeds, band from least to most"
+    short = _short([(inline(label), band, judgement.seeds[label]) for label, band in bands.items()])
+    text = f"{score.label} of quick scores over {over}: mean over seeds{short}, band from least to most"
+    text += f". {SEVERAL}" if unit == "seconds" and not on_one_machine(judgement.contenders) else ""
     chart = _chart(
         f"{ranking.name}-{score.name}-{unit}",
         f"{ranking.title}: {score.label} over {over}",
@@ -114,7 +115,8 @@ def _ends_chart(judgement: Judgement, kind: Kind) -> Chart | None:
     found = ends(judgement, kind)
     if not found:
         return None
-    rows = [_end(end) for end in found]
+    alike = comparable(judgement.contenders, kind)
+    rows = [_end(end) | ({} if alike else {"beaten by": "not compared"}) for end in found]
     fcd = catalogue()["fcd"]
     unit = {"training": "training seconds", "sampling": "seconds to draw 10,000 samples"}[kind]
     axis, scale = _axis(fcd, ranking.key("fcd").space), alt.Scale(type="log", nice=False, padding=20)
@@ -129,14 +131,18 @@ def _ends_chart(judgement: Judgement, kind: Kind) -> Chart | None:
             x=x, y=y, tooltip=["model:N", "seconds:Q", "fcd:Q", "beaten by:N"], **encodings
         ),
     )
-    unbeaten = [inline(end.contender) for end in found if not end.beaten_by]
-    beaten = [inline(end.contender) for end in found if end.beaten_by]
-    text = f"A point a setting: its mean, with lines from least to most over its seeds. Nobody who costs no more is \
-surely better than {', '.join(unbeaten) or 'any'}"
-    text += f". Beaten at no higher cost: {', '.join(beaten)}" if beaten else ""
+    text = "A point a setting: its mean, with lines from least to most over its seeds. "
+    text += _beaten(found) if alike else SEVERAL
     headings = ("model", unit, "quickest", "slowest", fcd.label, "least", "most", "beaten at no higher cost by")
     title = f"{ranking.title}: quality against {kind} cost"
     return _chart(f"{ranking.name}-{kind}-cost", title, f"{text}.", layered, headings, rows)
+
+
+def _beaten(found: Sequence[Ended]) -> str:
+    unbeaten = [inline(end.contender) for end in found if not end.beaten_by]
+    beaten = [inline(end.contender) for end in found if end.beaten_by]
+    text = f"Nobody who costs no more is surely better than {', '.join(unbeaten) or 'any'}"
+    return text + (f". Beaten at no higher cost: {', '.join(beaten)}" if beaten else "")
 
 
 def _end(end: Ended) -> dict[str, Any]:
@@ -162,13 +168,22 @@ def _losses(contender: Contender, ranking: Ranking) -> Chart | None:
     rows = [{"model": name, **_rounded_band(point)} for name, band in bands.items() for point in band]
     if not rows:
         return None
-    seeds = f"{len(contender.runs)} seed{'s' * (len(contender.runs) > 1)}"
+    n = len(contender.runs)
+    used = min(band[0].curves for band in bands.values())
+    seeds = f"{used} of {n} seeds" if used < n else counted(n, "seed")
     title = f"{ranking.title}: losses of {inline(contender.label)}, {seeds}"
-    text = f"Mean over seeds, band from least to most, as far as all seeds go. At the end: {_ends(rows)}"
+    short = _short([(name, band, n) for name, band in bands.items()])
+    text = f"Mean over seeds{short}, band from least to most, as far as all seeds go. At the end: {_ends(rows)}"
     drawn = _bands(rows, "training images seen", "loss", list(bands))
-    name = f"{ranking.name}-{file_name(contender.label)}-losses"
+    name = f"{ranking.name}-{file_names([c.label for c in ranking.contenders])[contender.label]}-losses"
     chart = _chart(name, title, text, drawn, ("loss", "images", "mean", "least", "most"), rows)
     return replace(chart, over="images", model=contender.label)
+
+
+def _short(bands: Sequence[tuple[str, Sequence[BandPoint], int]]) -> str:
+    """Which bands are of fewer seeds than there are, of how many: the files of the others are missing or too short."""
+    named = [f"{name}: {band[0].curves} of {n} seeds" for name, band, n in bands if band and band[0].curves < n]
+    return f" ({'; '.join(named)})" if named else ""
 
 
 def _bands(rows: Sequence[Mapping[str, Any]], x: str, y: str, shown: Sequence[str]) -> Any:
@@ -216,7 +231,8 @@ def _chart(
     rows: Sequence[Mapping[str, Any]],
     height: int = 240,
 ) -> Chart:
-    specification = chart.properties(width="container", height=height, description=f"{title}. {text}").to_dict()
+    about = f"{title}. {text}"
+    specification = finite(chart.properties(width="container", height=height, description=about).to_dict())
     cells = tuple(tuple(_cell(value) for value in row.values()) for row in rows)
     return Chart(name, title, text, specification, headings, cells)
 
@@ -240,7 +256,7 @@ def _ends(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _rounded_band(point: BandPoint) -> dict[str, float]:
-    return {name: _rounded(value) for name, value in vars(point).items()}
+    return {name: _rounded(getattr(point, name)) for name in ("x", "mean", "least", "most")}
 
 
 def _rounded(value: float) -> float:

@@ -21,7 +21,7 @@ from genbench.models.model import Model
 from genbench.models.weights import load
 from genbench.reporting.drawing import grid, of_run, sprite, strip
 from genbench.reporting.formats import inline
-from genbench.reporting.gallery import COUNTED, Exhibit, Gallery, Lapse, Look, Looks, Shown, file_name
+from genbench.reporting.gallery import COUNTED, Exhibit, Gallery, Lapse, Look, Looks, Shown, file_names
 from genbench.reporting.latents import explorer, has_plane, samples_of
 from genbench.runs.directory import Run
 from genbench.runs.files import read_picture
@@ -40,6 +40,11 @@ OF_RUN = {  # pictures in the run's directory
     "latent_grid": "{label} on {data}, decoded over a grid of the latent plane",
     "latent_scatter": "Where {label} puts the test images of {data} in the latent plane, by class",
     "style_mixing": "{label} on {data}: coarse features of each row's first image, fine ones of each column's",
+}
+UNSEEN = {  # why there are no training images beside samples, by whether those at hand have the samples' shape
+    None: "The training images were not at hand when this page was made",
+    False: "The training images at hand when this page was made have another shape",
+    True: "This model has learnt from other images than those at hand when this page was made",
 }
 OF_ONE_CLASS = ("latent_grid", "style_mixing")  # of a conditional model
 
@@ -170,7 +175,8 @@ def _histogram(classifier: FeatureSpace, images: Tensor) -> Tensor:
 
 def _exhibit(scene: _Scene, contender: Contender) -> Exhibit:
     record, title = contender.runs[0], scene.ranking.title
-    run, label, name = Run(record.path), inline(contender.label), f"{scene.ranking.name}-{file_name(contender.label)}"
+    run, label = Run(record.path), inline(contender.label)
+    name = f"{scene.ranking.name}-{file_names([c.label for c in scene.ranking.contenders])[contender.label]}"
     try:
         loaded = load(run.weights, scene.code)
         model = loaded.model
@@ -192,7 +198,7 @@ def _exhibit(scene: _Scene, contender: Contender) -> Exhibit:
     ):  # data.limit, say
         problems.append(f"{label}: it has learnt from other images, and those nearest to its samples are not shown")
         inspector = None
-    looks, nearest = _looks(model, samples, inspector)
+    looks, nearest = _looks(model, samples, inspector, UNSEEN[None if scene.inspector is None else fits])
     if nearest is not None:
         where = {"pixels": "in pixels"}.get(looks.measured, f"in {looks.measured} features")
         text = f"Above, 12 samples of {label} on {title}; below each, the training image nearest to it {where}"
@@ -219,12 +225,19 @@ def _exhibit(scene: _Scene, contender: Contender) -> Exhibit:
     )
 
 
-def _looks(model: Model, samples: Tensor, inspector: Inspector | None) -> tuple[Looks, Tensor | None]:
-    """What is to be said of each sample, and the training image nearest to each, (N, C, H, W)."""
+def _looks(model: Model, samples: Tensor, inspector: Inspector | None, unseen: str) -> tuple[Looks, Tensor | None]:
+    """What is to be said of each sample, and the training image nearest to each, (N, C, H, W).
+
+    Args:
+        model: that drew them.
+        samples: (N, C, H, W) uint8.
+        inspector: None without the training images.
+        unseen: why it is None.
+    """
     labels = model.labels_in_turn(len(samples))
     wanted = [None] * len(samples) if labels is None else labels.tolist()
     if inspector is None:
-        return Looks(tuple(Look(label, None, None, False, None, False) for label in wanted), None, ""), None
+        return Looks(tuple(Look(label, None, None, False, None, False) for label in wanted), None, "", unseen), None
     found, none = inspector.look(samples), [None] * len(samples)
     columns = (found.classes, found.certainties, found.ambiguous, found.ratios, found.near_duplicates)
     looks = [

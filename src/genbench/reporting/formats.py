@@ -1,7 +1,8 @@
 """How labels and numbers are written."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from genbench.comparison.sample import Sample
 
@@ -29,7 +30,7 @@ def number(value: float, digits: int = 3) -> str:
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
-    if abs(value) >= 1000:
+    if abs(float(f"{value:.{digits}g}")) >= min(1000, 10**digits):  # as it is written: 999.7 would be 1e+03
         return f"{value:,.0f}"
     return f"{value:.{digits}g}".replace("-", "−") if abs(value) >= 0.001 else f"{value:.1g}".replace("-", "−")
 
@@ -39,3 +40,17 @@ def spread(sample: Sample | None) -> str:
     if sample is None:
         return "–"
     return number(sample.mean) + ("" if math.isnan(sample.sd) else f" ± {number(sample.sd)}")
+
+
+def deviation(sd: float) -> str:
+    """An sd beside its mean, in a digit; from ten on in as many as it takes to be no power of ten."""
+    return f"{sd:.1g}" if sd < 9.5 else number(sd, 2)
+
+
+def finite(content: Any) -> Any:
+    """Plain data with null for what is no finite number: JSON has no word for it, and a page's scripts would stop."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {key: finite(value) for key, value in content.items()}
+    return list(map(finite, content)) if isinstance(content, list | tuple) else content

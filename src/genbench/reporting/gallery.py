@@ -2,13 +2,16 @@
 
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+from unicodedata import normalize
 
 from genbench.comparison.ranking import Contender
 from genbench.runs.reading import RunRecord
 
 COUNTED = 1000  # samples whose classes are counted
+LONGEST = 120  # bytes of a label in a file's name: a system takes 255, with the data set before and the kind behind
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Looks:
     samples: tuple[Look, ...]
     nearest: Sprite | None  # None without training images
     measured: str  # the feature space in which that is, or "pixels"; empty without training images
+    unseen: str = ""  # why there are no training images; empty if there are
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,15 @@ def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + b64encode(png).decode()
 
 
-def file_name(label: str) -> str:
-    """A contender's label as part of a file's name."""
-    return re.sub(r"[^\w.-]+", "-", label).strip("-")
+def file_names(labels: Sequence[str]) -> dict[str, str]:
+    """Contenders' labels as parts of files' names: no two alike, nor where capitals are small letters."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for label in labels:
+        plain = re.sub(r"[^\w.-]+", "-", label).strip("-").encode()[:LONGEST].decode(errors="ignore") or "model"
+        name, number = plain, 2
+        while (alike := normalize("NFC", name.casefold())) in taken:
+            name, number = f"{plain}-{number}", number + 1
+        taken.add(alike)
+        names[label] = name
+    return names

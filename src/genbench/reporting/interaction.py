@@ -38,6 +38,7 @@ def _exhibit(exhibit: Exhibit, ranking: Ranking) -> dict[str, Any]:
         "samples": [] if looks is None else [_look(look) for look in looks.samples],
         "nearest": None if looks is None else _sprite(looks.nearest),
         "measured": "" if looks is None else looks.measured,
+        "unseen": "" if looks is None else looks.unseen,
         "blind": _sprite(exhibit.blind),
         "told_apart": round(told_apart.mean, 3) if isinstance(told_apart, Score) else None,
         "lapse": None if lapse is None else {**_of(lapse.sprite), "times": lapse.times},

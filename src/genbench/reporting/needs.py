@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from genbench.comparison.costs import cheapest
+from genbench.comparison.costs import Kind, cheapest, comparable
 from genbench.comparison.judgement import COPIES, Judgement, Standing, copying
 from genbench.comparison.leads import Lead, Silence, leads
-from genbench.comparison.ranking import Contender, on_one_machine
+from genbench.comparison.ranking import Contender
 from genbench.comparison.verdicts import MOST_SEEDS, Reason, Verdict
 from genbench.console import duration
 from genbench.evaluation.catalogue import catalogue
@@ -17,6 +17,7 @@ from genbench.reporting.formats import inline, listed, number
 from genbench.reporting.words import reason_of, scores_of
 
 NO_TRAININGS = "more trainings cannot"
+NEED = "what you need"  # of a pair of which each is surely better on some score: nothing that is measured decides it
 DECIDED_BY = {
     Reason.BOTH_REAL: "nothing to decide: both are as good as real images in this",
     Reason.SMALL: f"{NO_TRAININGS}: the difference is too small to matter",
@@ -114,7 +115,7 @@ def _two(need: str, standing: Standing) -> Answer:
             f"{inline(label)} on {scores_of(v for v in found if v.better == label)}" for label in (one, other)
         )
         sure = "sure, but the scores disagree"
-        return Answer(need, open="it depends", sure=sure, decided_by="what you need", because=(f"{split}. {numbers}",))
+        return Answer(need, open="it depends", sure=sure, decided_by=NEED, because=(f"{split}. {numbers}",))
     # The first reason: what is about the scores comes before the number of trainings, which alone would not help then.
     reasons = dict.fromkeys(reason_of(verdict, verdict.why[0]) for verdict in found)
     leaders = {verdict.leader for verdict in found}
@@ -130,18 +131,17 @@ def _many(need: str, standing: Standing) -> Answer:
     because = (f"{first.label}: " + ", ".join(f"{inline(label)} {number(means[label])}" for label in order),)
     split = [f"{inline(one)} and {inline(other)}" for one, other in standing.split]
     about = f"; the scores disagree about {', '.join(split)}" if split else ""
-    open_pairs = [verdict for verdict in standing.verdicts if verdict.better is None]
     if not standing.decided:
-        common = Counter(reason_of(v, v.why[0]) for v in open_pairs).most_common(1)
+        common = Counter(reason_of(v, v.why[0]) for v in standing.open).most_common(1)
         lead = f"{inline(order[0])} leads on {first.label}, but "
         sure = "the scores disagree" if split else f"{lead}no pair is decided, mostly because {common[0][0]}"
-        decided_by = "what you need" if split else _decided_by(open_pairs)
+        decided_by = NEED if split else _decided_by(standing.open)
         return Answer(need, (), "", "it depends" if split else "undecided", sure, decided_by, because)
     every = "every pair" if standing.decided == standing.pairs else f"{standing.decided} of {standing.pairs} pairs"
     best, *others = standing.tiers
     rest = [f"then {listed(tier, standing.contenders)}" for tier in others]
     rest += [f"not to be placed: {listed(standing.unplaced, standing.contenders)}"] if standing.unplaced else []
-    decided_by = _decided_by(open_pairs) if standing.decided < standing.pairs else ""
+    decided_by = _decided_by(standing.open) or (NEED if split else "")
     return Answer(need, best, "; ".join(rest), sure=f"sure for {every}{about}", decided_by=decided_by, because=because)
 
 
@@ -165,6 +165,9 @@ def _copies(judgement: Judgement) -> Answer:
         return Answer(need, open="undecided", sure=sure, decided_by="a calibration, see below")
     numbers = ", ".join(f"{inline(label)} {share:.0%}" for label, share in found.authentic.items())
     because = (f"authentic samples: {numbers}; unseen real images {found.real:.0%}",)
+    if found.misjudged:
+        sure, decided_by = SILENT[Silence.MISJUDGES]
+        return Answer(need, open="undecided", sure=sure, decided_by=decided_by, because=because)
     if found.copying:
         return Answer(need, text=f"not {listed(found.copying, judgement.labels)}: it copies", because=because)
     return Answer(need, text="any: none copies", because=because)
@@ -179,8 +182,10 @@ def cost_answer(judgement: Judgement) -> Answer:
         f"{', '.join(what)}: {'all alike' if labels == judgement.labels else listed(labels, judgement.labels)}"
         for labels, what in by_who.items()
     ]
-    if not on_one_machine(judgement.contenders):
-        texts.append("times are of several machines, or of other numbers of threads, and not compared")
+    clocks: dict[Kind, str] = {"training": "times", "sampling": "times of drawing"}
+    for kind, what in clocks.items():
+        if not comparable(judgement.contenders, kind):
+            texts.append(f"{what} are of several machines, or of other numbers of threads, and not compared")
     text = "; ".join(texts) if len(judgement.contenders) > 1 else ""
     because = tuple(map(_cost, judgement.contenders))
     return Answer("low cost", text=text, sure=_budgets(judgement.contenders), because=because)

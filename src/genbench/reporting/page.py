@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from genbench.comparison.claims import findings
 from genbench.comparison.curves import at_equal_budget
 from genbench.comparison.judgement import Judgement, judge
 from genbench.comparison.ranking import rankings
+from genbench.comparison.sample import Sample
 from genbench.comparison.settings import Differences, differences, environments, settings
 from genbench.console import duration
 from genbench.errors import UserError
@@ -25,7 +27,7 @@ from genbench.reporting import words
 from genbench.reporting.archive import write_archive
 from genbench.reporting.charts import Chart, cost_charts, learning_charts, score_charts
 from genbench.reporting.claims import Claim, LossRow, claims, loss_rows
-from genbench.reporting.formats import inline, number, spread
+from genbench.reporting.formats import finite, inline, number, spread
 from genbench.reporting.galleries import Wanted, all_pictures, galleries
 from genbench.reporting.gallery import Gallery, data_uri
 from genbench.reporting.interaction import GUESSES, interaction, intervals
@@ -37,7 +39,7 @@ from genbench.reporting.strips import Strip, strips, unclear
 from genbench.runs.folder import read_folder
 from genbench.runs.outputs import check_out, written
 from genbench.runs.reading import RunRecord
-from genbench.wording import word
+from genbench.wording import counted, word
 
 NAMED = 20  # of the directories that are not ranked, in what is printed
 
@@ -91,6 +93,13 @@ class Content:
     losses: tuple[LossRow, ...]  # the paper's, and ours
     left_out: tuple[RunRecord, ...]
     noted: tuple[RunRecord, ...]
+
+    @property
+    def trainings(self) -> str:
+        """How many are ranked, and of how many directories if there are others."""
+        n = len(self.records)
+        others = f" of {n:,} {'directory' if n == 1 else 'directories'}" if self.left_out else ""
+        return counted(n - len(self.left_out), "training") + others
 
 
 def write_report(
@@ -198,9 +207,18 @@ def _part(judgement: Judgement, title: str, pictures: Gallery, code: str | None)
 
 def _equal_budget(judgement: Judgement) -> list[tuple[str, ...]]:
     return [
-        (f"{at.budget:,.0f} {at.unit}", at.contender, *map(spread, at.samples.values()))
+        (
+            f"{at.budget:,.0f} {at.unit}",
+            at.contender,
+            *(_over_seeds(sample, judgement.seeds[at.contender]) for sample in at.samples.values()),
+        )
         for at in at_equal_budget(judgement.contenders)
     ]
+
+
+def _over_seeds(sample: Sample | None, seeds: int) -> str:
+    """Mean and sd, and over how many seeds where not over all."""
+    return spread(sample) + (f" ({sample.n} of {seeds} seeds)" if sample is not None and sample.n < seeds else "")
 
 
 def _differences(judgement: Judgement) -> Differences:
@@ -267,7 +285,14 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "duration": duration, "md": _markdown, "inline": inline}
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
+    environment.filters |= {
+        "number": number,
+        "duration": duration,
+        "md": _markdown,
+        "inline": inline,
+        "fenced": _fenced,
+    }
     environment.globals |= {"word": word}
     environment.globals["source"] = lambda name: Markup(loader.get_source(environment, name)[0])  # of a style or script
     return environment
@@ -279,13 +304,15 @@ def _page(environment: Environment, content: Content) -> str:
         content=content,
         vega=Markup(script),
         charts={chart.name: chart.specification for part in content.parts for chart in part.charts},
-        interaction={
-            "parts": [
-                interaction(part.title, part.judgement.ranking, part.gallery, part.charts) for part in content.parts
-            ],
-            "guesses": GUESSES,
-            "intervals": intervals(),
-        },
+        interaction=finite(
+            {
+                "parts": [
+                    interaction(part.title, part.judgement.ranking, part.gallery, part.charts) for part in content.parts
+                ],
+                "guesses": GUESSES,
+                "intervals": intervals(),
+            }
+        ),
     )
 
 
@@ -296,6 +323,12 @@ def chart_png(chart: Chart) -> bytes:
     buffer = io.BytesIO()
     drawn.convert("RGB").save(buffer, "PNG", optimize=True)  # in full colour: it has a meaning
     return buffer.getvalue()
+
+
+def _fenced(text: str) -> Markup:
+    """Text as a block of code, to the letter: its fence is longer than any within."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return Markup(f"{fence}\n{text}\n{fence}")
 
 
 def _markdown(text: object) -> Markup:

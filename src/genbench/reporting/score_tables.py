@@ -10,7 +10,7 @@ from genbench.comparison.verdicts import Verdict
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.entry import Entry
 from genbench.evaluation.protocol import TOPICS
-from genbench.reporting.formats import inline, number
+from genbench.reporting.formats import deviation, inline, number
 from genbench.reporting.words import reasons
 from genbench.runs.records import Key, Score
 
@@ -26,7 +26,7 @@ class Cell:
     """A cell of a table of scores."""
 
     text: str
-    value: float  # to sort by
+    value: float | None  # to sort by; None: by its text
     best: bool = False
 
 
@@ -117,7 +117,7 @@ def _of_contender(judgement: Judgement, contender: Contender, key: Key) -> Cell:
 
 
 def _cell(mean: float, sd: float = math.nan, best: bool = False) -> Cell:
-    spread = "" if math.isnan(sd) else f" ± {sd:.1g}"
+    spread = "" if math.isnan(sd) else f" ± {deviation(sd)}"
     return Cell(f"{number(mean)}{spread}", mean, best)
 
 
@@ -140,7 +140,7 @@ def _verdict_row(verdict: Verdict) -> VerdictRow:
     cells = [_cell(verdict.samples[label].mean) for label in verdict.pair]
     cells += [_cell(verdict.difference), Cell(f"{number(verdict.low)} to {number(verdict.high)}", verdict.low)]
     cells += [_cell(value) for value in (verdict.threshold, verdict.p_holm)]
-    cells += [Cell(agreeing, math.nan)]
+    cells += [Cell(agreeing, None)]
     cells += [Cell(str(verdict.seeds), verdict.seeds) if verdict.seeds is not None else _NONE]
-    cells += [Cell("; ".join(reasons(verdict)), math.nan)]
+    cells += [Cell("; ".join(reasons(verdict)), None)]
     return VerdictRow(verdict.score.label, verdict.better or "undecided", tuple(cells))

@@ -10,6 +10,7 @@ from rich.text import Text
 from genbench.console import duration
 from genbench.errors import UserError
 from genbench.evaluation.protocol import SPACES
+from genbench.reporting.formats import deviation
 from genbench.runs.directory import Run
 from genbench.runs.reading import RunRecord
 from genbench.runs.records import Absent, Cost, Estimate, Key, Score, Scorecard
@@ -123,7 +124,7 @@ def _comparison_table(data: str, scored: Sequence[tuple[RunRecord, Scorecard]]) 
 
 def _mean_and_spread(score: Score | Estimate) -> str:
     spread = score.sd if isinstance(score, Score) else score.standard_error
-    return f"{score.mean:.4g}" + ("" if spread is None else f" ± {spread:.1g}")
+    return f"{score.mean:.4g}" + ("" if spread is None else f" ± {deviation(spread)}")
 
 
 def sweep_table(records: Sequence[RunRecord]) -> Table:

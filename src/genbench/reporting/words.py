@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from shlex import quote
 
-from genbench.comparison.judgement import Judgement, Standing
+from genbench.comparison.judgement import Judgement, Standing, copying
 from genbench.comparison.ranking import EVEN, Contender, Ranking
 from genbench.comparison.scales import scales
 from genbench.comparison.verdicts import Reason, Verdict
@@ -64,7 +64,7 @@ def outcome(judgement: Judgement) -> tuple[str, ...]:
         why = "there is no calibration that belongs to these scores" if missing else "each fails for these models"
         return (f"not decided: no score may vote, because {why}.",)
     first, *needs = (_of_two(judgement),) if len(judgement.contenders) == 2 else _of_many(judgement)
-    return f"{first}{_caution(judgement)}", *needs
+    return f"{first}{_caution(judgement)}{_copies(judgement)}", *needs
 
 
 def _caution(judgement: Judgement) -> str:
@@ -74,6 +74,21 @@ def _caution(judgement: Judgement) -> str:
         return ""
     who = "Neither" if len(judgement.contenders) == 2 else "None of them"
     return f" {who} is good yet: by {scale.score.label} all are worse than blurred real images."
+
+
+def _copies(judgement: Judgement) -> str:
+    """That the model which is best for a need copies: whoever reads the answer alone would not know."""
+    found = copying(judgement)
+    best = {label for standing in judgement.topics().values() if standing.decided for label in standing.tiers[0]}
+    if found is None:
+        return ""
+    said = [
+        f"{inline(label)} copies training images ({found.authentic[label]:.0%} of its samples are authentic, of unseen"
+        f" real images {found.real:.0%})"
+        for label in found.copying
+        if label in best
+    ]
+    return f" But {'; '.join(said)}." if said else ""
 
 
 def _of_two(judgement: Judgement) -> str:

@@ -142,7 +142,8 @@ def picture(data: "ImageData", seed: int) -> "Image.Image":
         grey = image.shape[2] == 1
         place.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
         if split.labels is not None:
-            place.set_title(data.classes[int(split.labels[index])][:12], fontsize=8, y=-0.25)
+            name = data.classes[int(split.labels[index])][:12]
+            place.set_title(name, fontsize=8, y=-0.25, parse_math=False)  # two dollars in a name are no formula
     buffer = io.BytesIO()
     figure.savefig(buffer)
     return Image.open(buffer).convert("RGB")

@@ -104,6 +104,7 @@
       const choices = able.length > 1 ? [...able, ["all", "all models"]] : able;
       for (const [e, label] of choices) find("select").append(new Option(`${label} on ${part.title}`, `${p}/${e}`));
     });
+    card.hidden = false;
     card.parentElement.hidden = !find("select").length;
   }
 
@@ -117,7 +118,12 @@
     for (const button of card.querySelectorAll(".round button")) {
       button.addEventListener("click", () => answer(button.value));
     }
+    // A key that is held would answer image after image, before they are seen.
+    card.addEventListener("keydown", (event) => {
+      if (event.repeat && event.key === "Enter") event.preventDefault();
+    });
     find(".round").addEventListener("keydown", (event) => {
+      if (event.repeat) return;
       const said = { r: "real", g: "generated" }[event.key.toLowerCase()];
       if (said && !event.ctrlKey && !event.metaKey && !event.altKey) answer(said);
     });

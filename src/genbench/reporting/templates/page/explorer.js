@@ -48,7 +48,8 @@
   function plane(element, part, facts, sprite) {
     const find = (selector) => element.querySelector(selector);
     const [map, xs, ys, along, play] = ["canvas.map", ".x", ".y", ".along", ".play"].map(find);
-    const { reach, columns, points } = facts;
+    const { reach, columns } = facts;
+    const points = facts.points.map((point) => point.map((value) => value ?? Infinity)); // where a model has no number
     const rows = facts.count / columns;
     const marks = marksOf(part.classes);
     const labels = points.length ? part.shown.labels : [];
@@ -247,6 +248,7 @@
   }
 
   for (const element of document.querySelectorAll(".explorer")) {
+    element.hidden = false;
     const part = interaction.parts[element.dataset.part];
     const facts = part.exhibits[element.dataset.exhibit].explorer;
     load(facts).then((sprite) => (facts.kind === "plane" ? plane(element, part, facts, sprite) : walk(element, facts, sprite)));

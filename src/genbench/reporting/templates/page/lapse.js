@@ -142,5 +142,8 @@
     set(last());
   }
 
-  document.querySelectorAll(".lapse").forEach(lapse);
+  for (const element of document.querySelectorAll(".lapse")) {
+    element.hidden = false;
+    lapse(element);
+  }
 }

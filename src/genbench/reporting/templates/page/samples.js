@@ -99,7 +99,7 @@
   }
 
   function distance(exhibit, look) {
-    if (!exhibit.nearest) return "The training images were not at hand when this page was made: there is none to show beside it.";
+    if (!exhibit.nearest) return `${exhibit.unseen}: there is none to show beside it.`;
     if (exhibit.measured === "pixels") return "The training image is the nearest in pixels.";
     const where = `in ${exhibit.measured} features, in which the score of near duplicates is counted`;
     if (look.ratio === null) return `It is no copy of this training image (${where}).`;
@@ -121,6 +121,7 @@
       });
       const left = shown(grid);
       grid.buttons.forEach((button, i) => { button.tabIndex = i === left[0] ? 0 : -1; });
+      if (grid.exhibit.samples.every((look) => look.class === null)) return `${grid.exhibit.label}: not looked at`;
       return `${grid.exhibit.label}: ${left.length} of ${grid.buttons.length}`;
     });
     bar.querySelector("output").textContent = counts.join("; ");
