@@ -218,6 +218,7 @@ def test_classes_that_there_are_not_are_refused(label: Any, shade: Trained) -> N
         shade.sample(3, label=label)
 
 
+@pytest.mark.slow
 def test_of_classes_that_are_called_by_numbers_the_one_called_so_is_drawn(tmp_path: Path) -> None:
     """Sorted as text 10 is the third, and label=2 drew it."""
     torch.manual_seed(0)

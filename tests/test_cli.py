@@ -233,6 +233,7 @@ def test_a_yaml_cannot_have_something_else_run(tmp_path: Path) -> None:
     assert compose("train", [*words, f"code={tmp_path}"]).configs[0].code == str(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_glob_is_the_choices_that_there_are() -> None:
     configs = compose("train", ["-m", "model=glob(*)"]).configs
     assert [config.model_name for config in configs] == MODELS
@@ -264,6 +265,7 @@ def test_a_folder_of_one_s_own_comes_before_what_ships(tmp_path: Path) -> None:
     assert config.model["latent_size"] == 7
 
 
+@pytest.mark.slow
 def test_a_broken_yaml_of_one_s_own_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("a: 1\na: 2\n", encoding="utf-8")
     with pytest.raises(UserError, match="a YAML of --config-dir cannot be read"):
@@ -322,6 +324,7 @@ def test_help_stands_with_what_was_given(say: Say) -> None:
         (["train", "--cfg", "job", "data=[mnist,fashion]"], "data: takes one choice"),
     ],
 )
+@pytest.mark.slow
 def test_help_refuses_what_a_training_would(words: list[str], message: str, say: Say) -> None:
     """Words that are passed on were not looked at."""
     code, out, err = say(*words)
@@ -329,6 +332,7 @@ def test_help_refuses_what_a_training_would(words: list[str], message: str, say:
     assert message in err
 
 
+@pytest.mark.slow
 def test_help_takes_what_a_training_takes(say: Say) -> None:
     for words in (
         ("compare", "--help", "data=mnist,fashion", "minutes=5", "hydra/launcher=cores"),
@@ -379,6 +383,7 @@ def test_a_folder_of_one_s_own_may_stand_anywhere_in_a_comparison(tmp_path: Path
         assert (each.model_name, each.data.name) == ("vae", "mnist")
 
 
+@pytest.mark.slow
 def test_a_comparison_says_what_was_left_out_of_the_images(tmp_path: Path) -> None:
     write(tmp_path / "photos", pixels(30))
     (tmp_path / "photos" / "none.png").write_bytes(b"none")
@@ -414,6 +419,7 @@ def test_a_comparison_says_how_long_its_trainings_are(words: list[str], said: st
 
 
 @pytest.mark.parametrize("key", ["out", "runs"])
+@pytest.mark.slow
 def test_nothing_is_written_among_the_images(key: str, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     words = ["data=folder", f"data.root={tmp_path / 'photos'}", f"out={tmp_path / 'page'}", f"runs={tmp_path / 'runs'}"]
@@ -656,6 +662,7 @@ def test_every_shell_s_line_is_documented(say: Say) -> None:
     assert (code, err.count("\n")) == (2, 1)
 
 
+@pytest.mark.slow
 def test_a_mistake_is_not_answered_by_itself() -> None:
     for verb, words in (("sample", ["trainer=cpu"]), ("report", ["model=vae"])):
         with pytest.raises(UserError) as caught:

@@ -160,6 +160,7 @@ def test_the_run_name_follows_all_that_affects_the_result_and_nothing_else() -> 
     assert name("data=folder", "data.root=/x") != name("data=folder", "data.root=/y")
 
 
+@pytest.mark.slow
 def test_a_run_of_before_a_word_was_there_keeps_its_name() -> None:
     """A VAE had no likelihood= once: what its runs meant is what the word's default means."""
     (now,) = compose("train", ["model=vae", "data=mnist", "experiment=paper"]).configs

@@ -92,6 +92,7 @@ def test_words_that_are_not_used_and_scores_that_would_be_lost(words: list[str],
     assert (run.path / "scores.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_folder_s_runs_are_scored_again_where_something_else_is_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

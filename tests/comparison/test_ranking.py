@@ -99,6 +99,7 @@ def test_options_of_sampling_make_another_contender(tmp_path: Path) -> None:
     assert labels(tmp_path) == ["VAE, steps 10", "VAE, steps 50"]
 
 
+@pytest.mark.slow
 def test_names_of_files_are_told_apart(tmp_path: Path) -> None:
     """Charts of one data set stood in the other's section."""
     for number, name in enumerate(("猫", "犬", "x", "x", "x-2")):

@@ -230,6 +230,7 @@ def test_the_commands_are_of_where_the_runs_lie_now(runs: Path, tmp_path: Path) 
         assert config.directory.resolve() == contender.runs[0].path.resolve()
 
 
+@pytest.mark.slow
 def test_missing_seeds_are_sampled_as_those_that_there_are(runs: Path) -> None:
     for model in ("flow", "vae"):
         synthetic_run(runs, model, 0, "evaluation=full")
@@ -281,6 +282,7 @@ def test_many_settings_are_named_by_what_differs_and_never_by_a_hash(runs: Path)
     assert len(answers(found)) == 6  # one a need, and the cost
 
 
+@pytest.mark.slow
 def test_the_missing_seeds_are_trained_by_the_commands(runs: Path) -> None:
     found = two(runs, 0.5, 0.0, seeds=1)
     for command, contender in zip(words.more_seeds_commands(found, None), found.contenders, strict=True):
@@ -353,6 +355,7 @@ def test_nobody_is_cleared_of_copying_by_a_score_that_misjudges_known_images(run
     assert copies.because[0].startswith("authentic samples: GAN ")
 
 
+@pytest.mark.slow
 def test_seconds_of_several_machines_are_said_to_be_and_compare_nobody(runs: Path) -> None:
     found = two(runs, 0.0, 0.5)
     compared = {chart.name: chart for chart in cost_charts(found)}
@@ -368,6 +371,7 @@ def test_seconds_of_several_machines_are_said_to_be_and_compare_nobody(runs: Pat
     assert charts["optdigits-fcd-images"].text == compared["optdigits-fcd-images"].text
 
 
+@pytest.mark.slow
 def test_a_mean_over_fewer_seeds_says_so(runs: Path) -> None:
     found = two(runs, 0.5, 0.0, seeds=4)
     losses = {chart.model: chart for chart in learning_charts(found)}

@@ -122,6 +122,7 @@ def test_one_that_fails_is_said_once_without_secrets_and_told_no_more(call: str)
 
 
 @pytest.mark.parametrize("call", ["begin", "row", "picture", "end"])
+@pytest.mark.slow
 def test_one_that_hangs_is_waited_for_a_while_and_then_left(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "PATIENCE", 0.05)
     logger = Noted(hangs_at=call)

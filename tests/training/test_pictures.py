@@ -84,6 +84,7 @@ def test_a_conditional_model_shows_a_row_a_class(drawn: Callable[[Model], Any]) 
     assert model.asked[0] == [label for label in range(4) for _ in range(8)]
 
 
+@pytest.mark.slow
 def test_every_validation_leaves_a_frame_without_a_dashboard_too(tmp_path: Path) -> None:
     (config,) = compose("train", ["trainer.max_images=1000"]).configs
     budget = Budget(config.trainer, 1000, 10)
@@ -126,6 +127,7 @@ def test_of_many_test_images_some_are_shown_in_the_latent_plane(monkeypatch: pyt
 NAMES = ("$5_$6", "_old", "", "$", "a_b")
 
 
+@pytest.mark.slow
 def test_a_class_may_have_any_name() -> None:
     """Two dollars were a formula and stopped the training at its end; after an underscore the legend left it out."""
     data = optdigits()
@@ -138,6 +140,7 @@ def test_a_class_may_have_any_name() -> None:
     assert tuple(text.get_text() for text in legend.get_texts()) == NAMES
 
 
+@pytest.mark.slow
 def test_a_data_set_is_shown_whatever_its_classes_are_called() -> None:
     data = replace(optdigits(), classes=("$5_$6", *optdigits().classes[1:]))
     assert picture(data, 0).width == 800

@@ -130,6 +130,7 @@ def test_an_interruption_changes_nothing(step: int, ema: str, tmp_path: Path) ->
     assert metrics[0] == metrics[1]
 
 
+@pytest.mark.slow
 def test_learning_rates_follow_the_budget(tmp_path: Path) -> None:
     (config,) = compose("train", words(tmp_path, "trainer.max_images=96", "model=gan", "model.loss=r3")).configs
     data = few()
