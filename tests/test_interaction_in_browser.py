@@ -127,6 +127,7 @@ def test_a_sample_opens_and_closes_by_keyboard_alone(page: Any, file: Path) -> N
     assert f"takes it for {looks[1]['class']} and is {round(100 * looks[1]['certainty'])} % certain" in text
     assert f"lies {looks[1]['ratio']:.2f} times as far" in text
     own, nearest = dialog.locator("canvas").all()
+    page.wait_for_function("[...document.querySelectorAll('#sample canvas')].every((c) => c.width < 300)")  # drawn
     assert own.evaluate("(c) => [c.width, c.height]") == nearest.evaluate("(c) => [c.width, c.height]") == [28, 28]
     before = pixels(nearest)
     page.keyboard.press("ArrowRight")
