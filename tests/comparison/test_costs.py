@@ -48,6 +48,20 @@ def test_seconds_of_several_machines_are_not_compared(tmp_path: Path, monkeypatc
     assert [end.beaten_by for end in ends(found, "training")] == [(), ()]
 
 
+@pytest.mark.parametrize("accelerator", ["cpu", "cuda"])
+def test_threads_are_part_of_the_machine_where_they_train(
+    accelerator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The paper's trainings on one GPU, from processes with 1, 2 and 4 threads, were "of several machines"."""
+    calibrate_in(tmp_path, monkeypatch)
+    judged(tmp_path, 0.0, 0.5)
+    for i, record in enumerate(read_folder(tmp_path / "runs")):
+        run = Run(record.path)
+        run.write_environment(run.environment().model_copy(update={"accelerator": accelerator, "threads": 1 + i % 2}))
+    (ranking,) = rankings(read_folder(tmp_path / "runs"))
+    assert ("training" in cheapest(judge(ranking).contenders)) == (accelerator == "cuda")
+
+
 def test_seconds_of_drawing_are_of_the_machine_that_drew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of four VAEs one was scored on a CPU, and the GANs on a GPU were "fastest to draw"."""
     calibrate_in(tmp_path, monkeypatch)

@@ -177,12 +177,12 @@ def contenders(records: Sequence[RunRecord]) -> tuple[Contender, ...]:
 
 
 def on_one_machine(contenders: Sequence[Contender]) -> bool:
-    """Whether all trainings were made on one device with as many threads in one precision: seconds are then comparable.
+    """Whether all were trained on one device in one precision, on a CPU by as many threads: then seconds compare.
 
     What is not known of older runs is taken to be so.
     """
     known = [run.environment for contender in contenders for run in contender.runs if run.environment is not None]
-    return len({(environment.device, environment.threads, environment.precision) for environment in known}) < 2
+    return len({(of.device, of.precision, of.threads if of.accelerator == "cpu" else None) for of in known}) < 2
 
 
 def drawn_on_one_machine(contenders: Sequence[Contender]) -> bool:
