@@ -144,6 +144,12 @@ def main() -> None:
                         row = Entry(data, model, who).row(threshold)
                         kept = FOLDER / f"{data}-{threshold:g}-{model}-{who}.json"
                         kept.write_text(json.dumps({"row": row, "device": device()}), encoding="utf-8")
+                        write_page()  # a measurement that is stopped leaves what was found
+    print(PAGE.read_text(encoding="utf-8"))
+
+
+def write_page() -> None:
+    """With all that was found on this machine, and what was not."""
     lines = [
         "# Seconds to a quality",
         RULES,
@@ -158,7 +164,6 @@ def main() -> None:
             cells = [(data, threshold, model, who) for model, entrants in ENTRANTS.items() for who in entrants]
             lines += [row_of(*cell) for cell in cells]
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
 
 
 def row_of(data: str, threshold: float, model: str, who: str) -> str:
