@@ -1,5 +1,6 @@
 """What becomes of any source: splits, limits, classes, duplicates, and what nobody would train on."""
 
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -97,6 +98,13 @@ def test_a_number_is_not_one_classs_name_and_anothers_place(
 ) -> None:
     """Of SVHN's classes 1 to 10, [0,1] were the class 1 alone."""
     assert words in error_of({WHOLE: (pixels(90), np.array(classes * 30))}, classes=wanted)
+
+
+def test_a_class_whose_name_is_no_utf_8_is_refused() -> None:
+    """A folder called so ended in a traceback of whatever wrote its name first."""
+    names = np.array([os.fsdecode(name) for name in (b"cat", b"a\xff")])
+    said = error_of({WHOLE: (pixels(40), names[np.arange(40) % 2])})
+    assert said.endswith(": the name of the class a\ufffd is no UTF-8: rename it")
 
 
 def test_numbers_are_places_where_the_names_agree() -> None:
