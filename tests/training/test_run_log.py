@@ -12,6 +12,7 @@ from genbench.device import Device
 from genbench.errors import UserError
 from genbench.interruption import Interrupted
 from genbench.runs.directory import Run
+from genbench.training import run_log
 from genbench.training.run_log import environment, recorded
 
 
@@ -55,6 +56,26 @@ def test_a_full_disk_is_the_users_to_mend(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no space left: free some, and give the same command again"), recorded(run):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert run.status.why == "no space left on the disk"
+
+
+def test_no_log_is_left_in_a_directory_that_came_into_the_runs_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the directory and the opening of the file there is a moment."""
+    opened = run_log._LogFile._open
+
+    def late(handler: logging.FileHandler) -> object:
+        run.path.rename(tmp_path / "away")
+        run.path.mkdir()
+        return opened(handler)
+
+    monkeypatch.setattr(run_log._LogFile, "_open", late)
+    with Run(tmp_path / "run").held("seed: 0\n", overwrite=False) as run:
+        before = list(logging.getLogger().handlers)
+        with pytest.raises(UserError, match="was moved or deleted"), recorded(run):
+            pytest.fail("it trains")
+        assert list(run.path.iterdir()) == []
+        assert logging.getLogger().handlers == before
 
 
 def test_the_environment_is_that_of_this_process() -> None:

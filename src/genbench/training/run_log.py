@@ -70,8 +70,19 @@ def recorded(run: Run) -> Iterator[None]:
 
 @contextmanager
 def log_file(run: Run, logger: logging.Logger) -> Iterator[None]:
-    """Have what a logger of Python's is told, from INFO on, written into train.log, and nowhere else."""
+    """Have what a logger of Python's is told, from INFO on, written into train.log, and nowhere else.
+
+    Raises:
+        UserError: the run's directory was moved or deleted; no log is left in what is there now.
+    """
     handler = _LogFile(run.log_path, encoding="utf-8")
+    try:
+        run.check_place()  # once more: another directory may have come into its place before the file was opened
+    except UserError:
+        handler.close()
+        if run.log_path.is_file() and run.log_path.stat().st_size == 0:
+            run.log_path.unlink()
+        raise
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
