@@ -52,7 +52,7 @@ def assembled(found: Found, config: DataConfig) -> ImageData:
     _check_levels(found, facts, config)
     labels, classes = _labels(found, config)
     for name in classes:  # a folder's: its bytes are in no encoding that could be shown, or written
-        if not name.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in name):
+        if any("\udc80" <= letter <= "\udcff" for letter in name):
             shown = name.encode(errors="surrogateescape").decode(errors="replace")
             raise UserError(f"{found.name}: the name of the class {shown} is no UTF-8: rename it")
     chosen, notes = _splits(found, labels, config)

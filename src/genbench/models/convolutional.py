@@ -120,8 +120,7 @@ class Discriminator(nn.Module):
 
     def judge(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (B,) of features (B, D); with a class its projection is added (Miyato & Koyama 2018, eq. 3)."""
-        kind = features.device.type
-        with torch.autocast(kind, enabled=False) if self.float32_logits else nullcontext():
+        with torch.autocast(features.device.type, enabled=False) if self.float32_logits else nullcontext():
             features = self.body[7](features.float() if self.float32_logits else features)
             logits: Tensor = self.body[8](features).squeeze(1)
             if self.classes is None:
