@@ -30,8 +30,10 @@ def launched() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, file: Path, width: int, scheme: str, *, still: bool = False) -> Iterator[Any]:
-    """The page as it is after it was scrolled through; at the end nothing may have gone wrong or out."""
+def opened(
+    browser: Any, file: Path, width: int, scheme: str, *, still: bool = False, charts: bool = True
+) -> Iterator[Any]:
+    """The page, as it is after it was scrolled through if its charts matter; in the end nothing may have gone wrong."""
     motion = "reduce" if still else "no-preference"
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion=motion)
     wrong: list[str] = []
@@ -41,13 +43,18 @@ def opened(browser: Any, file: Path, width: int, scheme: str, *, still: bool = F
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
     page.goto(file.as_uri())
-    for chart in page.locator("[data-chart]").all():
-        chart.scroll_into_view_if_needed()
-        chart.locator("svg").first.wait_for()
+    for chart in page.locator("[data-chart]").all() if charts else ():
+        draw(chart)
     yield page
     assert wrong == []
     assert [url for url in requests if not url.startswith("data:")] == [file.as_uri()]
     page.close()
+
+
+def draw(chart: Any) -> None:
+    """Have a chart drawn, as it is when it comes near the screen."""
+    chart.scroll_into_view_if_needed()
+    chart.locator("svg").first.wait_for()
 
 
 def violations(page: Any) -> list[str]:

@@ -49,6 +49,26 @@ def runs(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _pictures_by_a_fork() -> Iterator[None]:
+    """The process that draws a page's pictures need not import PyTorch each time; that of a `fresh` command does."""
+    from genbench.reporting import galleries
+
+    class Forks:
+        PIPE = subprocess.PIPE
+
+        @staticmethod
+        def run(words: list[str], env: dict[str, str], **_: Any) -> subprocess.CompletedProcess[str]:
+            python, option, *rest = words
+            assert (python, option, rest[0]) == (sys.executable, "-P", "-c")
+            rest[1] = f"import sys\nsys.path[:] = {sys.path!r}\n{rest[1]}"
+            return warm().run(rest, Path.cwd(), env, timeout=540)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(galleries, "subprocess", Forks)
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A real one, for tests of pages."""

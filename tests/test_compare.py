@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from genbench.runs.records import Absent, Estimate
 from tests.conftest import Command
+from tests.faults.processes import Done, run
 from tests.runs.example import runs_in
 
 pytestmark = pytest.mark.slow(15)
@@ -17,19 +17,21 @@ SCORING = ("evaluation.nll_samples=2", "evaluation.nll_images=8")
 WORDS = ("compare", "models=gan,vae", "seeds=1", *TRAINING, *SCORING, "out=page")
 ENV = os.environ | {"OMP_NUM_THREADS": "1"}
 
-Compared = tuple[Path, "subprocess.CompletedProcess[str]"]
+QUICK = "from genbench.evaluation import reconstruction\nreconstruction.STEPS = 10"  # of the search for noise
+
+Compared = tuple[Path, Done]
 
 
 @pytest.fixture(scope="module")
-def compared(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Compared:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     """The folder in which the command was given, and how it ended."""
     folder = tmp_path_factory.mktemp("compared")
-    return folder, command("genbench", *WORDS, "data=optdigits", cwd=folder, env=ENV)
+    return folder, run(*WORDS[1:], "data=optdigits", verb="compare", cwd=folder, act=QUICK)
 
 
 def test_a_comparison_trains_scores_and_makes_the_page(compared: Compared) -> None:
     folder, done = compared
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.code == 0, done.out + done.err
     runs = runs_in(folder / "page" / "runs")
     assert {run.config().model_name for run in runs} == {"gan", "vae"}
     assert all(run.is_finished and run.scorecard().level == "full" for run in runs)
@@ -38,9 +40,9 @@ def test_a_comparison_trains_scores_and_makes_the_page(compared: Compared) -> No
     assert gan["nll"] == Absent(absent="no likelihood: implicit model")  # why, never a blank
     assert isinstance(gan["mse"], Estimate)  # without an encoder: searched for
     assert 0 < gan["mse"].mean < 1
-    assert "training 1 of 2" in done.stdout
-    assert "images/s" not in done.stdout  # a line for the whole, not one for each
-    assert done.stdout.strip().endswith("index.html")
+    assert "training 1 of 2" in done.out
+    assert "images/s" not in done.out  # a line for the whole, not one for each
+    assert done.out.strip().endswith("index.html")
     # The page knows which of the scores may vote, in whatever folder it is made.
     assert "there is no calibration" not in (folder / "page" / "index.html").read_text(encoding="utf-8")
     assert json.loads((folder / "page" / "results.json").read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ from genbench.reporting.page import write_report
 from genbench.runs.directory import Run
 from genbench.runs.frames import write_frame
 from genbench.training.callbacks.pictures import frame
-from tests.browsing import IN_BROWSER, SCREENS, opened, violations
+from tests.browsing import IN_BROWSER, SCREENS, draw, opened, violations
 from tests.reporting.synthetic import SHAPE, config_of, data_record, synthetic_calibration, synthetic_run
 
 pytestmark = IN_BROWSER
@@ -72,14 +72,14 @@ def bare_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=SCREENS, ids=["desktop", "phone"])
 def page(request: pytest.FixtureRequest, browser: Any, file: Path) -> Iterator[Any]:
-    with opened(browser, file, *request.param) as found:
+    with opened(browser, file, *request.param, charts=False) as found:
         yield found
 
 
 @pytest.fixture
 def still(browser: Any, file: Path) -> Iterator[Any]:
     """The page of somebody who wants no motion."""
-    with opened(browser, file, 1280, "light", still=True) as found:
+    with opened(browser, file, 1280, "light", still=True, charts=False) as found:
         yield found
 
 
@@ -299,6 +299,8 @@ def rule(page: Any, chart: str) -> float | None:
 
 def test_the_cursor_is_on_the_curves_and_a_click_on_a_curve_sets_it(page: Any) -> None:
     by_seconds, by_images, losses = "optdigits-fcd-seconds", "optdigits-fcd-images", "optdigits-VAE-losses"
+    for chart in (by_seconds, by_images, losses):
+        draw(page.locator(f"[id='{chart}']"))
     slider = page.locator(".lapse .time input")
     slider.focus()
     for _ in range(95):
@@ -307,7 +309,7 @@ def test_the_cursor_is_on_the_curves_and_a_click_on_a_curve_sets_it(page: Any) -
     assert rule(page, by_images) is None  # at 30 seconds the models have seen different numbers of images
     assert rule(page, losses) == pytest.approx(0.5, abs=0.06)  # after 30,000 of 60,000
     chart = page.locator(f"[id='{by_seconds}']")
-    chart.scroll_into_view_if_needed()
+    draw(chart)
     area = chart.locator(".role-frame.root > g > .background").first.bounding_box()
     page.mouse.click(area["x"] + 0.5 * area["width"], area["y"] + 0.5 * area["height"])
     assert rule(page, by_seconds) == pytest.approx(0.5, abs=0.01)

@@ -13,7 +13,11 @@ NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
 FIRST = """import warnings
 
 warned = []
-warnings.showwarning = lambda message, *where: warned.append(str(message))"""
+warnings.showwarning = lambda message, *where: warned.append(str(message))
+
+from genbench.evaluation import reconstruction
+
+reconstruction.STEPS = 10  # of the search for noise: its error is not looked at"""
 LAST = "print(*warned, sep='\\n')"
 OF_LIGHTNING = re.compile(
     "The `srun` command|`isinstance.treespec, LeafSpec|.*many workers|.*`val_dataloader`|.*litlogger"

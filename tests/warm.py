@@ -164,6 +164,9 @@ def _serve(messages: socket.socket) -> None:
     from hydra.core.plugins import Plugins
 
     Plugins.instance()  # looks through all packages
+    from genbench.data import ImageDataModule
+
+    ImageDataModule("optdigits")  # what most of them train on
     gc.collect()
     gc.freeze()  # so that no fork's collector touches, and copies, what they share
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
 from pathlib import Path
@@ -42,15 +42,15 @@ OTHERS = (
 )
 
 
-def names() -> set[str]:
-    """Every variable that Python, its libraries here or the machine code below them look at."""
+def names(readers: Sequence[str] = READERS, libraries: Sequence[str] = LIBRARIES) -> set[str]:
+    """Every variable that Python, these distributions or this machine code below them look at."""
     found = set(OTHERS) | _of_python()
     found |= {f"PL_TRAINER_{name.upper()}" for name in inspect.signature(lightning.Trainer).parameters}
-    for path in _sources():
+    for path in _sources(readers):
         found |= set(_read_by(path))
     torch = Path(str(distribution("torch").locate_file("torch/lib")))
     for folder in (torch, torch.parents[1] / "numpy.libs", torch.parents[1] / "scikit_learn.libs"):
-        for pattern in LIBRARIES:
+        for pattern in libraries:
             for path in folder.glob(pattern):
                 with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                     found |= {match.decode() for match in IN_CODE.findall(content)}
@@ -63,10 +63,10 @@ def _of_python() -> set[str]:
     return set(re.findall(r"^(PYTHON[A-Z0-9_]+)", said, re.MULTILINE))
 
 
-def _sources() -> Iterator[Path]:
+def _sources(readers: Sequence[str]) -> Iterator[Path]:
     library = Path(sysconfig.get_path("stdlib"))
     yield from (path for name in STANDARD for path in (library / f"{name}.py",) if path.is_file())
-    for reader in READERS:
+    for reader in readers:
         for file in distribution(reader).files or ():
             if file.suffix == ".py" and not {"tests", "testing", "test"} & set(file.parts):
                 yield Path(str(file.locate()))
@@ -108,7 +108,7 @@ LISTS = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LD_PRELOAD")  # which somethi
 
 def variables(folder: Path, long: bool) -> Finding:
     """Every environment variable that Python or a library reads, set to what it should not be."""
-    known = sorted(names())
+    known = sorted(names() if long else names(("lightning", "joblib"), ()))  # all are read in a quarter of a minute
     if not long:
         known = sorted(random.Random(0).sample(known, 6))
     words = ("model=vae", *TINY, *small_digits(folder))

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from unicodedata import normalize
@@ -240,6 +241,7 @@ def drawn(folder: Path, monkeypatch: pytest.MonkeyPatch, gallery: str) -> list[G
     """What the process that draws answers, with another function in the place of `gallery`."""
     line = "from genbench.reporting.exhibits import gallery"
     assert line in galleries._DRAW
+    monkeypatch.setattr(galleries, "subprocess", subprocess)  # a Python of its own
     monkeypatch.setattr(galleries, "_DRAW", galleries._DRAW.replace(line, gallery))
     synthetic_run(folder / "runs", "vae", 0)
     (ranking,) = rankings(read_folder(folder / "runs"))

@@ -1,5 +1,6 @@
 """Optical digits: 1,797 real handwritten digits that come with scikit-learn (Alpaydin, Kaynak 1998)."""
 
+from functools import cache
 from importlib.metadata import distribution
 
 import numpy as np
@@ -13,15 +14,21 @@ from genbench.data.found import WHOLE, Found
 
 def load(config: DataConfig) -> Found:
     """1,797 images, 28x28; the config's root is not used, which is said."""
+    images, labels = _digits()
+    whole = part_of("optdigits", images.copy(), labels.copy(), config)
+    unused = f"data.root={config.root} is not read: optdigits come with scikit-learn. Your own images: data=folder"
+    notes = () if config.root is None else (unused,)
+    return Found("optdigits", {WHOLE: whole}, tuple("0123456789"), gate=0.95, notes=notes)
+
+
+@cache  # a training and its scores load the same
+def _digits() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """(1797, 28, 28), and the class of each (1797,)."""
     # What sklearn.datasets.load_digits() reads. To import scikit-learn for that would take longer than all the rest.
     file = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
     digits = np.loadtxt(str(file), delimiter=",", dtype=np.int64)  # (1797, 65): 8x8 pixels, class
     pixels = (digits[:, :-1].reshape(-1, 8, 8) * 255 + 8) // 16  # 0..16 to 0..255
-    images = np.stack([_enlarge(image) for image in pixels.astype(np.uint8)])
-    whole = part_of("optdigits", images, digits[:, -1], config)
-    unused = f"data.root={config.root} is not read: optdigits come with scikit-learn. Your own images: data=folder"
-    notes = () if config.root is None else (unused,)
-    return Found("optdigits", {WHOLE: whole}, tuple("0123456789"), gate=0.95, notes=notes)
+    return np.stack([_enlarge(image) for image in pixels.astype(np.uint8)]), digits[:, -1]
 
 
 def _enlarge(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import vl_convert
@@ -298,11 +299,16 @@ def _templates() -> Environment:
     return environment
 
 
+@cache
+def _vega() -> str:
+    """The script that draws charts; made in a second."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
+
+
 def _page(environment: Environment, content: Content) -> str:
-    script = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
     return environment.get_template("page.html.jinja").render(
         content=content,
-        vega=Markup(script),
+        vega=Markup(_vega()),
         charts={chart.name: chart.specification for part in content.parts for chart in part.charts},
         interaction=finite(
             {
