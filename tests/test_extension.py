@@ -6,11 +6,9 @@ installed package, and get everything.
 
 import importlib
 import io
-import os
 import re
 import shlex
 import signal
-import subprocess
 import sys
 import time
 import tomllib
@@ -42,6 +40,7 @@ from genbench.training.budget import Budget
 from genbench.training.callbacks import alarms
 from genbench.verbs import export, train
 from tests.digits import optdigits
+from tests.faults.processes import start
 from tests.reporting.synthetic import synthetic_run
 from tests.runs.example import example
 
@@ -158,16 +157,10 @@ def resumed(mine: Path, installed: Path, tmp_path_factory: pytest.TempPathFactor
     program, verb, *words = shlex.split(command)
     assert (program, verb) == ("genbench", "train")
     words += QUICK
-    process = subprocess.Popen(
-        [sys.executable, "-m", "genbench", verb, *words],
-        cwd=mine,
-        stdout=subprocess.DEVNULL,
-        # That the folder is not on Python's path, and nothing installed, is the page's first way.
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-    )
+    process = start(*words, verb=verb, cwd=mine)  # which knows nothing of what is installed here
     while process.poll() is None and not any(mine.glob("runs/*/checkpoints/0*.ckpt")):
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     assert process.wait() == -signal.SIGKILL
     run = run_of(mine / "runs", "cvae")
     assert run.status.state == "interrupted"
