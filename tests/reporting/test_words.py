@@ -16,12 +16,13 @@ from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.protocol import BLURRED, TOPICS
 from genbench.reporting import words
 from genbench.reporting.charts import cost_charts, learning_charts
+from genbench.reporting.commands import again_commands, calibrate_command, more_seeds_commands
 from genbench.reporting.formats import deviation, number
 from genbench.reporting.needs import Answer, answers, silent_needs
-from genbench.reporting.score_tables import verdict_tables
+from genbench.reporting.score_tables import score_tables, verdict_tables
 from genbench.runs.directory import Run
 from genbench.runs.folder import read_folder
-from genbench.runs.records import Cost
+from genbench.runs.records import Absent, Cost, Estimate
 from genbench.wording import word
 from tests.reporting.synthetic import calibrate_in, data_record, foreign_config, run_of, synthetic_run, three_models
 
@@ -186,8 +187,8 @@ def test_without_a_calibration_nothing_is_decided_and_the_command_is_that_of_the
     *needs, _ = answers(found)
     assert [(answer.open, answer.decided_by) for answer in needs[:3]] == [("undecided", "a calibration, see below")] * 3
     note = words.calibration_note(found.ranking)
-    command = split(words.calibrate_command(found.ranking))
-    assert note.endswith(words.calibrate_command(found.ranking))
+    command = split(calibrate_command(found.ranking))
+    assert note.endswith(calibrate_command(found.ranking))
     assert command[:2] == ["genbench", "calibrate"]
     (config,) = compose("calibrate", command[2:]).configs
     assert (config.data.name, config.data.root) == ("folder", str(photos))
@@ -224,7 +225,7 @@ def test_the_commands_are_of_where_the_runs_lie_now(runs: Path, tmp_path: Path) 
     copied = tmp_path / "a (b), 2 & [c]"
     shutil.copytree(runs, copied)
     found = judged(copied)
-    for command, contender in zip(words.again_commands(found, None), found.contenders, strict=True):
+    for command, contender in zip(again_commands(found, None), found.contenders, strict=True):
         (config,) = compose("train", split(command)[2:]).configs
         assert config.overwrite
         assert config.directory.resolve() == contender.runs[0].path.resolve()
@@ -240,10 +241,27 @@ def test_missing_seeds_are_sampled_as_those_that_there_are(runs: Path) -> None:
     wanted = {**told, "steps": 77}
     flow.write_scorecard(scores.model_copy(update={"cost": scores.cost.model_copy(update={"sample_options": wanted})}))
     found = judged(runs)
-    for commands in (words.more_seeds_commands(found, None), words.again_commands(found, None)):
+    for commands in (more_seeds_commands(found, None), again_commands(found, None)):
         named = {config.model_name: config for line in commands for config in compose("train", split(line)[2:]).configs}
         assert named["flow"].sample_options == wanted
         assert [line for line in commands if "model.sample" in line] == [line for line in commands if "-flow-" in line]
+
+
+@pytest.mark.slow
+def test_missing_seeds_are_scored_as_those_that_there_are(runs: Path) -> None:
+    """They may have been scored by a later command, with more samples for each likelihood."""
+    for model in ("gan", "vae"):
+        synthetic_run(runs, model, 0, "evaluation=none")
+    (vae,) = [Run(record.path) for record in read_folder(runs) if record.model == "vae"]
+    card, nll = vae.scorecard(), Estimate(mean=100.0, standard_error=0.1, n=9, method="a grid")
+    more = {"model": {**card.model, "nll": nll}, "nll_samples": 4321, "nll_images": 987}
+    vae.write_scorecard(card.model_copy(update=more))
+    found = judged(runs)
+    for commands in (more_seeds_commands(found, None), again_commands(found, None)):
+        named = {config.model_name: config for line in commands for config in compose("train", split(line)[2:]).configs}
+        assert {config.evaluation.level for config in named.values()} == {"full"}
+        assert named["vae"].evaluation.values == {"nll_samples": 4321, "nll_images": 987}
+        assert ["nll" in line for line in commands] == ["-vae-" in line for line in commands]
 
 
 def test_three_plain_models_are_put_into_a_row(runs: Path) -> None:
@@ -285,11 +303,11 @@ def test_many_settings_are_named_by_what_differs_and_never_by_a_hash(runs: Path)
 @pytest.mark.slow
 def test_the_missing_seeds_are_trained_by_the_commands(runs: Path) -> None:
     found = two(runs, 0.5, 0.0, seeds=1)
-    for command, contender in zip(words.more_seeds_commands(found, None), found.contenders, strict=True):
+    for command, contender in zip(more_seeds_commands(found, None), found.contenders, strict=True):
         line = compose("train", split(command)[2:])
         assert [config.seed for config in line.configs] == [1, 2, 3]
         assert {config.model_copy(update={"seed": 0}).run_name for config in line.configs} == {contender.runs[0].name}
-    with_code = words.more_seeds_commands(found, "my code")
+    with_code = more_seeds_commands(found, "my code")
     assert all(command.endswith("'code='\"'\"'my code'\"'\"''") for command in with_code)
 
 
@@ -386,6 +404,24 @@ def test_a_mean_over_fewer_seeds_says_so(runs: Path) -> None:
     (quality,) = [chart for chart in cost_charts(found) if chart.name == "optdigits-fcd-images"]
     assert "mean over seeds (GAN: 3 of 4 seeds), band" in quality.text
     assert sorted({len(row) for chart in losses.values() for row in chart.rows}) == [5]
+
+
+@pytest.mark.slow
+def test_a_score_that_a_seed_lacks_says_of_how_many_it_is(runs: Path) -> None:
+    found = two(runs, 0.5, 0.0, seeds=4)
+    run = Run(found.contenders[0].runs[1].path)
+    card = run.scorecard()
+    spaces = {
+        name: scores if isinstance(scores, Absent) else {k: v for k, v in scores.items() if k != "fcd"}
+        for name, scores in card.spaces.items()
+    }
+    run.write_scorecard(card.model_copy(update={"spaces": spaces}))
+    for table in score_tables(judged(runs)):
+        place = [column.score.name for column in table.columns].index("fcd")
+        said = {label: cells[place].text.endswith(" (3 of 4 seeds)") for label, cells in table.contenders}
+        assert said == {"GAN (4 seeds)": True, "VAE (4 seeds)": False}
+        others = [cell.text for _, cells in table.contenders for i, cell in enumerate(cells) if i != place]
+        assert not any("seeds" in text for text in others)
 
 
 @pytest.mark.parametrize(

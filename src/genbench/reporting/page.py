@@ -28,6 +28,7 @@ from genbench.reporting import words
 from genbench.reporting.archive import write_archive
 from genbench.reporting.charts import Chart, cost_charts, learning_charts, score_charts
 from genbench.reporting.claims import Claim, LossRow, claims, loss_rows
+from genbench.reporting.commands import again_commands, more_seeds_commands
 from genbench.reporting.formats import finite, inline, number, spread
 from genbench.reporting.galleries import Wanted, all_pictures, galleries
 from genbench.reporting.gallery import Gallery, data_uri
@@ -189,8 +190,8 @@ def _part(judgement: Judgement, title: str, pictures: Gallery, code: str | None)
         unclear(samples),
         words.trainings(judgement),
         " ".join(filter(None, [silent_needs(judgement), words.remaining(judgement)])),
-        tuple(words.more_seeds_commands(judgement, code)),
-        tuple(words.again_commands(judgement, code)),
+        tuple(more_seeds_commands(judgement, code)),
+        tuple(again_commands(judgement, code)),
         words.calibration_note(ranking),
         words.not_judged(judgement),
         tuple(score_tables(judgement)),

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from genbench.comparison.judgement import Judgement
 from genbench.comparison.ranking import Contender, Ranking
@@ -112,8 +112,11 @@ def _of_images(score: Score | None) -> Cell:
 
 def _of_contender(judgement: Judgement, contender: Contender, key: Key) -> Cell:
     sample = contender.sample(key)
-    best = contender.label in judgement.best(key)
-    return _NONE if sample is None else _cell(sample.mean, sample.sd, best)
+    if sample is None:
+        return _NONE
+    cell = _cell(sample.mean, sample.sd, contender.label in judgement.best(key))
+    have, seeds = len(contender.values(key)), len(contender.runs)
+    return cell if have == seeds else replace(cell, text=f"{cell.text} ({have} of {seeds} seeds)")
 
 
 def _cell(mean: float, sd: float = math.nan, best: bool = False) -> Cell:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from shlex import quote
 
 from genbench.comparison.judgement import Judgement, Standing, copying
 from genbench.comparison.ranking import EVEN, Contender, Ranking
@@ -10,9 +9,8 @@ from genbench.comparison.scales import scales
 from genbench.comparison.verdicts import Reason, Verdict
 from genbench.console import duration
 from genbench.evaluation.protocol import BLURRED, TOPICS
+from genbench.reporting.commands import calibrate_command
 from genbench.reporting.formats import inline, listed
-from genbench.runs.records import Cost
-from genbench.wording import word
 
 REASONS = {
     Reason.BOTH_REAL: "neither falls short of real images in this",
@@ -257,38 +255,6 @@ def remaining(judgement: Judgement) -> str:
     return text
 
 
-def more_seeds_commands(judgement: Judgement, code: str | None) -> list[str]:
-    """Commands that train the seeds that are missing; none if seeds are not what is missing."""
-    commands = []
-    for contender, seeds in judgement.missing_seeds():
-        several = len(seeds) > 1
-        chosen = f"'range({seeds.start},{seeds.stop})'" if several else str(seeds.start)
-        commands.append(_train(contender, f"seed={chosen}", code, "-m " * several))
-    return commands
-
-
-def again_commands(judgement: Judgement, code: str | None) -> list[str]:
-    """Commands that repeat the first training of each contender."""
-    return [_train(contender, "overwrite=true", code) for contender in judgement.contenders]
-
-
-def _train(contender: Contender, given: str, code: str | None, sweep: str = "") -> str:
-    first = contender.runs[0]
-    # Where the runs lie now: their config names the folder that they were trained in.
-    told = [given, word("runs", str(first.path.parent)), *_sampling(contender)]
-    told += [] if code is None else [word("code", code)]
-    return f"genbench train {sweep}--config-dir {quote(str(first.path))} --config-name config {' '.join(told)}"
-
-
-def _sampling(contender: Contender) -> list[str]:
-    """How the samples were drawn that were scored, as far as the config does not say so."""
-    first = contender.runs[0]
-    cost = None if first.scorecard is None else first.scorecard.cost
-    options = cost.sample_options if isinstance(cost, Cost) else {}
-    told = first.told.sample_options
-    return [word(f"++model.sample.{name}", value) for name, value in options.items() if told.get(name) != value]
-
-
 def not_judged(judgement: Judgement) -> str:
     """Who is left out of too many contenders; empty if nobody is."""
     if not judgement.left_out:
@@ -305,14 +271,6 @@ def calibration_note(ranking: Ranking) -> str:
     if not ranking.note:
         return ""
     return f"{ranking.note.rstrip('.')}, so that no score votes. Make one: {calibrate_command(ranking)}"
-
-
-def calibrate_command(ranking: Ranking) -> str:
-    """The command that calibrates the data set of a ranking."""
-    run = ranking.contenders[0].runs[0]
-    root = run.data.root if run.data is not None else run.told.data.root
-    words = run.told.data.model_copy(update={"root": root}).words
-    return f"genbench calibrate {' '.join(word(key, value) for key, value in words.items())}"
 
 
 def reasons(verdict: Verdict) -> list[str]:
