@@ -1,7 +1,8 @@
 """python -m benchmarks.record [DATA [MODEL ...]]: seconds to a quality, of every family. Writes docs/record.md.
 
 The rules are in the page. Some hours, in which the machine should do nothing else; called again it goes on where it
-stopped, and what was measured before on this machine stays in the table. Keras needs the extra [bench].
+stopped. What was measured before, on this machine or another, stays in docs/record.json until it is measured again.
+Keras needs the extra [bench].
 """
 
 import importlib.util
@@ -23,7 +24,8 @@ from genbench.runs.directory import Run
 from genbench.runs.records import Key, Score, Scorecard
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "record.md"
-FOLDER = Path("runs/record")
+FOUND = PAGE.with_suffix(".json")
+FOLDER = Path("runs/record")  # of the single trainings
 THRESHOLDS = {"mnist": (15.0, 2.0), "fashion": (25.0, 6.0)}  # Fréchet distance to the validation images, at most
 ENTRANTS = {  # who trains it, by model
     "gan": ("genbench", "loop", "keras"),
@@ -34,13 +36,13 @@ ENTRANTS = {  # who trains it, by model
 }
 BATCH_SIZE = 64  # as in conf/data/*.yaml
 LENGTHS = [round(4_000 * 2 ** (i / 2)) for i in range(20)]  # images
-LONGEST = 300.0  # seconds; what takes longer is not looked for
+LONGEST = 150.0  # seconds; nothing longer is tried after a training that took more
 SEEDS = range(5)
 SEARCHING = 100  # the seed by which lengths are looked for
 RULES = f"""
 An entry is a program of fixed length, that trains a model on the training images of a data set and is then able to draw
-samples. It is run with at least {len(SEEDS)} seeds that were not used to choose its length, one after the other on a
-machine that does nothing else.
+samples. It is run with at least {len(SEEDS)} seeds, one after the other on a machine that does nothing else. Another
+seed may look for its length; the mean of these decides whether it holds.
 
 - **Quality**: 5,000 samples of each seed against the 5,000 validation images: `genbench evaluate samples=FILE.npz
   data=mnist evaluation=fast out=FILE.json`, `fcd` in the classifier's space. The mean over the seeds is at most the
@@ -50,8 +52,10 @@ machine that does nothing else.
   checking do not; a validation within the training is taken off.
 - **Stated** beside it: the machine, versions, images seen, and whatever another person needs to run it.
 
-genbench's own lengths are looked for with seed {SEARCHING}, from {LENGTHS[0]:,} images on by factors of the square root
-of two, up to {LONGEST:.0f} seconds; the shortest at which the mean of the {len(SEEDS)} other seeds holds is the entry.
+genbench's are `genbench train model=MODEL data=DATA seed=SEED trainer.max_images=IMAGES trainer.validations=1
+logger=none`. Its lengths are looked for with seed {SEARCHING}: from {LENGTHS[0]:,} images on by factors of two, until
+one takes over {LONGEST:.0f} seconds, and then the length between, shorter by the square root of two; the shortest of
+them at which the mean of the {len(SEEDS)} other seeds holds is the entry.
 PyTorch's loop and Keras train the paper's networks as their tutorials do (`benchmarks/contestants.py`), in batches of
 {BATCH_SIZE} like genbench's.
 """
@@ -116,19 +120,27 @@ class Entry:
         return Trial(seconds, distance(Scorecard.model_validate_json(scores.read_text(encoding="utf-8"))))
 
     def row(self, threshold: float) -> str:
-        """Its line of the table."""
+        """Its line of the table, without the machine."""
         name = f"| {self.data} | {threshold:g} | `{self.model}` | {CONTESTANTS[self.who]} |"
-        for images in LENGTHS:
-            first = self.trial(images, SEARCHING)
-            if first.fcd <= threshold:
+        for i in range(0, len(LENGTHS), 2):
+            if self.holds(LENGTHS[i], threshold):
+                shorter = i > 0 and self.holds(LENGTHS[i - 1], threshold)
+                images = LENGTHS[i - 1 if shorter else i]
                 trials = [self.trial(images, seed) for seed in SEEDS]
-                if statistics.fmean(trial.fcd for trial in trials) <= threshold:
-                    spreads = [spread([trial.seconds for trial in trials], ".1f")]
-                    spreads.append(spread([trial.fcd for trial in trials], ".2f"))
-                    return f"{name} {' | '.join(spreads)} | {images:,} |"
+                spreads = [spread([trial.seconds for trial in trials], ".1f")]
+                spreads.append(spread([trial.fcd for trial in trials], ".2f"))
+                return f"{name} {' | '.join(spreads)} | {images:,} |"
+            first = self.trial(LENGTHS[i], SEARCHING)
             if first.seconds > LONGEST:
                 break
-        return f"{name} not with {images:,} images, {first.seconds:.0f} s | {first.fcd:.2f}, one seed | {images:,} |"
+        failed = f"not with {LENGTHS[i]:,} images, {first.seconds:.0f} s"
+        return f"{name} {failed} | {first.fcd:.2f}, one seed | {LENGTHS[i]:,} |"
+
+    def holds(self, images: int, threshold: float) -> bool:
+        """Whether the seed of the search comes to the threshold with so many images, and the mean of the others too."""
+        if self.trial(images, SEARCHING).fcd > threshold:
+            return False
+        return statistics.fmean(self.trial(images, seed).fcd for seed in SEEDS) <= threshold
 
 
 def main() -> None:
@@ -142,37 +154,41 @@ def main() -> None:
                 if who != "keras" or importlib.util.find_spec("keras"):
                     for threshold in THRESHOLDS[data]:
                         row = Entry(data, model, who).row(threshold)
-                        kept = FOLDER / f"{data}-{threshold:g}-{model}-{who}.json"
-                        kept.write_text(json.dumps({"row": row, "device": device()}), encoding="utf-8")
+                        known = found() | {f"{data} {threshold:g} {model} {who}": {"row": row, "machine": machine()}}
+                        FOUND.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
                         write_page()  # a measurement that is stopped leaves what was found
     print(PAGE.read_text(encoding="utf-8"))
 
 
 def write_page() -> None:
-    """With all that was found on this machine, and what was not."""
+    """With all that was found, on this machine and on others, and what was not."""
     lines = [
         "# Seconds to a quality",
         RULES,
-        f"Written by `python -m benchmarks.record`: {device()}; torch {torch.__version__}. Mean and sd of {len(SEEDS)}"
-        " seeds.",
+        f"Written by `python -m benchmarks.record`. Mean and sd of {len(SEEDS)} seeds.",
         "",
-        "| data | Fréchet distance at most | model | trained by | seconds | Fréchet distance | images |",
-        "| --- | ---: | --- | --- | ---: | ---: | ---: |",
+        "| data | Fréchet distance at most | model | trained by | seconds | Fréchet distance | images | on |",
+        "| --- | ---: | --- | --- | ---: | ---: | ---: | --- |",
     ]
+    known = found()
     for data, thresholds in THRESHOLDS.items():
         for threshold in thresholds:
-            cells = [(data, threshold, model, who) for model, entrants in ENTRANTS.items() for who in entrants]
-            lines += [row_of(*cell) for cell in cells]
+            for model, who in [(model, who) for model, entrants in ENTRANTS.items() for who in entrants]:
+                row = known.get(f"{data} {threshold:g} {model} {who}")
+                name = f"| {data} | {threshold:g} | `{model}` | {CONTESTANTS[who]} |"
+                lines.append(f"{row['row']} {row['machine']} |" if row else f"{name} not measured | | | |")
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def row_of(data: str, threshold: float, model: str, who: str) -> str:
-    """The line that was found on this machine, or that there is none."""
-    kept = FOLDER / f"{data}-{threshold:g}-{model}-{who}.json"
-    known: dict[str, str] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
-    if known.get("device") == device():
-        return known["row"]
-    return f"| {data} | {threshold:g} | `{model}` | {CONTESTANTS[who]} | not measured | | |"
+def found() -> dict[str, dict[str, str]]:
+    """The lines that were measured, by data, threshold, model and who trained it, each with its machine."""
+    known: dict[str, dict[str, str]] = json.loads(FOUND.read_text(encoding="utf-8")) if FOUND.exists() else {}
+    return known
+
+
+def machine() -> str:
+    """What an entry is measured on, with what."""
+    return f"{device()}; torch {torch.__version__}"
 
 
 def device() -> str:

@@ -369,7 +369,7 @@ def test_the_page_s_programs_run(
         path = Path(f"photos/{i % 2}/{i}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image[0].numpy()).save(path)
-    run = example(Path("runs/optdigits-vae-94befee8-s0"))
+    run = example(Path("runs/optdigits-vae-40a6c634-s0"))
     save(VAE(data.shape), {"_target_": "genbench.models.vae.VAE"}, data.shape, data.classes, run.weights)
     for seed in range(2):
         synthetic_run(Path("comparison/runs"), "gan", seed)
