@@ -47,6 +47,7 @@ MISTAKES = [
     ("experiment=smok", "experiment=smok: there is no such experiment; did you mean smoke?"),
     ("data.batch_size=true", "data.batch_size=true: must be a whole number at least 1"),
     ("trainer.max_minutes=true", "trainer.max_minutes=true: must be a number above 0"),
+    ("data.fit=pad", "data.fit=pad: must be crop without data.size"),  # it had no effect, and nothing was said
     ("data.batch_size='64'", "data.batch_size=64: must be a whole number at least 1"),
     ("runs=3", "runs=3: must be text"),
     ("trainer.devices=3", "data.batch_size=64: 3 processes cannot share it"),

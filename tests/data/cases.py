@@ -103,6 +103,13 @@ def with_table(root: Path) -> Path:
     return root
 
 
+def folders_with_table(root: Path, column: str, values: tuple[str, str]) -> Path:
+    folders(root, "cat", "dog")
+    rows = "".join(f"{name}/{i:02}.png, {values[i > 19]}\n" for name in ("cat", "dog") for i in range(N))
+    (root / "metadata.csv").write_text(f"file_name, {column}\n{rows}")
+    return root
+
+
 def hugging_face(root: Path) -> Path:
     for split in ("train", "validation", "test"):
         files(root / split, 20, seed=len(split))
@@ -234,6 +241,16 @@ CASES: tuple[tuple[str, Make, Mapping[str, Any]], ...] = (
     ),
     ("Hugging Face's imagefolder with metadata.csv", lambda root: hugging_face(root / "set"), {}),
     ("images/ beside labels.csv", lambda root: with_table(root / "set"), {}),
+    (
+        "class folders beside metadata.csv with splits",
+        lambda root: folders_with_table(root / "set", "split", ("train", "test")),
+        {},
+    ),
+    (
+        "class folders beside metadata.csv with cameras",
+        lambda root: folders_with_table(root / "set", "camera", ("A", "B")),
+        {},
+    ),
     ("PNG, BMP, PGM, TIFF, JPEG, WebP, GIF, JFIF, mixed", lambda root: every_format(root / "set"), {}),
     ("photos that the camera turned", lambda root: photos(root / "set", turned=True), {}),
     ("photos of all sizes", lambda root: photos(root / "set"), {}),

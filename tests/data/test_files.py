@@ -109,6 +109,17 @@ def test_packed_strings_are_the_strings() -> None:
         packed[5]
 
 
+def test_many_files_of_which_none_can_be_read_are_refused_as_few_are(tmp_path: Path, cache: Path) -> None:
+    """So many that they are kept, they ended in a ZeroDivisionError."""
+    (tmp_path / "photos").mkdir()
+    for i in range(150):
+        (tmp_path / "photos" / f"{i:04}.png").write_bytes(b"none")
+    for _ in range(2):
+        with pytest.raises(UserError, match="none of 150 images can be read"):
+            folder.load(config(tmp_path / "photos"))
+        assert not list(cache.iterdir())  # nothing is kept of that: it may change without a file being written
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, cache: Path) -> None:
     cache.parent.mkdir(parents=True)
     cache.write_text("a file where a folder should be")
@@ -227,6 +238,11 @@ def test_damaged_archives_are_named(tmp_path: Path, content: bytes, name: str) -
     with pytest.raises(UserError, match=r"cannot be read|holds no image") as caught:
         load_data(config(tmp_path / name))
     assert "\n" not in str(caught.value)
+
+
+def test_of_no_stored_pictures_there_are_none() -> None:
+    """Their size is not known, and was divided by."""
+    assert list(StoredPictures(np.empty((0, 1, 0, 0), np.uint8), (0, 1, 0, 0)).chunks()) == []
 
 
 def test_some_of_the_stored_pictures_in_order() -> None:

@@ -52,6 +52,14 @@ def test_without_test_images_some_are_held_out_and_that_is_said() -> None:
     assert sorted(map(bytes, together)) == sorted(map(bytes, images))
 
 
+def test_training_images_that_are_none_are_refused_in_a_line() -> None:
+    """Validation images were to be held out of them, and that ended in a traceback."""
+    for labels in (None, np.zeros(0, np.int64)):
+        of_test = None if labels is None else np.arange(30) % 3
+        parts = {"train": (pixels(0), labels), "test": (pixels(30), of_test)}
+        assert "some has no train images: add some" in error_of(parts)
+
+
 def test_limit_is_stratified_and_leaves_the_rest_as_it_was() -> None:
     labels = np.repeat([0, 1, 2], [100, 50, 50])
     whole = made({WHOLE: (pixels(200), labels)})

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from genbench.config.schema import Place, Schema
 
@@ -75,6 +75,13 @@ class DataConfig(Schema):
         if size is not None and (found is None or not all(_fits(int(side)) for side in found.groups() if side)):
             raise ValueError("32 or WIDTHxHEIGHT, both divisible by 4 and at most 256")
         return size
+
+    @field_validator("fit")
+    @classmethod
+    def _check_fit(cls, fit: str, info: ValidationInfo) -> str:
+        if fit != "crop" and "size" in info.data and info.data["size"] is None:
+            raise ValueError("crop without data.size, for it says how images are brought to that: add data.size=32")
+        return fit
 
     @field_validator("range")
     @classmethod

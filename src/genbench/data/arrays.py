@@ -17,7 +17,9 @@ from genbench.wording import counted
 _LAST_BIT = 1e-5  # of 1: how far above 1 or below 0 rounding may have taken a float
 
 
-def part_of(where: str, images: Sliceable, labels: npt.NDArray[Any] | None, config: DataConfig) -> Part:
+def part_of(
+    where: str, images: Sliceable, labels: npt.NDArray[Any] | None, config: DataConfig, count: int | None = None
+) -> Part:
     """A split of an array of images and one of labels.
 
     Args:
@@ -25,15 +27,17 @@ def part_of(where: str, images: Sliceable, labels: npt.NDArray[Any] | None, conf
         images: (N, H, W), (N, H, W, C), (N, C, H, W) or (N, pixels of a square), or with N last; C 1, 3 or 4.
         labels: (N,), (N, 1), (N, 1, 1, 1) or one-hot (N, classes); None without.
         config: how they are to be read.
+        count: N, where it is known without labels.
 
     Raises:
         UserError: they are something else, or their values are not what they are said to be.
     """
     # How many labels there are says where the images are counted, whether or not they are wanted.
-    pictures = ArrayPictures(where, images, None if labels is None else _count(labels), config)
-    notes: tuple[str, ...] = ()
+    pictures = ArrayPictures(where, images, count if labels is None else _count(labels), config)
+    notes = (pictures.layout.note,) if pictures.layout.note else ()
     if pictures.transparent:
-        notes = (f"{counted(pictures.transparent, 'image')} with transparent pixels, laid on {pictures.background}",)
+        said = f"{counted(pictures.transparent, 'image')} with transparent pixels, laid on {pictures.background}"
+        notes = (*notes, said)
     named = label_array(where, labels, len(pictures)) if config.labels and labels is not None else None
     return Part(pictures, named, notes)
 

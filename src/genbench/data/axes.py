@@ -1,9 +1,9 @@
-"""Where the axes of an array of images lie: by its shape, by how many labels there are, and where neither says it by
+"""Where the axes of an array of images lie: by how many labels there are, by its shape, and where neither says it by
 how alike neighbouring pixels are.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from genbench.errors import UserError
 
 _SEEN = 500  # rows that say in which order their colours are
 _COMPARED = 50  # images that say whether they are rows or columns
+_BLOCK = 64  # values along each axis, which say which of three counts the images
+_PLAINLY = 0.8  # or less: how much neighbours differ in what is right, of how much they do in what is not
 _CHANNELS = (1, 3, 4)
 _SMALLEST = 8  # pixels of a side: fewer are no picture, where nothing but the shape says that they are one
 _LONGEST = 64  # times as long as wide: nobody's images
@@ -29,6 +31,7 @@ class Layout:
     channels: int
     planes: bool = False  # all red, all green, all blue, not colours pixel by pixel
     last: bool = False  # images are counted along the last axis, as MATLAB has them
+    note: str = ""  # what was taken, where nothing says it plainly
 
     def channels_last(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Some of the images as (n, H, W, C).
@@ -59,7 +62,7 @@ def layout_of(where: str, array: Sliceable, count: int | None) -> Layout:
     if len(shape) == 2:
         found = _of_table(where, array, count)
     elif len(shape) == 3:
-        found = _of_grey(shape, count, last=last)
+        found = _of_grey(array, count, last=last)
     elif len(shape) == 4:
         found = _of_colour(shape, count, last=last)
     if found is None:
@@ -70,16 +73,58 @@ def layout_of(where: str, array: Sliceable, count: int | None) -> Layout:
     return found
 
 
-def _of_grey(shape: tuple[int, ...], count: int | None, *, last: bool) -> Layout | None:
-    if count is None:
-        last = shape[0] == shape[1] < shape[2]  # or else 28 images of 28 x 5000
+def _of_grey(array: Sliceable, count: int | None, *, last: bool) -> Layout | None:
+    shape = tuple(array.shape)
+    of_last = Layout(shape[2], shape[0], shape[1], 1, last=True)
     if last:
-        return Layout(shape[2], shape[0], shape[1], 1, last=True)
+        return of_last
+    is_long = max(shape[1:]) > _LONGEST * max(1, min(shape[1:]))
+    is_square = count is None and shape[0] == shape[1] < shape[2]  # MATLAB's squares, or as many images as each is high
+    if is_square and is_long:  # or else 28 images of 28 x 5000
+        return of_last
     if shape[2] in _CHANNELS and shape[1] >= _SMALLEST:  # one colour picture is no row of pictures of its lines
         return None
-    if count != shape[0] and max(shape[1:]) > _LONGEST * max(1, min(shape[1:])):
+    if count != shape[0] and is_long:
         return None
-    return Layout(shape[0], shape[1], shape[2], 1)
+    of_first = Layout(shape[0], shape[1], shape[2], 1)
+    return of_first if count is not None else _by_pixels(array, of_first, of_last, is_square=is_square)
+
+
+def _by_pixels(array: Sliceable, first: Layout, last: Layout, *, is_square: bool) -> Layout:
+    """Of two readings of an array that one that its pixels say, if the shape is that of both; else the first."""
+    is_first = _is_first(array)
+    one, other = (f"{each.count:,} of {each.width}x{each.height}" for each in (first, last))
+    if is_square and is_first is None:
+        said = "the images are counted along the last axis, but nothing says so plainly"
+        return replace(last, note=f"{said}: if they are not {other}, but {one}, save them as a[..., None]")
+    if not is_square and is_first is False:
+        said = "the images are counted along the first axis, though along it values change as within an image"
+        return replace(first, note=f"{said}: if they are not {one}, but {other}, save them as np.moveaxis(a, -1, 0)")
+    return last if is_square and not is_first else first
+
+
+def _is_first(array: Sliceable) -> bool | None:
+    """Whether the first of three axes counts the images, not the last; None where neither is plain.
+
+    Pixels have an order, in which neighbours are alike; images come in any.
+    """
+    if min(array.shape) < 2 or array.dtype.kind not in "uibf":
+        return None
+    starts = (max(0, (side - _BLOCK) // 2) for side in array.shape)  # of the middle: corners are mostly of one colour
+    block = np.asarray(array[tuple(slice(start, start + _BLOCK) for start in starts)]).astype(np.float64)
+    along_first, along_last = (_disorder(np.moveaxis(block, axis, 0)) for axis in (0, 2))
+    if along_last < _PLAINLY * along_first:
+        return True
+    return False if along_first < _PLAINLY * along_last else None
+
+
+def _disorder(values: npt.NDArray[Any]) -> float:
+    """How much neighbours along the first axis differ, of how much any two there do: 1 where their order is any."""
+    count = len(values)
+    with np.errstate(invalid="ignore"):  # infinite values are refused later
+        apart = [float(np.abs(values[k:] - values[:-k]).sum()) for k in range(1, count)]
+    mean = sum(apart) / (count * (count - 1) / 2)
+    return apart[0] / (count - 1) / mean if mean > 0 else 1.0
 
 
 def _of_colour(shape: tuple[int, ...], count: int | None, *, last: bool) -> Layout | None:
@@ -112,9 +157,9 @@ def _of_table(where: str, array: Sliceable, count: int | None) -> Layout | None:
     some_rows = np.asarray(array[:: max(1, rows // _COMPARED)])
     some_columns = np.asarray(array[:, :: max(1, columns // _COMPARED)])
     by_rows, by_columns = _unlike(of_rows.channels_last(some_rows)), _unlike(of_columns.channels_last(some_columns))
-    if by_rows < 0.8 * by_columns:
+    if by_rows < _PLAINLY * by_columns:
         return of_rows
-    if by_columns < 0.8 * by_rows:
+    if by_columns < _PLAINLY * by_rows:
         return of_columns
     raise UserError(
         f"{where} has shape {(rows, columns)}, and nothing says whether its rows are the images or its columns: save"
@@ -145,7 +190,7 @@ def _is_planes(rows: npt.NDArray[Any], side: int) -> bool:
     values = rows.astype(np.float64)
     planes = np.abs(np.diff(values.reshape(-1, 3, side, side), axis=3)).mean()
     pixels = np.abs(np.diff(values.reshape(-1, side, side, 3), axis=2)).mean()
-    return not pixels < 0.8 * planes
+    return not pixels < _PLAINLY * planes
 
 
 def _unlike(images: npt.NDArray[Any]) -> float:

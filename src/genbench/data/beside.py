@@ -10,8 +10,8 @@ from genbench.config.data import DataConfig
 from genbench.data import archives
 from genbench.data.formats import format_of
 from genbench.data.found import Found
-from genbench.data.layout import TABLES, rows_of
 from genbench.data.names import Pair, is_label, missed
+from genbench.data.tables import TABLES, rows_of
 from genbench.errors import UserError
 from genbench.wording import counted
 

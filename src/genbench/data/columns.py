@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genbench.data.names import is_label
+from genbench.data.names import is_label, is_split
 
 _SMALLEST = 8  # pixels of a side: a table of fewer columns is one of measurements
 _MOST_CLASSES = 200  # in a column that nothing but its values tells from pixels
@@ -89,7 +89,7 @@ def _named_columns(names: list[str], below: list[str], delimiter: str | None) ->
         other = ""
         if not labels and len(rest) == len(numbered) + 1:  # called by another name, or the rows' numbers
             at = next(i for i in rest if i not in numbered)
-            if names[at].lower() not in _ROWS_NAMES:
+            if names[at].lower() not in _ROWS_NAMES and not is_split(names[at]):
                 label, other = at, names[at]
         found = Columns(delimiter, True, count, numbered, label, called=other, problem=problem)
         return _without_rest(_in_order(found, names), names)

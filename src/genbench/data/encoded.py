@@ -18,7 +18,7 @@ from genbench.data.decoding import UnreadableError, header
 from genbench.data.files import File, read_files
 from genbench.data.found import SPLITS, WHOLE, Found, Labels, Part
 from genbench.data.memory import memory
-from genbench.data.names import is_images, is_label
+from genbench.data.names import is_images, is_label, is_split
 from genbench.errors import UserError
 
 SHARE = 0.25  # of the memory, for the files as they are packed in their own formats
@@ -124,7 +124,7 @@ def found_in(
         with readable(where):  # the lists of one file may be longer than those of another
             arrays = {part: np.concatenate(pieces or [np.empty((0, 0))]) for part, pieces in content.items()}
         called = f"{where}: {columns.images}"
-        made = {part: part_of(called, array, labels[part], config) for part, array in arrays.items()}
+        made = {part: part_of(called, array, labels[part], config, len(array)) for part, array in arrays.items()}
         return Found(name, made, columns.classes, every)
     made, said = _decoded(where, parts, content, labels, config)
     return Found(name, made, columns.classes, (*said, *every))
@@ -234,7 +234,7 @@ def _begins_with_image(table: Table, name: str) -> bool:
 
 def _label(table: Table, types: Any, fields: Sequence[Any]) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
     """The column of classes, their names, and what is to be said."""
-    usable = [each.name for each in fields if is_class(types, each.type)]
+    usable = [each.name for each in fields if is_class(types, each.type) and not is_split(each.name)]
     named = {name: _class_names(table.features.get(name)) for name in usable}
     called = [name for name in usable if is_label(name)] or [name for name in usable if named[name]]
     if len(called) > 1:  # the finest, of those that name their classes

@@ -164,6 +164,9 @@ def _kept_or_decoded(where: str, files: Sequence[File], stamp: str, how: How) ->
         place.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(pixels) as temporary:
             read = _decode(where, files, how, temporary)
+        if not len(read.kept):  # is not kept: the reason may be none tomorrow, permissions say
+            pixels.unlink()
+            return read
         found = Facts.of(StoredPictures(pixels, read.about.shape).chunks(), len(read.kept))
         for path, table in ((kept, read.kept), (facts, found.table)):
             with whole_file(path) as temporary, temporary.open("wb") as file:

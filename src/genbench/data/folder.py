@@ -20,10 +20,11 @@ from genbench.data.decoding import suffixes
 from genbench.data.files import File, FilesBelow, read_files
 from genbench.data.formats import format_of
 from genbench.data.found import WHOLE, Arrays, Found, Part, Sliceable
-from genbench.data.layout import TABLES, arrange
+from genbench.data.layout import arrange
 from genbench.data.names import Pair, missed, pairs
 from genbench.data.packed import Packed
 from genbench.data.resizing import luminance
+from genbench.data.tables import TABLES
 from genbench.errors import UserError
 
 LARGEST_TABLE = 256 * 2**20  # bytes
@@ -77,7 +78,8 @@ def read_images(source: str, channels: int) -> tuple[Tensor, tuple[str, ...]]:
             chunks.append(np.repeat(chunk, 3, axis=3) if channels == 3 and chunk.shape[3] == 1 else chunk)
     if len({chunk.shape[1:] for chunk in chunks}) != 1:
         raise UserError(f"{source} has images of several sizes: bring them to one")
-    return torch.from_numpy(np.concatenate(chunks)).permute(0, 3, 1, 2).contiguous(), found.notes
+    notes = (*found.notes, *(note for part in found.parts.values() for note in part.notes))
+    return torch.from_numpy(np.concatenate(chunks)).permute(0, 3, 1, 2).contiguous(), notes
 
 
 def _found(path: Path, config: DataConfig) -> Found:

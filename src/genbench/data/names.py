@@ -13,6 +13,7 @@ _SPLITS = {
 }
 _IMAGES = {"x", "image", "images", "img", "imgs", "data", "pixel", "pixels", "pictures", "arr0", "features", "samples"}
 _LABELS = {"y", "label", "labels", "target", "targets", "class", "classes", "arr1", "lbl", "category", "categories"}
+_SPLIT_COLUMNS = {"split", "splits", "set", "subset", "partition", "fold"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,12 @@ def split_in(name: str) -> str | None:
 def is_label(name: str) -> bool:
     """True for a column that is called what labels are called."""
     return bool(_LABELS & set(_words(name)))
+
+
+def is_split(name: str) -> bool:
+    """True for a column that is called what splits are called."""
+    words = _words(name)
+    return len(words) == 1 and words[0] in _SPLIT_COLUMNS
 
 
 def is_images(name: str) -> bool:

@@ -133,8 +133,9 @@ def _labels(found: Found, config: DataConfig) -> tuple[dict[str, Tensor | None],
     labels = {name: values for name, values in given.items() if values is not None}
     if found.classes:
         numbers = {name: torch.from_numpy(values.astype(np.int64)) for name, values in labels.items()}
-        worst = max(int(values.max()) for values in numbers.values() if len(values))
-        if worst >= len(found.classes) or min(int(values.min()) for values in numbers.values() if len(values)) < 0:
+        worst = max((int(values.max()) for values in numbers.values() if len(values)), default=0)
+        least = min((int(values.min()) for values in numbers.values() if len(values)), default=0)
+        if worst >= len(found.classes) or least < 0:
             raise UserError(f"{found.name} has labels up to {worst}, and names for {len(found.classes)} classes")
         return dict(numbers), tuple(found.classes)
     names, indices = np.unique(np.concatenate(list(labels.values())), return_inverse=True)

@@ -39,6 +39,8 @@ def held_out(labels: Tensor, count: int) -> Tensor:
     Returns:
         (count,) int64, ascending. Each class has its proportion to within one image.
     """
+    if not len(labels):
+        return labels
     classes, sizes = torch.unique(labels, return_counts=True)
     counts = allocate(sizes.tolist(), count)
     chosen = [

@@ -38,7 +38,7 @@ class StoredPictures:
     def chunks(self) -> Iterator[Bytes]:
         """See `found.Pictures`."""
         each = self.shape[1] * self.shape[2] * self.shape[3]
-        step = max(1, CHUNK_BYTES // each)
+        step = max(1, CHUNK_BYTES // max(1, each))  # of no images nobody knows a size
         chosen = np.arange(self.shape[0]) if self.chosen is None else np.asarray(self.chosen, np.int64)
         for start in range(0, self.shape[0], step):
             stop = min(start + step, self.shape[0])

@@ -24,6 +24,7 @@ from genbench.wording import counted, word
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
     from genbench.data.images import ImageData
 
@@ -74,7 +75,7 @@ def tables(data: "ImageData", config: DataConfig) -> list[Table]:
     order = "" if height == width else " (width x height)"
     facts.add_row("images", f"{width} x {height} pixels{order}, {kind}{FITTED[fit] if fit is not None else ''}")
     for name, split in splits.items():
-        low, high, mean = int(split.images.min()), int(split.images.max()), float(split.images.float().mean())
+        low, high, mean = levels(split.images)
         facts.add_row(name, f"{counted(len(split), 'image')}, values {low} to {high}, {mean:.1f} on average")
     facts.add_row("classes", f"{len(data.classes)}" if data.classes else "no labels")
     facts.add_row("fingerprint", data.fingerprint)
@@ -93,10 +94,22 @@ def tables(data: "ImageData", config: DataConfig) -> list[Table]:
     return [facts, counts]
 
 
+def levels(images: "Tensor") -> tuple[int, int, float]:
+    """The least, the largest and the mean value, some images at a time: they may lie on a disk, and fill no memory."""
+    import torch
+
+    from genbench.data.found import CHUNK_BYTES
+
+    low, high, total = 255, 0, 0
+    for block in torch.split(images, max(1, CHUNK_BYTES // images[0].numel())):
+        low, high, total = min(low, int(block.min())), max(high, int(block.max())), total + int(block.sum())
+    return low, high, total / images.numel()
+
+
 def costs(data: "ImageData", config: LookConfig) -> Table:
     """What an epoch of each model takes here, by some steps of each."""
     from genbench.device import choose_device
-    from genbench.models.weights import build
+    from genbench.models.weights import build, check_batch
     from genbench.training.cost import seconds_a_step
 
     names = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
@@ -111,6 +124,7 @@ def costs(data: "ImageData", config: LookConfig) -> Table:
             steps = len(data.train) / training.data.batch_size
             try:
                 model = build(training.model, data.shape, len(data.classes), None)
+                check_batch(model, data.train, training.data.batch_size)
                 seconds = steps * seconds_a_step(model, data, training.data.batch_size, device)
                 said = duration(seconds)
             except UserError as error:

@@ -177,6 +177,14 @@ def test_kinds_of_labels(tmp_path: Path, values: Any, expected: list[Any] | None
     assert found.notes == (() if expected else ("columns that are not used: label",))
 
 
+def test_a_column_of_splits_is_no_class(tmp_path: Path) -> None:
+    """The one column that names its values was the class: train and test."""
+    features = {"image": {"_type": "Image"}, "split": {"_type": "ClassLabel", "names": ["train", "test"]}}
+    found = load(write(tmp_path / "a.parquet", features, image=structs(grey(30)), split=[i % 2 for i in range(30)]))
+    assert labels(found) is None
+    assert found.notes == ("columns that are not used: split",)
+
+
 def test_finest_of_several_labels(tmp_path: Path) -> None:
     features = {name: {"_type": "ClassLabel", "names": list("abcdef"[:count])} for name, count in CIFAR_100.items()}
     path = write(tmp_path / "a.parquet", features, coarse_label=LABELS, img=structs(grey(30)), fine_label=[5] * 30)
@@ -301,6 +309,14 @@ def test_lists_of_pixels(tmp_path: Path, fixed: bool) -> None:
         assert np.array_equal(pixels(found).reshape(images.shape), images)
         assert labels(found) == LABELS
         assert found.notes == ("columns that are not used: box",)
+
+
+def test_lists_are_images_however_many(tmp_path: Path) -> None:
+    """As many as they are high, they were taken for MATLAB's, which are counted along the last axis."""
+    images = np.random.default_rng(0).integers(0, 256, (32, 32, 48), dtype=np.uint8)
+    found = load(write(tmp_path / "a.parquet", image=images.tolist()))
+    assert np.array_equal(pixels(found), images)
+    assert found.parts["whole"].notes == ()
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,14 @@ def test_other_columns_are_left_out(tmp_path: Path) -> None:
     assert labels(found) is None
 
 
+def test_a_column_of_splits_is_no_class(tmp_path: Path) -> None:
+    """Alone beside the pixels, it was."""
+    columns: list[tuple[int, Sequence[object]]] = [(0, ["train"] * 20 + ["test"] * 10)]
+    found = load(table(tmp_path / "a.csv", grey(30), columns, ",".join(names((0, "split")))))
+    assert labels(found) is None
+    assert found.parts["whole"].notes == () and found.notes == ("columns that are not used: split",)
+
+
 @pytest.mark.parametrize("at", [0, 64])
 def test_label_without_a_header_is_the_column_of_few_whole_numbers(tmp_path: Path, at: int) -> None:
     images = grey(30)
