@@ -6,11 +6,11 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 
-def small_digits(folder: Path) -> tuple[str, str]:
-    """Words for the embedded digits as they are, 8x8, which are put into a folder if they are not there."""
+def small_digits(folder: Path, number: int = 400) -> tuple[str, str]:
+    """Words for some of the embedded digits as they are, 8x8, which are put into a folder if they are not there."""
     path = folder / "digits.npz"
     if not path.exists():
         digits = load_digits()
         images = (digits.images * (255 / 16)).round().astype(np.uint8)
-        np.savez(path, images=images[:400], labels=digits.target[:400])
+        np.savez(path, images=images[:number], labels=digits.target[:number])
     return "data=folder", f"data.root={path}"

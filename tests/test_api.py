@@ -153,7 +153,7 @@ def test_what_is_no_trained_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         genbench.load(broken)
     run = Run(tmp_path / "run")
-    run.queue(config().to_yaml(), overwrite=False)
+    run.queue(config().to_yaml())
     with pytest.raises(UserError, match="has no weights yet: its training is queued"):
         genbench.load(run.path)
 
@@ -292,7 +292,7 @@ def test_a_comparison_is_the_verb_s_and_typed(tmp_path: Path, monkeypatch: pytes
     for seed in range(2):
         synthetic_run(folder, "gan", seed, better=0.9)
         synthetic_run(folder, "vae", seed)
-    Run(folder / "waiting").queue(config().to_yaml(), overwrite=False)
+    Run(folder / "waiting").queue(config().to_yaml())
     found = genbench.compare("optdigits", seeds=2, minutes=5, out=tmp_path, words=["trainer=cpu"])
     ((given, quiet),) = told
     assert quiet

@@ -23,7 +23,7 @@ from genbench import __version__
 from genbench.cli import compose, main, verb_names
 from genbench.command.completion import SCRIPTS, candidates
 from genbench.command.launching import at_once, launch
-from genbench.command.sweeping import Aim, progress_line, train_all
+from genbench.command.sweeping import Aim, Job, progress_line, train_all
 from genbench.config.schema import CONF
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig, SearchConfig
@@ -31,6 +31,7 @@ from genbench.errors import UserError
 from genbench.runs.directory import Run
 from genbench.verbs.compare import compared, say_notes, say_plan, trainings
 from tests.data.test_files import pixels, write
+from tests.reporting.synthetic import run_of
 from tests.runs.example import example, runs_in
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
@@ -101,6 +102,26 @@ def test_two_jobs_that_are_one_training_are_refused(words: list[str], message: s
     with pytest.raises(UserError, match=re.escape(message)):
         train_all(line, lambda job: fail(job.config))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_whose_scoring_was_lost_is_taken_up_once_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A worker that is killed while it scores leaves a finished run: the sweep ended there, with exit code 0."""
+    folder, tried = tmp_path / "runs", []
+    words = ["-m", "model=vae", "data=optdigits", "seed=0,1", "evaluation=fast", f"runs={folder}"]
+    line = compose("train", words)
+
+    def job(of: Job) -> None:
+        tried.append(of.config.seed)
+        run = run_of(folder, of.config)
+        scores = run.scorecard().model_copy(update={"level": "fast"})
+        (run.path / "scores.json").unlink()
+        if tried.count(of.config.seed) > 1 and of.config.seed == 1:  # the other's fails whenever it is tried
+            run.write_scorecard(scores)
+
+    assert train_all(line, job) == 0
+    assert tried == [0, 1, 0, 1]
+    assert "2 runs lost their process, or are not scored; they go on" in capsys.readouterr().err
+    assert [Aim.of(config).is_reached for config in line.configs] == [False, True]
 
 
 @pytest.mark.slow
@@ -412,7 +433,7 @@ def test_a_comparison_says_how_long_its_trainings_are(words: list[str], said: st
     before = Run(tmp_path / "page" / "runs" / "mnist-vae-0a1b2c3d-s7")
     for run in (before, runs[0]):  # that of this command is none of before
         run.path.mkdir(parents=True)
-        run.queue(line.configs[0].to_yaml(), overwrite=False)
+        run.queue(line.configs[0].to_yaml())
     say_plan(line.configs, runs, Console(file=screen, width=500))
     last = screen.getvalue().splitlines()[-1]
     assert last.startswith(f"1 run of before in {tmp_path / 'page' / 'runs'} will be on the page as well (runs=DIR")
@@ -562,6 +583,7 @@ def test_a_damaged_summary_does_not_stop_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "found"),
     [
+        ("", verb_names()),
         ("genbench ", verb_names()),
         ("genbench tr", ["train"]),
         ("genbench train mod", ["model.", "model="]),

@@ -1,5 +1,6 @@
 """The evaluate verb: what it writes, and every wrong input in one line."""
 
+import io
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from genbench import cli
 from genbench.errors import UserError
@@ -15,7 +17,7 @@ from genbench.evaluation import of_run
 from genbench.evaluation.catalogue import catalogue
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Cost, Estimate
-from genbench.verbs import evaluate
+from genbench.verbs import evaluate, train
 from tests.conftest import Command
 from tests.reporting.synthetic import data_record, synthetic_run
 from tests.runs.example import SCORECARD, example
@@ -80,6 +82,7 @@ def test_anybodys_images_are_scored_and_twice_the_same(
         (["run={run}", "out=a.json"], "out=: the scores of a run go into its directory"),
         (["runs={runs}", "out=a.json"], "out=: the scores of a run go into its directory"),
         (["samples=a.npz", "data=optdigits", "options.steps=5"], "options.steps: these images are drawn already"),
+        (["samples=a.npz", "data=optdigits", "code=."], "code=: these images are drawn already"),
         (["run={run}", "evaluation=fast"], "has the full scores, which these would replace"),
     ],
 )
@@ -109,6 +112,55 @@ def test_a_folder_s_runs_are_scored_again_where_something_else_is_wanted(
     assert scored == [{"steps": 50}]
 
 
+def test_an_option_that_no_model_has_is_refused_for_scored_runs_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A scored run whose scores named no options was taken to be of them."""
+    synthetic_run(tmp_path / "runs", "flow", 0)
+    with pytest.raises(UserError, match="1 of 1 runs are not scored"):
+        evaluate.run(cli.compose("evaluate", [f"runs={tmp_path / 'runs'}", "options.stepz=4"]).configs[0])
+    assert "options.stepz" in capsys.readouterr().err
+
+
+def test_a_training_puts_no_quick_scores_in_the_place_of_full_ones(tmp_path: Path) -> None:
+    run = synthetic_run(tmp_path / "runs", "flow", 0)
+    scores = run.scorecard()
+    assert isinstance(scores.cost, Cost)
+    cost = scores.cost.model_copy(update={"sample_options": {"steps": 8, "solver": "heun"}})
+    run.write_scorecard(scores.model_copy(update={"cost": cost}))
+    before = (run.path / "scores.json").read_bytes()
+    words = ["model=flow", "data=optdigits", f"runs={tmp_path / 'runs'}", "model.sample.steps=20", "evaluation=fast"]
+    (config,) = cli.compose("train", words).configs
+    assert config.directory == run.path
+    with pytest.raises(UserError, match=r"has the full scores, which these would replace: leave it out$"):
+        train.train(config, Console(quiet=True))
+    assert (run.path / "scores.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model.sample.steps=4"], "steps=8: options.steps=4"),
+        (
+            ["model.sample.solver=euler", "model.sample.steps=4"],
+            "steps=8 solver=heun: options.steps=4 options.solver=euler",
+        ),
+        ([], ""),
+    ],
+)
+def test_a_finished_run_says_that_it_draws_as_it_was_trained(words: list[str], said: str, tmp_path: Path) -> None:
+    """Other words of model.sample were dropped, and nothing was said."""
+    run = synthetic_run(tmp_path / "runs", "flow", 0)
+    run.write_card("#")
+    line = ["model=flow", "data=optdigits", f"runs={tmp_path / 'runs'}", *words]
+    screen = io.StringIO()
+    train.train(cli.compose("train", line).configs[0], Console(file=screen, width=500))
+    first, *others = screen.getvalue().splitlines()[::-1]
+    assert first == f"{run.path} is finished. To train it again: overwrite=true"
+    told = f"{run.path} draws as it was trained, with {said} of genbench sample and evaluate changes that"
+    assert others == ([told] if said else [])
+
+
 @pytest.mark.slow
 def test_no_folder_is_scored_against_on_a_stranger_s_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -134,6 +186,8 @@ def test_no_folder_is_scored_against_on_a_stranger_s_word(tmp_path: Path, monkey
     run.write_data(data_record("0" * 64))
     with pytest.raises(UserError, match="was trained on other images"):
         of_run.score_run(run, run.config().evaluation, images=given)
+    with pytest.raises(UserError, match=r"data\.limit: .* was trained on images that were read otherwise"):
+        of_run.score_run(run, run.config().evaluation, images=given.model_copy(update={"limit": 9}))
     other = given.model_copy(update={"load": "genbench.data.optdigits.load"})
     with pytest.raises(UserError, match=r"data=optdigits: .* was trained on folder"):
         of_run.score_run(run, run.config().evaluation, images=other)

@@ -161,7 +161,7 @@ def test_a_file_that_computes_something_else_does_not_appear(
     ],
 )
 def test_wrong_commands(words: list[str], message: str, runs: Path, tmp_path: Path) -> None:
-    Run(tmp_path / "new").queue("", overwrite=False)
+    Run(tmp_path / "new").queue("")
     places = {"{run}": str(run_of(runs, "gan")), "{unfinished}": str(tmp_path / "new")}
     for name, value in places.items():
         words = [word.replace(name, value) for word in words]

@@ -19,14 +19,17 @@ from genbench.command.composition import compose
 from genbench.config.schema import CONF
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import SearchConfig
+from genbench.data.images import ImageShape
 from genbench.errors import UserError
 from genbench.evaluation.catalogue import catalogue
+from genbench.models.weights import build, check_effect
 from genbench.runs.directory import Run
 from genbench.runs.records import Absent, Key, Score
 from genbench.searching.journal import Journal
 from genbench.searching.objectives import directions, values
 from genbench.searching.study import Search, distribution, distributions
 from genbench.verbs import search as verb
+from genbench.wording import written
 from tests.faults.processes import start
 from tests.runs.example import SCORECARD, example
 
@@ -58,6 +61,8 @@ def config(*words: str) -> SearchConfig:
         (["++search.seed={low: 3, high: 1}"], "search: seed needs low < high"),
         (["++search.seed={low: 0, high: 1, log: true}"], "with log, low must be above 0"),
         (["++search.seed={low: 1, hihg: 2}"], "search: seed has hihg"),
+        (["++search.seed={low: 1, high: 3, choices: [7]}"], "search: seed has choices and a range"),
+        (["++search.seed={choices: []}"], "search: seed: choices must be a list of some values"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(words: list[str], message: str, tmp_path: Path) -> None:
@@ -74,6 +79,18 @@ def test_every_shipped_space_is_one_that_train_takes() -> None:
         for corner in (0, -1):
             words = [f"{key}={bounds[corner]}" for key, bounds in verb.check_space(space).items()]
             assert compose("train", TrainConfig, words).configs
+
+
+@pytest.mark.slow
+def test_no_shipped_space_searches_for_what_changes_nothing() -> None:
+    """That of the VAE with a prior had the prior beside the mixture's components, which a RealNVP does not have."""
+    for name in sorted(path.stem for path in (CONF / "search").glob("*.yaml")):
+        space = verb.check_space(config(f"search={name}").search)
+        for number in range(max(map(len, space.values()))):
+            told = {key: bounds[min(number, len(bounds) - 1)] for key, bounds in space.items()}
+            words = [f"{key}={written(value)}" for key, value in told.items()]
+            (training,) = compose("train", TrainConfig, words).configs
+            check_effect(build(training.model, ImageShape(1, 8, 8)), training.model)
 
 
 def test_what_samples_alone_are_scored_by_can_be_searched_for() -> None:

@@ -41,7 +41,7 @@ def question(
     spaces = ("classifier", "random", "pixels")[: len(pairs)]
     score = replace(catalogue()["fcd"], better="lower" if lower_is_better else "higher", capped=capped)
     values = {space: {"A": of_a, "B": of_b} for space, (of_a, of_b) in zip(spaces, pairs, strict=True)}
-    return Question(score, values, real, real_sd)
+    return Question(score, values, dict.fromkeys(spaces, real), real_sd)
 
 
 def of_one_score(a: list[float] | Array, b: list[float] | Array) -> Comparison:
@@ -90,6 +90,16 @@ def test_what_copies_less_than_real_images_is_no_better_for_it() -> None:
     assert verdict.samples["B"].sd > 0
     (verdict,) = verdicts([question(lower_is_better=False, real=1.5, capped=True)])
     assert verdict.better == "B"
+
+
+def test_what_lies_beyond_real_images_has_no_say_in_the_sign_either() -> None:
+    a, b = [0.90, 0.91, 0.90, 0.91, 0.90, 0.90, 0.91, 2.2], [1.0] * 8
+    beyond = [1.2] * 8, [1.1] * 8
+    (verdict,) = verdicts([question(a, b, others=(beyond,), lower_is_better=False, real=1.0, capped=True)])
+    assert verdict.leaders == {"classifier": "B", "random": None}
+    assert (verdict.better, verdict.why) == (None, (Reason.SPACES_DISAGREE,))
+    both = question(a, b, others=((a, b),), lower_is_better=False, real=1.0, capped=True)
+    assert [verdict.better for verdict in verdicts([both])] == ["B"]
 
 
 def test_few_seeds_decide_nothing_and_it_is_said() -> None:

@@ -15,6 +15,9 @@ from genbench.data.images import ImageShape
 from genbench.models.export import SUFFIXES, export, networks
 from genbench.models.gan import DCGAN
 from genbench.models.model import Conditional, Model, Update
+from genbench.models.pixels import KINDS
+from genbench.models.vae import VAE
+from genbench.models.vae_prior import VAEWithPrior
 from genbench.models.vaegan import VAEGAN
 from tests.models.test_flow import flow
 from tests.models.test_gan import gan
@@ -92,6 +95,20 @@ def test_a_fitted_prior_and_a_solver_are_exported(form: str, classes: int, tmp_p
     solved = flow(classes=classes)
     solved.sample_options = {"steps": 1}  # of heun: two calls of the network
     assert list(written(solved, form, tmp_path, solved.shape)) == ["generator"]
+
+
+@pytest.mark.parametrize("form", SUFFIXES)
+@pytest.mark.parametrize(("likelihood", "prior"), list(zip(KINDS, ("normal", "mixture", "flow"), strict=True)))
+def test_every_likelihood_is_exported(likelihood: Any, prior: Any, form: str, tmp_path: Path) -> None:
+    """With the Gaussian's deviation, which samples do not need, the Gaussian itself was taken out: a traceback."""
+    small = ImageShape(1, 8, 8)
+    for model in (VAE(small, likelihood=likelihood), VAEWithPrior(small, prior=prior, likelihood=likelihood)):
+        paths = written(model, form, tmp_path, small)
+        assert list(paths) == ["decoder", "encoder"]
+        if form == "torch_export":
+            states = [torch.export.load(path).state_dict for path in paths.values()]
+            assert {name.split(".")[1] for name in states[1]} == {"encoder"}
+            assert {name.split(".")[1] for name in states[0]} <= {"decoder", "prior"}
 
 
 @pytest.mark.parametrize("form", ["onnx", "torch_export"])

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from genbench.data.images import ImageShape
 from genbench.errors import UserError
 from genbench.models.sampling import draw
-from genbench.models.weights import LARGEST, build, load, save
+from genbench.models.weights import LARGEST, build, check_effect, load, save
 
 VAE = {
     "_target_": "genbench.models.vae.VAE",
@@ -37,6 +37,52 @@ def test_a_saved_model_draws_the_same_images(tmp_path: Path) -> None:
     assert (again.shape, again.classes, again.about) == (shape, ("a", "b"), VAE)
     assert not again.model.training
     assert torch.equal(draw(model, 4, 0), draw(again.model, 4, 0))
+
+
+PRIOR, FLOW, GAN = (
+    {"_target_": f"genbench.models.{name}"} for name in ("vae_prior.VAEWithPrior", "flow.FlowMatching", "gan.DCGAN")
+)
+STYLE = {**GAN, "generator": "style", "loss": "r3", "latent_size": 4}
+
+
+@pytest.mark.parametrize(
+    ("told", "word", "value", "needs", "default"),
+    [
+        ({**PRIOR, "prior": "flow"}, "components", 50, "model.prior=mixture", "100"),
+        ({**PRIOR, "prior": "normal"}, "components", 50, "model.prior=mixture", "100"),
+        ({**PRIOR, "prior": "normal"}, "prior_learning_rate", 0.01, "model.prior=flow", "0.001"),
+        (PRIOR, "prior_learning_rate", 0.01, "model.prior=flow", "0.001"),
+        (FLOW, "label_dropout", 0.2, "model.conditional=true", "0.1"),
+        (STYLE, "batch_norm_eps", 0.001, "BatchNorm, which neither network has", "1e-05"),
+    ],
+)
+def test_a_word_of_no_effect_is_refused_for_a_new_training(
+    told: dict[str, Any], word: str, value: Any, needs: str, default: str, tmp_path: Path
+) -> None:
+    """One training had two names, was trained twice, and searched for what changes nothing."""
+    shape = ImageShape(1, 8, 8)
+    check_effect(build(told, shape), told)
+    other = {**told, word: value}
+    model = build(other, shape)
+    with pytest.raises(UserError) as caught:
+        check_effect(model, other)
+    assert str(caught.value) == f"model.{word}={value}: has no effect without {needs}: leave it at {default}"
+    save(model, other, shape, (), tmp_path / "weights.safetensors")  # as of a run of before
+    assert torch.equal(draw(load(tmp_path / "weights.safetensors").model, 2, 0), draw(model, 2, 0))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {**PRIOR, "components": 50},
+        {**PRIOR, "prior": "flow", "prior_learning_rate": 0.01, "components": 100},
+        {**FLOW, "label_dropout": 0.2, "conditional": True},
+        {**GAN, "batch_norm_eps": 0.001, "loss": "r3"},
+        {**STYLE, "loss": "nonsaturating", "batch_norm_momentum": 0.01},
+    ],
+)
+def test_a_word_that_has_its_effect_is_taken(told: dict[str, Any]) -> None:
+    check_effect(build(told, ImageShape(1, 8, 8), 3), told)
 
 
 def test_what_is_no_file_or_too_large_is_not_read(tmp_path: Path) -> None:

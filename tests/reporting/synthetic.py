@@ -90,7 +90,7 @@ def run_of(
 ) -> Run:
     """As `synthetic_run`, of any configuration; `better` may be given by topic."""
     run = Run(folder / (name or config.run_name))
-    run.queue(config.to_yaml(), overwrite=False)
+    run.queue(config.to_yaml())
     model, data, seed = config.model_name, config.data.name, config.seed
     noise = np.random.default_rng(list(f"{model} {data} {seed}".encode()))
     seconds = {"gan": 600.0, "vae": 60.0}.get(model, 300.0)

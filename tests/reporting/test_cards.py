@@ -5,6 +5,7 @@ from pathlib import Path
 from genbench.reporting import hub
 from genbench.reporting.cards import model_card
 from genbench.runs.reading import read
+from genbench.runs.records import Cost
 from tests.reporting.synthetic import synthetic_run
 
 
@@ -19,11 +20,22 @@ def test_a_scored_run(tmp_path: Path) -> None:
     assert "| Fréchet distance |" in card
     assert "| class divergence |" in card
     assert "- negative log-likelihood: no likelihood: implicit model" in card
-    assert "- reconstruction error: 0.01 squared grey, of 64 test images (encoder)" in card
+    assert "- reconstruction error: 0.01 squared grey, of 64 images (encoder)" in card
     assert "mode collapse" in card  # an alarm is a limit
     assert str(tmp_path) not in card
     tables = [line for line in card.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in tables}) == 1
+
+
+def test_scores_of_another_sampling_say_of_which(tmp_path: Path) -> None:
+    run = synthetic_run(tmp_path, "flow", 0)
+    assert "drawn with" not in model_card(read(run.path))
+    scores = run.scorecard()
+    assert isinstance(scores.cost, Cost)
+    told = read(run.path).told.sample_options
+    cost = scores.cost.model_copy(update={"sample_options": {**told, "steps": 4}})
+    run.write_scorecard(scores.model_copy(update={"cost": cost}))
+    assert "; mean ± sd over draws, drawn with steps 4.\n" in model_card(read(run.path))
 
 
 def test_scores_of_validation_images_are_not_published(tmp_path: Path) -> None:

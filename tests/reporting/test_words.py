@@ -264,6 +264,23 @@ def test_missing_seeds_are_scored_as_those_that_there_are(runs: Path) -> None:
         assert ["nll" in line for line in commands] == ["-vae-" in line for line in commands]
 
 
+@pytest.mark.slow
+def test_missing_seeds_go_on_where_the_first_was_once_overwritten(runs: Path) -> None:
+    """Its config said so for ever, and each time that the command was given its seeds began anew."""
+    for model in ("gan", "vae"):
+        run = synthetic_run(runs, model, 0, "overwrite=true")
+        assert not run.config().overwrite
+    told = (run.path / "config.yaml").read_text(encoding="utf-8")
+    (run.path / "config.yaml").write_text(
+        told.replace("overwrite: false", "overwrite: true"), encoding="utf-8"
+    )  # before
+    assert run.config().overwrite
+    commands = more_seeds_commands(judged(runs), None)
+    assert len(commands) == 2
+    for line in commands:
+        assert not any(config.overwrite for config in compose("train", split(line)[2:]).configs)
+
+
 def test_three_plain_models_are_put_into_a_row(runs: Path) -> None:
     for seed in range(6):
         synthetic_run(runs, "gan", seed, better=0.5)

@@ -90,7 +90,7 @@ def config() -> TrainConfig:
 def example(path: Path) -> Run:
     """A finished run with all of its files but weights, log and pictures."""
     run = Run(path)
-    run.queue(config().to_yaml(), overwrite=False)
+    run.queue(config().to_yaml())
     run.write_environment(ENVIRONMENT)
     run.write_data(DATA)
     run.write_scorecard(SCORECARD)

@@ -44,7 +44,7 @@ def test_a_run_is_held_by_one_process(tmp_path: Path) -> None:
         assert run.status.state == "running"
         with pytest.raises(UserError, match=f"another process is at work on it .process {os.getpid()} on "):
             run.held("config: 2\n", overwrite=True).__enter__()
-        run.queue("config: 2\n", overwrite=True)  # of a sweep that has it on its list as well
+        run.queue("config: 2\n")  # of a sweep that has it on its list as well
         assert run.status.state == "running"
     assert not run.is_locked
     assert (run.path / "config.yaml").read_text() == "config: 1\n"
@@ -75,10 +75,11 @@ def test_a_finished_run_is_left_as_it_is_unless_it_is_to_be_overwritten(tmp_path
             temporary.write_text("")
     with run.held("second", overwrite=False):
         assert run.is_finished
-    run.queue("second", overwrite=False)
+    run.queue("second")
     assert run.is_finished
     assert (run.path / "config.yaml").read_text() == "first"
-    run.queue("third", overwrite=True)
+    with run.held("third", overwrite=True):
+        pass
     assert run.status.state == "queued"
     assert (run.path / "config.yaml").read_text() == "third"
     assert run.checkpoints == []
@@ -90,7 +91,7 @@ def test_an_unfinished_run_keeps_what_it_has(tmp_path: Path) -> None:
         with run.held("", overwrite=False), run.whole(f"checkpoints/{images:012}.ckpt") as temporary:
             temporary.write_text("")
     run.set_status("failed", "why")
-    run.queue("", overwrite=False)
+    run.queue("")
     assert run.status == Status(state="queued", when=run.status.when)
     assert [int(path.stem) for path in run.checkpoints] == [1000000000000, 128, 64]
 
@@ -100,12 +101,12 @@ def test_what_is_not_a_run_is_not_touched(tmp_path: Path) -> None:
     for run in (Run(tmp_path), Run(tmp_path / "letter.txt")):
         for overwrite in (False, True):
             with pytest.raises(UserError, match="is in the way and is not a run"):
-                run.queue("", overwrite=overwrite)
+                run.held("", overwrite=overwrite).__enter__()
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
     killed_at_birth = tmp_path / "b"
     killed_at_birth.mkdir()
     (killed_at_birth / ".lock").touch()
-    Run(killed_at_birth).queue("", overwrite=False)
+    Run(killed_at_birth).queue("")
     assert Run(killed_at_birth).status.state == "queued"
 
 

@@ -55,7 +55,8 @@ def test_nothing_is_deleted_beyond_a_link(tmp_path: Path) -> None:
     run = example(tmp_path / "run")
     put(tmp_path / "elsewhere", "000000000064.ckpt")
     (run.path / "checkpoints").symlink_to(tmp_path / "elsewhere")
-    run.queue("", overwrite=True)
+    with run.held("", overwrite=True):
+        pass
     assert (tmp_path / "elsewhere" / "000000000064.ckpt").exists()
 
 
@@ -64,14 +65,14 @@ def test_nothing_is_deleted_beyond_a_link(tmp_path: Path) -> None:
 def test_a_folder_of_somebody_else_is_refused(theirs: tuple[str, ...], overwrite: bool, tmp_path: Path) -> None:
     put(tmp_path / "run", *theirs)
     with pytest.raises(UserError, match="is in the way and is not a run"):
-        Run(tmp_path / "run").queue("", overwrite=overwrite)
+        Run(tmp_path / "run").held("", overwrite=overwrite).__enter__()
     found = {str(path.relative_to(tmp_path / "run")) for path in (tmp_path / "run").rglob("*") if path.is_file()}
     assert found == set(theirs)
 
 
 def test_a_run_that_was_killed_at_its_birth_is_begun(tmp_path: Path) -> None:
     put(tmp_path / "run", ".lock", ".7.status.json")
-    Run(tmp_path / "run").queue("", overwrite=False)
+    Run(tmp_path / "run").queue("")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [".lock", "config.yaml", "status.json"]
 
 
@@ -92,7 +93,30 @@ def test_nothing_is_written_where_something_else_stands(name: str, make: Callabl
     (run.path / name).unlink(missing_ok=True)
     make(run.path / name)
     with pytest.raises(UserError, match=f"{name} is in the way"):
-        run.queue("", overwrite=False)
+        run.queue("")
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("samples.png", Path.mkdir), ("checkpoints", Path.touch), (".sweep", Path.mkdir)]
+)
+def test_a_run_is_not_emptied_where_it_could_not_write(name: str, make: Callable[[Path], Any], tmp_path: Path) -> None:
+    """overwrite=true looked for what stands in the way when it had deleted everything else."""
+    run = example(tmp_path / "run")
+    put(run.path, "weights.safetensors")
+    make(run.path / name)
+    before = {path.name: path.is_dir() or path.read_bytes() for path in run.path.iterdir()}
+    with pytest.raises(UserError, match=f"{name} is in the way"):
+        run.held("", overwrite=True).__enter__()
+    assert {path.name: path.is_dir() or path.read_bytes() for path in run.path.iterdir()} == before
+    assert run.is_finished
+
+
+def test_what_is_deleted_anyway_is_in_nobody_s_way(tmp_path: Path) -> None:
+    run = example(tmp_path / "run")
+    (run.path / "weights.safetensors").symlink_to(tmp_path / "elsewhere")
+    _pipe(run.path / "train.log")
+    with run.held("", overwrite=True):
+        assert sorted(path.name for path in run.path.iterdir()) == [".lock", "config.yaml", "status.json"]
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"state": "finis', "[]"])
@@ -100,8 +124,9 @@ def test_half_a_status_is_named_and_mended_by_overwriting(content: str, tmp_path
     run = example(tmp_path / "run")
     (run.path / "status.json").write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=r"status.json cannot be read .*: train the run with overwrite=true"):
-        run.queue("", overwrite=False)
-    run.queue("config", overwrite=True)
+        run.queue("")
+    with run.held("config", overwrite=True):
+        pass
     assert run.status.state == "queued"
     assert not run.has_scorecard
 

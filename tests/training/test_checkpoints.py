@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from genbench.cli import compose
-from genbench.command.sweeping import guarded
+from genbench.command.sweeping import Aim, guarded
 from genbench.config.train import TrainConfig
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
@@ -214,13 +214,13 @@ def test_a_run_that_is_moved_or_deleted_while_it_trains_stops(
 
 def test_a_job_whose_directory_goes_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = config("vae", tmp_path)
-    run_of(told).queue(told.to_yaml(), overwrite=False)
+    run_of(told).queue(told.to_yaml())
 
     def goes() -> None:
         _gone(run_of(told))
         raise UserError("it was moved")
 
-    guarded(told, goes)
+    guarded(Aim.of(told), goes)
     assert "it was moved" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -282,6 +282,28 @@ def test_options_that_cannot_be_drawn_by_are_said_before_there_is_a_directory(tm
     with pytest.raises(UserError, match="this model was not told classes"):
         train(told)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_word_of_no_effect_is_said_before_there_is_a_directory(tmp_path: Path) -> None:
+    told = config("flow model.label_dropout=0.2", tmp_path / "runs")
+    with pytest.raises(UserError, match=r"model\.label_dropout=0\.2: has no effect without model\.conditional=true"):
+        train(told)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_was_begun_with_such_a_word_goes_on(tmp_path: Path) -> None:
+    told = config("flow model.label_dropout=0.2", tmp_path)
+    with pytest.MonkeyPatch.context() as before:
+        before.setattr("genbench.models.weights.check_effect", lambda *_: None)
+        at_step(before, "flow", 6, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(Interrupted):
+            train(told)
+    train(told)
+    assert run_of(told).is_finished
+    train(told)
+    with pytest.raises(UserError, match="has no effect"):
+        train(told.model_copy(update={"overwrite": True}))
+    assert run_of(told).is_finished
 
 
 def test_what_is_said_of_an_interruption_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

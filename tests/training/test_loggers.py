@@ -455,8 +455,8 @@ def test_a_resumed_run_goes_on_in_the_same_wandb_run(tmp_path: Path) -> None:
     ids = {path.stem.rpartition("-")[2] for path in run.path.glob("wandb/offline-run-*/*.wandb")}
     assert len(ids) == 1
     assert [at["images"] for at in offline(run)["history"]] == [row.images for row in ROWS]
-    run_again = Run(run.path)
-    run_again.queue(run.config().to_yaml(), overwrite=True)
+    with Run(run.path).held(run.config().to_yaml(), overwrite=True):
+        pass
     assert not (run.path / "wandb").exists()
     assert not (run.path / "wandb.json").exists()
 

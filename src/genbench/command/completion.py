@@ -69,7 +69,7 @@ def candidates(line: str, verbs: Sequence[str]) -> list[str]:
         line: from `genbench` to the cursor.
         verbs: all of them.
     """
-    _, *words = line.split()
+    words = line.split()[1:]
     if not words or (len(words) == 1 and not line.endswith(" ")):
         return [verb for verb in verbs if verb.startswith(words[0] if words else "")]
     verb, rest = words[0], line.split(None, 2)[2] if len(words) > 1 else ""

@@ -18,8 +18,12 @@ from genbench.interruption import Interrupted
 from genbench.progress import importing, task
 from genbench.runs.directory import Run
 from genbench.runs.reading import read
+from genbench.runs.turns import is_begun, new_sweep, note_begun, note_refused, refusal
+from genbench.wording import counted
 
 MOST_STALLED = 3  # times that a sweep is taken up again although the last time got nowhere
+MOST_NAMED = 3  # runs in a line
+WITHOUT_OVERWRITE = "the same command without overwrite=true goes on from here"
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,24 @@ class Aim:
     run: Run
     level: str  # of its scores: none, fast or full
     scored_by: Mapping[str, Any]  # see `Scorecard.is_of`
+    sweep: str = ""  # that begins it anew; empty: nobody does
 
     @classmethod
-    def of(cls, config: TrainConfig) -> "Aim":
+    def of(cls, config: TrainConfig, sweep: str = "") -> "Aim":
         """What a training's words ask for."""
-        return cls(Run(config.directory), config.evaluation.level, config.scored_by)
+        named = sweep if config.overwrite else ""
+        return cls(Run(config.directory), config.evaluation.level, config.scored_by, named)
+
+    @property
+    def is_due(self) -> bool:
+        """To be begun anew, and until then what it was before."""
+        return self.sweep != "" and not is_begun(self.run, self.sweep)
 
     @property
     def is_reached(self) -> bool:
         """Trained and scored as far as is wanted, or given up."""
+        if self.is_due:
+            return refusal(self.run, self.sweep) != ""
         try:
             if self.run.status.state == "failed":
                 return True
@@ -51,19 +64,33 @@ class Aim:
 class Job:
     """One training of a sweep."""
 
-    config: TrainConfig
+    words: TrainConfig  # as they were given
+    aim: Aim
     aims: Sequence[Aim]  # of all jobs
     started: float  # the sweep, in seconds since the epoch
 
+    @property
+    def config(self) -> TrainConfig:
+        """What the training is told now: a run that this sweep has begun anew goes on if it is taken up again."""
+        return self.words.model_copy(update={"overwrite": self.aim.is_due})
 
-def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None]) -> int:
+
+def aims_of(configs: Sequence[TrainConfig]) -> list[Aim]:
+    """What a sweep's jobs are to come to."""
+    sweep = new_sweep()
+    return [Aim.of(config, sweep) for config in configs]
+
+
+def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None], aims: Sequence[Aim] | None = None) -> int:
     """Every job of a sweep, by the launcher that the command line names.
 
-    A run that lost its process (a killed worker, a lost machine) is taken up again, as long as that gets anywhere.
+    A run that lost its process (a killed worker, a lost machine) is taken up again, as long as that gets anywhere; one
+    that is trained and has not the scores that are wanted, once.
 
     Args:
         line: the jobs.
         job: trains one of them, in whatever process; a function of a module.
+        aims: `aims_of` the jobs, of whoever wants to look at them.
 
     Returns:
         0, or the exit code of a job or launcher that ended otherwise; above 128 it was a signal.
@@ -74,15 +101,12 @@ def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None]) -> int
     """
     _check(line.configs)
     missing = {} if line.is_remote else _missing_data(line.configs)
-    runs = [Run(config.directory) for config in line.configs]
-    _queue(line.configs, runs, missing)
-    started = time.time()
-    # What was to be overwritten was deleted when the run was queued.
-    configs = [config.model_copy(update={"overwrite": False}) for config in line.configs]
-    aims = [Aim.of(config) for config in configs]
-    jobs = [Job(config, aims, started) for config in configs]
+    aims = aims_of(line.configs) if aims is None else aims
+    _queue(line.configs, aims, missing)
+    jobs = [Job(config, aim, aims, time.time()) for config, aim in zip(line.configs, aims, strict=True)]
     code = stalled = 0
-    chosen = [i for i, config in enumerate(configs) if _read_from(config) not in missing]
+    able = chosen = [i for i, config in enumerate(line.configs) if _read_from(config) not in missing]
+    once_more: set[int] = set()  # whatever killed the process that scored them may do so again, and take long
     before: object = None
     while stalled < MOST_STALLED:
         try:
@@ -96,11 +120,14 @@ def train_all(line: CommandLine[TrainConfig], job: Callable[[Job], None]) -> int
         except Exception as error:  # noqa: BLE001  (a launcher whose worker died, each has its own)
             code = 1
             print(f"genbench: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}", file=sys.stderr)
-        chosen = [i for i, run in enumerate(runs) if _is_lost(run)]
+        lost = [i for i in able if not aims[i].run.is_locked and not aims[i].is_reached]
+        unscored = {i for i in lost if not aims[i].is_due and read(aims[i].run.path).state == "finished"}
+        chosen = [i for i in lost if i not in once_more]
+        once_more |= unscored
         if code > 128 or not chosen:
             break
-        print(f"{len(chosen)} runs lost their process; they go on", file=sys.stderr)
-        now = [read(run.path).state for run in runs], [run.checkpoints[:1] for run in runs]
+        print(f"{counted(len(chosen), 'run')} lost their process, or are not scored; they go on", file=sys.stderr)
+        now = [(read(aim.run.path).state, aim.run.checkpoints[:1], aim.is_due, aim.is_reached) for aim in aims]
         stalled = stalled + 1 if now == before else 0
         before = now
     return code
@@ -128,17 +155,51 @@ def _check(configs: Sequence[TrainConfig]) -> None:
         raise UserError(f"{key}: makes no other training, and several of the sweep would be one: {advice}")
 
 
-def _queue(configs: Sequence[TrainConfig], runs: Sequence[Run], missing: Mapping[str, str]) -> None:
-    """A long sweep shows from the start what is to come, and what is not."""
-    for run, config in zip(runs, configs, strict=True):
-        run.queue(config.to_yaml(), overwrite=config.overwrite)
+def _queue(configs: Sequence[TrainConfig], aims: Sequence[Aim], missing: Mapping[str, str]) -> None:
+    """A long sweep shows from the start what is to come, and what is not.
+
+    A run that is to be begun anew shows what it has until its turn comes: who knows whether it can be trained?
+    """
+    for config, aim in zip(configs, aims, strict=True):
+        if not (aim.sweep and aim.run.exists):
+            aim.run.queue(config.to_yaml())
+            if aim.sweep:
+                note_begun(aim.run, aim.sweep)
         reason = missing.get(_read_from(config))
-        if reason is not None and read(run.path).state == "queued" and not run.is_locked:
-            run.set_status("failed", reason)
+        if reason is not None:
+            _give_up(aim, reason)
 
 
-def _is_lost(run: Run) -> bool:
-    return read(run.path).state in ("queued", "interrupted") and not run.is_locked
+def _give_up(aim: Aim, why: str) -> None:
+    """Note why a run's training cannot begin, unless that has begun, and says itself how it goes."""
+    if aim.run.is_locked:
+        return
+    if read(aim.run.path).state == "queued":
+        aim.run.set_status("failed", why)
+        if aim.sweep:  # it has nothing to keep, or was being emptied
+            note_begun(aim.run, aim.sweep)
+    elif aim.is_due:
+        note_refused(aim.run, aim.sweep, why)
+
+
+def left_alone(aims: Sequence[Aim]) -> dict[Path, str]:
+    """The runs that were to be begun anew and are what they were before, with that and the reason if one is known."""
+    reasons = {aim.run.path: refusal(aim.run, aim.sweep) for aim in aims if aim.is_due}
+    return {path: "as it was, not begun anew" + f": {why}" * bool(why) for path, why in reasons.items()}
+
+
+def interrupted(code: int, aims: Sequence[Aim]) -> Interrupted:
+    """What ends a sweep whose exit code is that of a signal; it says how to go on."""
+    signal = Interrupted(code - 128)
+    if any(aim.sweep for aim in aims):  # given again, it would begin again
+        left = [path.name for path in left_alone(aims)]
+        names = [*left[:MOST_NAMED], *([f"{len(left) - MOST_NAMED:,} more"] if len(left) > MOST_NAMED else [])]
+        signal.advice = WITHOUT_OVERWRITE
+        if left:
+            signal.advice += (
+                f", and takes as it is what is not begun anew yet ({', '.join(names)}): delete it to have it trained"
+            )
+    return signal
 
 
 def _read_from(config: TrainConfig) -> str:
@@ -169,18 +230,15 @@ def _missing_data(configs: Sequence[TrainConfig]) -> dict[str, str]:
     return missing
 
 
-def guarded(config: TrainConfig, training: Callable[[], None]) -> None:
+def guarded(aim: Aim, training: Callable[[], None]) -> None:
     """Do a training; a failure is written into its run directory, and the next one goes on."""
-    run = Run(config.directory)
     try:
         training()
     except Interrupted as signal:
         sys.exit(128 + signal.number)
     except Exception as error:  # noqa: BLE001  (whatever it was, it is recorded and reported at the end)
-        # Before the training began, so that nothing has recorded it yet.
-        if read(run.path).state == "queued" and not run.is_locked:
-            run.set_status("failed", str(error))
-        print(f"{run.path}: {error}", file=sys.stderr)
+        _give_up(aim, str(error))
+        print(f"{aim.run.path}: {error}", file=sys.stderr)
     finally:
         gc.collect()  # Trainer and callbacks know each other: without this dozens of models wait for Python to look
 

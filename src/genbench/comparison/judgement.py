@@ -213,11 +213,11 @@ def _questions(ranking: Ranking, one: Contender, other: Contender, votes: Sequen
             if _may_vote(ranking, Key(space, key.score)) and _is_whole(of, one) and _is_whole(of, other)
         }
         if key.space in values:
-            real = ranking.real(key)
-            sd = real.sd if real is not None and real.sd is not None else 0.0
-            score = catalogue()[key.score]
-            mean = math.nan if real is None else real.mean
-            questions.append(Question(score, values, mean, sd, one.is_even and other.is_even))
+            known = {space: ranking.real(Key(space, key.score)) for space in values}
+            real = {space: score.mean for space, score in known.items() if score is not None}
+            judged = known[key.space]
+            sd = judged.sd if judged is not None and judged.sd is not None else 0.0
+            questions.append(Question(catalogue()[key.score], values, real, sd, one.is_even and other.is_even))
     return questions
 
 

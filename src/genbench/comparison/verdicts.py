@@ -19,7 +19,7 @@ contenders, and errs as often where sds differ: which seed is whose is then not 
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -55,8 +55,8 @@ class Question:
 
     score: Entry
     values: Mapping[str, Mapping[str, Sequence[float]]]  # by space, the first is the one that is judged; by contender
-    real: float = math.nan  # of real against real images, in the judged space
-    real_sd: float = 0.0
+    real: Mapping[str, float] = field(default_factory=dict)  # of real against real images, by space, where it is known
+    real_sd: float = 0.0  # in the judged space
     even: bool = True  # the trainings of each contender saw equally many images
 
     @property
@@ -98,7 +98,7 @@ class Verdict:
     p: float  # Welch's, not corrected
     p_holm: float
     threshold: float  # what the difference must exceed
-    leaders: Mapping[str, str | None]  # by space, who has the better mean; None if they are equal
+    leaders: Mapping[str, str | None]  # by space, who has the better mean (capped); None if they are equal
     fewest: int  # trainings of each, below which nothing can be decided
     seeds: int | None  # of each that would decide it with 80 % power; None if seeds are not what is missing
 
@@ -120,8 +120,7 @@ def verdicts(questions: Sequence[Question]) -> list[Verdict]:
         questions: all that are asked on one data set, of every pair: they are one family.
     """
     compared = [
-        compare(*(_capped(question, question.values[question.space][label]) for label in question.pair))
-        for question in questions
+        compare(*(_capped(question, question.space, label) for label in question.pair)) for question in questions
     ]
     fewest = fewest_seeds(len({label for question in questions for label in question.pair}))
     return [
@@ -130,13 +129,14 @@ def verdicts(questions: Sequence[Question]) -> list[Verdict]:
     ]
 
 
-def _capped(question: Question, values: Sequence[float]) -> Array:
-    """The values; what scores better than real images by not copying is no better for it."""
-    array = np.asarray(values, dtype=float)
-    if not question.score.capped or math.isnan(question.real):
+def _capped(question: Question, space: str, label: str) -> Array:
+    """A contender's values; what scores better than real images by not copying is no better for it."""
+    array = np.asarray(question.values[space][label], dtype=float)
+    real = question.real.get(space, math.nan)
+    if not question.score.capped or math.isnan(real):
         return array
     cap = np.maximum if question.score.better == "lower" else np.minimum
-    capped: Array = cap(array, question.real)
+    capped: Array = cap(array, real)
     return capped
 
 
@@ -191,7 +191,7 @@ def _about_the_score(q: Question, c: Comparison, leaders: Mapping[str, str | Non
 
 def _leader(question: Question, space: str) -> str | None:
     one, other = question.pair
-    difference = float(np.mean(question.values[space][one]) - np.mean(question.values[space][other]))
+    difference = float(_capped(question, space, one).mean() - _capped(question, space, other).mean())
     if difference == 0.0 or math.isnan(difference):
         return None
     return one if (difference < 0) == (question.score.better == "lower") else other

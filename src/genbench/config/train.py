@@ -154,8 +154,9 @@ class TrainConfig(Schema):
 
     def to_yaml(self) -> str:
         """The whole configuration as a file for `--config-dir DIR --config-name config`, which trains it again."""
-        # `code` is a word of whoever runs it: a directory that somebody else made does not bring its own.
-        content = {"defaults": _HEADER} | self.model_dump() | {"code": None}
+        # `code` is a word of whoever runs it: a directory that somebody else made does not bring its own. Nor is a run
+        # trained anew a second time because it was once.
+        content = {"defaults": _HEADER} | self.model_dump() | {"code": None, "overwrite": False}
         return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
 
 

@@ -91,6 +91,9 @@ def _images(run: Run, named: DataConfig, given: DataConfig | None) -> ImageData:
     elif given.load != named.load:
         raise UserError(f"data={given.name}: {run.path} was trained on {named.name}")
     else:
+        wrong = next((k for k, v in given.reading.items() if k != "subset" and named.reading.get(k) != v), None)
+        if wrong is not None:
+            raise UserError(f"data.{wrong}: {run.path} was trained on images that were read otherwise: leave it out")
         data = load_data(named.model_copy(update={"root": given.root}))
     run.check_data(DataRecord(**describe(data, (given or named).root)))
     return data

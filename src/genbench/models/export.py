@@ -98,16 +98,23 @@ def networks(model: Model, shape: ImageShape) -> dict[str, tuple[Function, tuple
 
 
 def _alone(function: Function, rows: tuple[Tensor, ...]) -> Function:
-    """A copy without the networks that its outputs do not depend on: a generator without its discriminator."""
+    """A copy without the tensors of networks of which its outputs need none: those of a generator's discriminator."""
     program = _trace(function, rows)
     names = {**program.graph_signature.inputs_to_parameters, **program.graph_signature.inputs_to_buffers}
     # model.<network>.<tensor>
     used = {names[node.name].split(".")[1] for node in program.graph.nodes if node.name in names and node.users}
     alone = copy.deepcopy(function)
-    for name, network in list(alone.model.named_children()):
-        if network.state_dict() and name not in used:
-            delattr(alone.model, name)
+    for name, network in alone.model.named_children():
+        if name not in used and network.state_dict():
+            _take_out_tensors(network)
     return alone
+
+
+def _take_out_tensors(network: nn.Module) -> None:
+    """Leave what a network can do without them: a likelihood has a mean without the deviation that it has learnt."""
+    for module in network.modules():
+        module._parameters.clear()
+        module._buffers.clear()
 
 
 def _trace(function: Function, rows: tuple[Tensor, ...]) -> ExportedProgram:

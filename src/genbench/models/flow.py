@@ -81,6 +81,8 @@ class FlowMatching(Conditional, Reconstruction):
         super().__init__(shape, noise_shape=tuple(shape), classes=classes if conditional else 0)
         self.learning_rate = learning_rate
         self.label_dropout = label_dropout
+        if not conditional:
+            self.idle["label_dropout"] = "model.conditional=true"
         self.unet = UNet(self.shape, width, self.classes)
 
     def make_optimizers(self) -> dict[str, Optimizer]:

@@ -75,7 +75,9 @@ class DCGAN(Conditional, StyleMixing):
         self.rate_at, self.discriminator = self.recipe.rate_at, _discriminator(self.recipe, size, told)
         self.generator.initialise()
         self.discriminator.initialise()
-        _set_batch_norm(self, batch_norm_eps, batch_norm_momentum)
+        if not _set_batch_norm(self, batch_norm_eps, batch_norm_momentum):
+            none = "BatchNorm, which neither network has"
+            self.idle = {"batch_norm_eps": none, "batch_norm_momentum": none}
 
     def make_optimizers(self) -> dict[str, Optimizer]:
         """Two Adams."""
@@ -180,10 +182,12 @@ def _discriminator(recipe: Loss, shape: ImageShape, classes: int) -> Discriminat
     )
 
 
-def _set_batch_norm(network: Module, eps: float, momentum: float) -> None:
-    for layer in network.modules():
-        if isinstance(layer, BatchNorm1d | BatchNorm2d):
-            layer.eps, layer.momentum = eps, momentum
+def _set_batch_norm(network: Module, eps: float, momentum: float) -> bool:
+    """True if there is one."""
+    layers = [layer for layer in network.modules() if isinstance(layer, BatchNorm1d | BatchNorm2d)]
+    for layer in layers:
+        layer.eps, layer.momentum = eps, momentum
+    return bool(layers)
 
 
 def _in_range(images: Tensor) -> Tensor:

@@ -64,6 +64,7 @@ class Model(L.LightningModule, ABC):
         follows_epochs: stages and rates do, as in an ordinary Trainer; `genbench train` has them follow its budget.
         least_images: of a step, in each process.
         sample_options: defaults of the keyword arguments of `sample`, from the `sample` of the model's YAML.
+        idle: hyperparameters that change nothing beside the others that were given, each with what it takes for that.
     """
 
     # The stages of a training by name, in their order, each with its share of the budget. A share of 0 is a stage whose
@@ -83,6 +84,7 @@ class Model(L.LightningModule, ABC):
         self.rate_at: Callable[[float], float] | None = None
         self.follows_epochs = True
         self.sample_options: dict[str, Any] = {}
+        self.idle: dict[str, str] = {}
         self._optimizer_names: tuple[str, ...] = ()
         frame = inspect.currentframe()
         if frame is None:

@@ -72,6 +72,8 @@ class VAEWithPrior(Variational):
         super().__init__(shape, classes, latent_size=latent_size, width=width, hidden=hidden, **variational)
         self.stages = _STAGES[prior]  # type: ignore[misc]  # the class's own are those of the longest
         self.prior_learning_rate = prior_learning_rate
+        of_one = {"components": "mixture", "prior_learning_rate": "flow"}
+        self.idle = {name: f"model.prior={kind}" for name, kind in of_one.items() if kind != prior}
         self.prior: Normal | Mixture | RealNVP
         if prior == "mixture":
             self.prior = Mixture(latent_size, components, self.classes)

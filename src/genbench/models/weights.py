@@ -20,8 +20,9 @@ from genbench.cache import regular_file
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape, Split
 from genbench.errors import UserError
-from genbench.models.hyperparameters import NOT_THE_CLASS, check_hyperparameters, module_of
+from genbench.models.hyperparameters import NOT_THE_CLASS, check_hyperparameters, hyperparameters, module_of
 from genbench.models.model import Conditional, Model
+from genbench.wording import shown
 
 LARGEST = 4 * 2**30  # bytes of a weights file
 _ANEW = "train the run again, or get the file anew"
@@ -119,6 +120,27 @@ def build(model: Mapping[str, Any], shape: ImageShape, classes: int = 0, code: s
         raise TypeError(f"{target}: its constructor must hand `classes` on: super().__init__(..., classes=classes)")
     built.sample_options = dict(model.get("sample") or {})
     return built
+
+
+def check_effect(model: Model, told: Mapping[str, Any], code: str | None = None) -> None:
+    """Refuse hyperparameters that change nothing: they would give the same training a second name.
+
+    Their defaults stand in every YAML, and in the names of runs, and are let pass.
+
+    Args:
+        model: as built.
+        told: its YAML.
+        code: see `model_class`.
+
+    Raises:
+        UserError: one has another value than by default.
+    """
+    for name, about in hyperparameters(str(told["_target_"]), code).items():
+        if name in model.idle and told.get(name, about.default) != about.default:
+            raise UserError(
+                f"model.{name}={shown(told[name])}: has no effect without {model.idle[name]}: leave it at"
+                f" {shown(about.default)}"
+            )
 
 
 def check_batch(model: Model, train: Split, images: int) -> None:

@@ -5,7 +5,7 @@ from genbench.console import duration
 from genbench.evaluation.catalogue import catalogue
 from genbench.reporting.formats import deviation, number
 from genbench.runs.reading import RunRecord
-from genbench.runs.records import Absent, Estimate, Key, Score, Scorecard
+from genbench.runs.records import Absent, Cost, Estimate, Key, Score, Scorecard
 from genbench.wording import shown, word
 
 
@@ -88,7 +88,7 @@ def _scores(record: RunRecord, *, alone: bool) -> str:
         return "None." if alone else f"None yet: `genbench evaluate {word('run', record.name)}`"
     spaces = list(dict.fromkeys(key.space for key in scores.values()))
     lines = [
-        f"Protocol {scores.protocol}, evaluation={scores.level}; mean ± sd over draws.",
+        f"Protocol {scores.protocol}, evaluation={scores.level}; mean ± sd over draws{_drawn(record, scores)}.",
         "",
         "| score | " + " | ".join(spaces) + " | better |",
         "| --- |" + " ---: |" * len(spaces) + " --- |",
@@ -101,6 +101,14 @@ def _scores(record: RunRecord, *, alone: bool) -> str:
     return "\n".join(
         [*lines, *_of_the_model(scores), "", f"Comparable only with scores of the same extractors: {hashes}."]
     )
+
+
+def _drawn(record: RunRecord, scores: Scorecard) -> str:
+    """With which options, where they are others than the training's config says."""
+    told = record.told.sample_options
+    options = scores.cost.sample_options if isinstance(scores.cost, Cost) else {}
+    others = [f"{name} {shown(value)}" for name, value in options.items() if told.get(name) != value]
+    return f", drawn with {', '.join(others)}" if others else ""
 
 
 def _cell(score: Score | Absent) -> str:
@@ -116,7 +124,7 @@ def _of_the_model(scores: Scorecard) -> list[str]:
         found = scores.model.get(entry.name)
         if isinstance(found, Estimate):
             about = f" ({found.method})" if found.method else ""
-            lines.append(f"- {entry.label}: {number(found.mean)} {entry.unit}, of {found.n:,} test images{about}")
+            lines.append(f"- {entry.label}: {number(found.mean)} {entry.unit}, of {found.n:,} images{about}")
         elif isinstance(found, Absent):
             lines.append(f"- {entry.label}: {found.absent}")
     return ["", *lines] if lines else []

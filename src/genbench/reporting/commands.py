@@ -13,8 +13,10 @@ def more_seeds_commands(judgement: Judgement, code: str | None) -> list[str]:
     commands = []
     for contender, seeds in judgement.missing_seeds():
         several = len(seeds) > 1
+        # Configs of before may hold it, and would begin anew what this command has already trained.
+        goes_on = " overwrite=false" if contender.runs[0].told.overwrite else ""
         chosen = f"'range({seeds.start},{seeds.stop})'" if several else str(seeds.start)
-        commands.append(_train(contender, f"seed={chosen}", code, "-m " * several))
+        commands.append(_train(contender, f"seed={chosen}{goes_on}", code, "-m " * several))
     return commands
 
 

@@ -72,7 +72,7 @@ def write_repository(run: Run, loaded: Loaded, out: Path) -> None:
     texts[CARD] = card(record, loaded, pictures)
     try:
         out.mkdir(exist_ok=True)
-        for name in {*PICTURES, SCORES} - {*copied}:  # of an earlier run
+        for name in {*PICTURES, SCORES}:  # of an earlier run: no scores stand beside weights that are not theirs
             (out / name).unlink(missing_ok=True)
         for name, source in copied.items():
             with whole_file(out / name) as temporary:

@@ -170,7 +170,7 @@ def assemble(records: Sequence[RunRecord], command: str, code: str | None) -> Co
         tuple(claims(found)),
         tuple(loss_rows(found)),
         tuple(record for record in records if record.problems),
-        tuple(record for record in records if record.notes),
+        tuple(record for record in records if record.notes and not record.problems),
     )
 
 

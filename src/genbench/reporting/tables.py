@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from shlex import quote
+from types import MappingProxyType
 
 from rich.table import Table
 from rich.text import Text
@@ -127,13 +129,21 @@ def _mean_and_spread(score: Score | Estimate) -> str:
     return f"{score.mean:.4g}" + ("" if spread is None else f" ± {deviation(spread)}")
 
 
-def sweep_table(records: Sequence[RunRecord]) -> Table:
-    """A line for each job of a sweep: its state, cost and losses, or why it has none."""
+def sweep_table(records: Sequence[RunRecord], left: Mapping[Path, str] = MappingProxyType({})) -> Table:
+    """A line for each job of a sweep: its state, cost and losses, or why it has none.
+
+    Args:
+        records: of all.
+        left: those that were to be begun anew and are as they were before, with what is said of that.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("run", "state", "images", "time", "images/s", "losses, or why there are none"):
         table.add_column(heading, justify="right" if heading in ("images", "time", "images/s") else "left")
     for record in records:
         summary = record.summary
+        if record.path in left:
+            table.add_row(record.name, record.state, "", "", "", left[record.path])
+            continue
         if record.state != "finished" or summary is None:
             why = record.problems[0].removeprefix(record.state).removeprefix(": ") if record.problems else ""
             table.add_row(record.name, record.state, "", "", "", f"{why}{_log(record)}".strip())

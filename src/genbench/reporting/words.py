@@ -270,7 +270,8 @@ def calibration_note(ranking: Ranking) -> str:
     """Why no score votes, and the command that changes it; empty if there is a calibration."""
     if not ranking.note:
         return ""
-    return f"{ranking.note.rstrip('.')}, so that no score votes. Make one: {calibrate_command(ranking)}"
+    command = calibrate_command(ranking)
+    return f"{ranking.note.rstrip('.')}, so that no score votes. On the machine that scored them make one: {command}"
 
 
 def reasons(verdict: Verdict) -> list[str]:

@@ -18,6 +18,7 @@
         samples.png, and for a model with an encoder reconstructions.png, latent_grid.png, latent_scatter.png;
                              of styles style_mixing.png
         .lock                held by the process that trains the run
+        .sweep               of a sweep with overwrite=true; see turns.py
 
 Every file but the two logs is written whole or not at all. What the JSON and CSV files hold stands in records.py.
 """
@@ -74,16 +75,15 @@ class Run:
         except OSError:  # somebody else's folder
             return False
 
-    def queue(self, config_yaml: str, *, overwrite: bool) -> None:
+    def queue(self, config_yaml: str) -> None:
         """Announce the run: it will be trained. One that is finished or being trained is left as it is.
 
         Raises:
             UserError: see `held`.
         """
-        if self.is_locked or (not overwrite and self.is_finished):
-            return
-        with self.held(config_yaml, overwrite=overwrite):
-            pass
+        if not (self.is_locked or self.is_finished):
+            with self.held(config_yaml, overwrite=False):
+                pass
 
     @contextmanager
     def held(self, config_yaml: str, *, overwrite: bool) -> Iterator["Run"]:
@@ -104,14 +104,15 @@ class Run:
             raise self._unwritable(error) from error
         with self.taken() as own:
             try:
-                if overwrite or not own.is_finished:
+                begins = overwrite or not own.is_finished
+                if begins and (strange := obstacle(self.path, emptied=overwrite)) is not None:
+                    raise UserError(f"{strange} is in the way, and nothing that a run has written: move it")
+                if begins:
                     own.set_status("queued")  # first, so that no half-deleted run looks finished
                 if overwrite:
                     empty(self.path)
                 remove_half_written(self.path)
-                if not own.is_finished:
-                    if (strange := obstacle(self.path)) is not None:
-                        raise UserError(f"{strange} is in the way, and nothing that a run has written: move it")
+                if begins:
                     own._write_text("config.yaml", config_yaml)
             except OSError as error:
                 raise self._unwritable(error) from error

@@ -97,6 +97,22 @@ def check_trained(run: Run) -> None:
     raise UserError(f"{run.path} has no weights yet: its training is {run.status.state}")
 
 
+def check_replaceable(run: Run, protocol: int, otherwise: str = "") -> None:
+    """Refuse to put the scores of evaluation=fast in the place of full ones.
+
+    Raises:
+        UserError: there are full ones; it ends with what else one may write.
+    """
+    try:
+        full = run.is_scored("full", protocol)
+    except UserError:  # damaged ones are no loss
+        return
+    if full:
+        raise UserError(
+            f"evaluation=fast: {run.path} has the full scores, which these would replace: leave it out{otherwise}"
+        )
+
+
 def _of_zoo(name: str) -> Path:
     if name not in zoo():
         raise UserError(f"zoo={name}: there is no such model; there are {', '.join(zoo())}{nearest(name, zoo())}")

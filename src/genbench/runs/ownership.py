@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from genbench.errors import UserError
 
-LOCK = ".lock"
+LOCK, TURN = ".lock", ".sweep"  # see turns.py
 _FILES = (
     *("config.yaml", "status.json", "environment.json", "data.json", "summary.json", "scores.json"),
     *("mlflow.json", "wandb.json"),
@@ -93,10 +93,17 @@ def is_free(folder: Path) -> bool:
     return all(path.name == LOCK or _is_half_written(path) for path in folder.iterdir())
 
 
-def obstacle(folder: Path) -> Path | None:
-    """Something in a run directory that stands where a run writes, and that it could not have put there."""
+def obstacle(folder: Path, *, emptied: bool = False) -> Path | None:
+    """Something in a run directory that stands where a run writes, and that it could not have put there.
+
+    Args:
+        folder: the directory.
+        emptied: it is going to be, so that only what `empty` leaves is in the way.
+    """
     log = folder / "train.log"  # written on at its end, through a link, to wherever that leads
-    for path in (folder / name for name in _FILES):
+    for path in (folder / name for name in (*_FILES, TURN)):
+        if emptied and _is_file(path):
+            continue
         if os.path.lexists(path) and (path == log or not path.is_symlink()) and not stat.S_ISREG(path.lstat().st_mode):
             return path
     below = (folder / name for name in _NUMBERED)
@@ -111,9 +118,9 @@ def remove_half_written(folder: Path) -> None:
 
 
 def empty(folder: Path) -> None:
-    """Delete what a run writes, but its status and its lock."""
+    """Delete what a run writes, but its status, its lock and whose turn it is."""
     for path in _own(folder):
-        if path.name not in ("status.json", LOCK):
+        if path.name not in ("status.json", LOCK, TURN):
             path.unlink()
     if _is_folder(folder / "wandb"):
         for path in (folder / "wandb").iterdir():
@@ -168,7 +175,7 @@ def _own(folder: Path) -> list[Path]:
 
 
 def _is_own(name: str) -> bool:
-    return _whole(name) in _FILES or name.startswith(_EVENTS)
+    return _whole(name) in (*_FILES, TURN) or name.startswith(_EVENTS)
 
 
 def _is_numbered(path: Path) -> bool:

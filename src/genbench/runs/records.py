@@ -24,6 +24,14 @@ class Status(Record):
     why: str = ""
 
 
+class Turn(Record):
+    """.sweep: by which sweeps with overwrite=true the run was begun anew, the latest last; and which could not, why."""
+
+    begun: tuple[str, ...] = ()
+    refused: str = ""
+    why: str = ""
+
+
 class DataRecord(Record):
     """data.json: the images that a run was trained on and is scored against."""
 

@@ -18,20 +18,28 @@ from rich.console import Console
 from rich.status import Status
 
 from genbench.command.composition import CommandLine, check_outside_data, compose
-from genbench.command.sweeping import Aim, Job, guarded, progress_line, train_all
+from genbench.command.sweeping import (
+    Aim,
+    Job,
+    aims_of,
+    guarded,
+    interrupted,
+    left_alone,
+    progress_line,
+    train_all,
+)
 from genbench.comparison.settings import budget
 from genbench.config.train import TrainConfig
 from genbench.config.verbs import CompareConfig
 from genbench.console import stdout
 from genbench.errors import UserError
-from genbench.interruption import Interrupted
 from genbench.places import near
 from genbench.progress import notebook_cell, shown
 from genbench.runs.directory import Run
 from genbench.runs.reading import RunRecord, read
 from genbench.verbs.report import check_page_folder
-from genbench.verbs.train import WITHOUT_OVERWRITE, train
-from genbench.wording import counted
+from genbench.verbs.train import train
+from genbench.wording import counted, word
 
 LOOK_SECONDS = 2.0  # between two looks at how far the trainings are
 _BY_PROTOCOL = "nothing: all runs are scored by the protocol"
@@ -61,7 +69,7 @@ class Compared:
     """How a comparison went."""
 
     headlines: list[str]  # a line a data set
-    failed: list[RunRecord]  # trainings that are not finished or not scored
+    failed: list[RunRecord]  # trainings that are not finished or not scored, or not begun anew as they were to be
 
 
 def compared(config: CompareConfig, console: Console) -> Compared:
@@ -74,21 +82,21 @@ def compared(config: CompareConfig, console: Console) -> Compared:
     say_notes(line.configs, console)
     runs = [Run(each.directory) for each in line.configs]
     say_plan(line.configs, runs, console)
-    aims = [Aim.of(each) for each in line.configs]
+    aims = aims_of(line.configs)
     with _progress(console, aims, config.minutes), shown(None):  # one line: two displays would overwrite each other
-        code = train_all(line, quietly)
+        code = train_all(line, quietly, aims)
     if code > 128:
-        signal = Interrupted(code - 128)
-        if any(each.overwrite for each in line.configs):
-            signal.advice = WITHOUT_OVERWRITE
-        raise signal
-    failed = [record for record in (read(run.path) for run in runs) if record.problems]
+        raise interrupted(code, aims)
+    left, records = left_alone(aims), [read(run.path) for run in runs]
+    reasons = {record.path: record.problems[0] for record in records if record.problems} | left
+    failed = [record for record in records if record.path in reasons]
     for record in failed:
-        console.print(f"{record.path}: {record.problems[0]}", style="bold red", soft_wrap=True)
+        console.print(f"{record.path}: {reasons[record.path]}", style="bold red", soft_wrap=True)
     if len(failed) == len(runs):
+        found = "begun anew" if len(left) == len(runs) else "finished and scored"
         raise UserError(
-            f"runs={config.runs}: no training is finished and scored, so that there is nothing to compare:"
-            f" {failed[0].problems[0]}"
+            f"runs={config.runs}: no training is {found}, so that there is nothing to compare:"
+            f" {reasons[failed[0].path]}"
         )
     calibrate_missing(line.configs, console)
 
@@ -103,13 +111,13 @@ def trainings(config: CompareConfig) -> CommandLine[TrainConfig]:
     Raises:
         UserError: a word is wrong.
     """
-    for word in config.words:
-        name = word.partition("=")[0].lstrip("+~")
+    for told in config.words:
+        name = told.partition("=")[0].lstrip("+~")
         if name in _OURS:
             raise UserError(f"{name}=: write {_OURS[name]}")
     budgets = {"max_minutes": config.minutes, "max_images": config.images, "max_epochs": config.epochs}
     given = [f"trainer.{name}={value}" for name, value in budgets.items() if value is not None]
-    twice = next((word for word in config.words if word.lstrip("+").startswith("trainer.max_")), None)
+    twice = next((told for told in config.words if told.lstrip("+").startswith("trainer.max_")), None)
     if given and twice is not None:
         raise UserError(f"{twice}: minutes, images or epochs says it already: leave one out")
     if len(given) > 1:
@@ -151,7 +159,8 @@ def say_plan(configs: Sequence[TrainConfig], runs: Sequence[Run], console: Conso
 
 def quietly(job: Job) -> None:
     """One training of several, of which a line for all of them tells."""
-    guarded(job.config, lambda: train(job.config, Console(quiet=True)))
+    config = job.config
+    guarded(job.aim, lambda: train(config, Console(quiet=True), job.aim.sweep))
 
 
 def calibrate_missing(configs: Sequence[TrainConfig], console: Console) -> None:
@@ -177,12 +186,21 @@ def _calibrate(config: TrainConfig, console: Console) -> None:
     found = find_calibration(scorecard.data, scorecard.protocol, scorecard.extractors)
     if isinstance(found, Calibration) and found.is_complete:
         return
+    from genbench.cache import feature_cache
     from genbench.data.sources import load_data
     from genbench.device import best_device
     from genbench.evaluation.calibration import calibrate
+    from genbench.evaluation.extractors import load_spaces
 
+    data, device = load_data(config.data), best_device()
+    here = {space.name: space.hash for space in load_spaces(data, feature_cache(), device).available()}
+    if here != scorecard.extractors:  # a calibration would be of other feature spaces than the scores
+        raise UserError(
+            f"its runs were scored with another classifier than is in the cache here: genbench evaluate"
+            f" {word('run', config.directory)}, and so on, scores them again"
+        )
     console.print(f"{config.data.title}: finding out which scores may be trusted, which takes some minutes, once")
-    store(calibrate(load_data(config.data), best_device()))
+    store(calibrate(data, device))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from genbench.places import near
 from genbench.progress import importing
 from genbench.runs.directory import Run
 from genbench.runs.files import closed, reason
-from genbench.runs.finished import check_trained
+from genbench.runs.finished import check_replaceable, check_trained
 from genbench.runs.folder import read_folder
 from genbench.runs.outputs import check_out, written
 from genbench.runs.reading import read
@@ -37,6 +37,8 @@ def run(config: EvaluateConfig) -> None:
         raise UserError("evaluation=none: leaves nothing to do; choose evaluation=fast or full")
     if config.samples is None and config.out is not None:
         raise UserError("out=: the scores of a run go into its directory: leave it out")
+    if config.samples is not None and config.code is not None:
+        raise UserError("code=: these images are drawn already, and ask for no model: leave it out")
     if config.samples is not None and config.options:
         raise UserError(f"options.{next(iter(config.options))}: these images are drawn already: leave it out")
     if config.run is not None:
@@ -63,11 +65,8 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
     from genbench.training.loggers.opening import opened
 
     with run.taken() as own:  # so that nobody trains it anew while it is scored
-        if config.evaluation.level == "fast" and not config.force and _has_full_scores(own):
-            raise UserError(
-                f"evaluation=fast: {run.path} has the full scores, which these would replace: leave it out; or"
-                " force=true"
-            )
+        if config.evaluation.level == "fast" and not config.force:
+            check_replaceable(own, PROTOCOL, "; or force=true")
         target = str(own.config().model["_target_"])
         check_values(config.options, sample_options(target, config.code), "options.")
         scorecard = score_run(own, config.evaluation, config.code, config.options, config.data)
@@ -80,13 +79,6 @@ def evaluate_run(run: Run, config: EvaluateConfig) -> None:
         print(f"next: genbench report {word('runs', str(run.path.parent))}")
 
 
-def _has_full_scores(run: Run) -> bool:
-    try:
-        return run.is_scored("full", PROTOCOL)
-    except UserError:  # damaged ones are no loss
-        return False
-
-
 def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
     """Score the finished runs of a folder that have no such scores yet, as wanted, and print all side by side.
 
@@ -95,6 +87,8 @@ def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
     Raises:
         UserError: no run is finished, one could not be scored, or they cannot be compared.
     """
+    from genbench.models.hyperparameters import check_values, sample_options
+
     runs = [Run(record.path) for record in read_folder(folder) if record.state in ("finished", "unreadable")]
     runs = [run for run in runs if run.exists or closed(run.path)]
     if not runs:
@@ -103,6 +97,9 @@ def _evaluate_runs(folder: Path, config: EvaluateConfig) -> None:
     for run in runs:
         try:
             Run.open(run.path)
+            if config.options:
+                target = str(run.config().model["_target_"])
+                check_values(config.options, sample_options(target, config.code), "options.")
             if not (run.is_finished and run.is_scored(config.evaluation.level, PROTOCOL, wanted)):
                 evaluate_run(run, config)
             scored.append(run)

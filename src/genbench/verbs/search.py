@@ -78,8 +78,12 @@ def check_space(space: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[objec
         unknown = set(about) - {"low", "high", "log", "choices"}
         if unknown:
             raise UserError(f"search: {name} has {min(unknown)}: write low, high and log, or choices")
+        if "choices" in about and len(about) > 1:
+            raise UserError(f"search: {name} has choices and a range: give one of them")
         if isinstance(choices, list) and choices:
             found[name] = tuple(choices)
+        elif "choices" in about:
+            raise UserError(f"search: {name}: choices must be a list of some values")
         elif isinstance(low, int | float) and isinstance(high, int | float) and low < high:
             if about.get("log") and low <= 0:
                 raise UserError(f"search: {name}: with log, low must be above 0")

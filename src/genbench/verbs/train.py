@@ -18,15 +18,27 @@ from typing import TYPE_CHECKING
 from genbench import cores
 from genbench.command.composition import CommandLine
 from genbench.command.launching import at_once
-from genbench.command.sweeping import Job, guarded, progress_line, train_all
+from genbench.command.sweeping import (
+    WITHOUT_OVERWRITE,
+    Job,
+    aims_of,
+    guarded,
+    interrupted,
+    left_alone,
+    progress_line,
+    train_all,
+)
 from genbench.config.train import TrainConfig
+from genbench.errors import UserError
 from genbench.evaluation.protocol import PROTOCOL
 from genbench.interruption import Interrupted, end_with_starter, on_signals
 from genbench.progress import importing
 from genbench.runs.directory import Run
+from genbench.runs.finished import check_replaceable
 from genbench.runs.reading import read
 from genbench.runs.records import DataRecord
-from genbench.wording import word
+from genbench.runs.turns import note_begun
+from genbench.wording import counted, word
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +50,6 @@ if TYPE_CHECKING:
     from genbench.models.model import Model
     from genbench.training.loggers.opening import Loggers
 
-WITHOUT_OVERWRITE = "the same command without overwrite=true goes on from here"
 _LATER = ("genbench.training.engine", "genbench.models.pictures", "genbench.reporting.cards")  # whatever they import
 HELPLESS = 30.0  # seconds in which a process that lost the others ends with the one that started it
 
@@ -53,16 +64,25 @@ def run(config: TrainConfig) -> None:
 
 
 def sweep(line: CommandLine[TrainConfig]) -> None:
-    """All jobs, by whatever launcher, and a table of how they went; exit code 1 if a run is not finished in the end."""
+    """All jobs, by whatever launcher, and a table of how they went; exit code 1 if a run is not done in the end."""
     from genbench.console import stdout
     from genbench.reporting.tables import sweep_table
 
-    code = train_all(line, in_sweep)
-    records = [read(config.directory) for config in line.configs]
-    stdout().print(sweep_table(records))
+    aims = aims_of(line.configs)
+    code = train_all(line, in_sweep, aims)
+    left, records = left_alone(aims), [read(aim.run.path) for aim in aims]
+    stdout().print(sweep_table(records, left))
+    if code > 128:
+        raise interrupted(code, aims)
     verb = "evaluate" if line.configs[0].evaluation.level == "none" else "report"
     print(f"next: genbench {verb} {word('runs', line.configs[0].runs)}")
-    sys.exit(code if code > 128 else 0 if all(record.state == "finished" for record in records) else 1)
+    pairs = zip(aims, records, strict=True)
+    trained = [aim for aim, record in pairs if record.state == "finished" and record.path not in left]
+    unscored = [aim for aim in trained if not aim.is_reached]
+    if unscored:
+        same = "the same command" + " without overwrite=true" * any(aim.sweep for aim in unscored)
+        print(f"{counted(len(unscored), 'run')} trained and not scored as told: {same} tries again", file=sys.stderr)
+    sys.exit(0 if len(trained) == len(records) and not unscored else 1)
 
 
 def in_sweep(job: Job) -> None:
@@ -74,11 +94,16 @@ def in_sweep(job: Job) -> None:
     running = max(1 + sum(aim.run.is_locked for aim in job.aims), at_once())
     line = progress_line(job.aims, running, time.time() - job.started, config.trainer.max_minutes)
     console.print(f"{line}: {config.run_name}", soft_wrap=True)
-    guarded(config, lambda: train(config, console))
+    guarded(job.aim, lambda: train(config, console, job.aim.sweep))
 
 
-def train(config: TrainConfig, console: "Console") -> None:
+def train(config: TrainConfig, console: "Console", sweep: str = "") -> None:
     """From the images to a finished run directory; a run that was begun before goes on from its last checkpoint.
+
+    Args:
+        config: what it is told.
+        console: where it says how it goes.
+        sweep: that a run is begun anew by, if it is; see runs/turns.py.
 
     Raises:
         UserError: the device, the data or the model cannot be had as the config wants them, the images are not those
@@ -100,6 +125,10 @@ def train(config: TrainConfig, console: "Console") -> None:
     record = DataRecord(**describe(data, config.data.absolute_root))
     if not config.overwrite:
         run.check_data(record)
+    if done:
+        _say_options(config, run, console)
+    if done and config.evaluation.level == "fast" and not run.is_scored("fast", PROTOCOL, config.scored_by):
+        check_replaceable(run, PROTOCOL)
     if done and run.has_card and (not to_score or run.is_scored(config.evaluation.level, PROTOCOL, config.scored_by)):
         console.print(f"{run.path} is finished. To train it again: overwrite=true", soft_wrap=True)
         return
@@ -110,20 +139,19 @@ def train(config: TrainConfig, console: "Console") -> None:
     if several:
         end_with_starter("GENBENCH_DDP_STARTER")
     with nullcontext() if several else alone():
-        _to_the_end(config, run, data, record, console)
+        _to_the_end(config, run, data, record, console, sweep)
 
 
-def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRecord, console: "Console") -> None:
+def _to_the_end(
+    config: TrainConfig, run: Run, data: "ImageData", record: DataRecord, console: "Console", sweep: str
+) -> None:
     """What is missing of a run: training, scores, card."""
     import lightning as L
     from lightning.pytorch.utilities import rank_zero_only
 
-    from genbench.cache import feature_cache
-    from genbench.device import best_device, choose_device
-    from genbench.evaluation.evaluator import check_real
-    from genbench.evaluation.extractors import load_spaces
+    from genbench.device import choose_device
     from genbench.models.sampling import check_options
-    from genbench.models.weights import build, check_batch
+    from genbench.models.weights import build, check_batch, check_effect
     from genbench.training.loggers.opening import opened
 
     # What a user can get wrong fails in these lines, before a directory exists; so do libraries that the environment
@@ -131,16 +159,12 @@ def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRe
     for module in _LATER:
         import_module(module)
     choose_device(config.trainer)
-    spaces = None
-    if config.evaluation.level != "none":
-        console.print("samples will be scored; the first time on a data set its classifier is trained before")
-        check_real(data, "validation")  # while it trains
-        if config.evaluation.level == "full":
-            check_real(data, "test")
-        spaces = load_spaces(data, feature_cache(), best_device())
+    spaces = None if config.evaluation.level == "none" else _spaces(config, data, console)
     L.seed_everything(config.seed, workers=True, verbose=False)
     model = build(config.model, data.shape, len(data.classes), config.code)
     check_options(model)
+    if config.overwrite or not (run.is_finished or run.checkpoints):  # what runs of before were told, they go on with
+        check_effect(model, config.model, config.code)
     check_batch(model, data.train, config.data.batch_size // (config.trainer.devices * config.trainer.num_nodes))
     if getattr(rank_zero_only, "rank", 0) > 0:
         _help(config, model, data, spaces)
@@ -151,6 +175,8 @@ def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRe
             run.held(config.to_yaml(), overwrite=config.overwrite) as own,
             opened(own, config, console) as loggers,
         ):
+            if config.overwrite and sweep:
+                note_begun(own, sweep)
             if not own.is_finished:
                 _train(config, own, model, data, record, spaces, console, loggers)
             _finish(config, own, console, loggers)
@@ -158,6 +184,39 @@ def _to_the_end(config: TrainConfig, run: Run, data: "ImageData", record: DataRe
         if config.overwrite:  # given again, it would begin again
             signal.advice = WITHOUT_OVERWRITE
         raise
+
+
+def _spaces(config: TrainConfig, data: "ImageData", console: "Console") -> "FeatureSpaces":
+    """In which its samples are scored, while it trains and in the end."""
+    from genbench.cache import feature_cache
+    from genbench.device import best_device
+    from genbench.evaluation.evaluator import check_real
+    from genbench.evaluation.extractors import load_spaces
+
+    console.print("samples will be scored; the first time on a data set its classifier is trained before")
+    check_real(data, "validation")  # while it trains
+    if config.evaluation.level == "full":
+        check_real(data, "test")
+    return load_spaces(data, feature_cache(), best_device())
+
+
+def _say_options(config: TrainConfig, run: Run, console: "Console") -> None:
+    """A finished run's weights and pictures keep the options of sampling that it was trained with, whatever is told."""
+    from genbench.models.hyperparameters import sample_options
+
+    try:
+        before = run.config()
+    except UserError:  # whoever reads it says so
+        return
+    known = sample_options(str(config.model["_target_"]), config.code)
+    defaults = {name: about.default for name, about in known.items()}
+    were, wanted = defaults | before.sample_options, defaults | config.sample_options
+    others = [name for name, value in wanted.items() if value != were[name]]
+    if others:
+        own = " ".join(word(name, were[name]) for name in others)
+        told = " ".join(word(f"options.{name}", wanted[name]) for name in others)
+        text = f"{run.path} draws as it was trained, with {own}: {told} of genbench sample and evaluate changes that"
+        console.print(text, soft_wrap=True, highlight=False)
 
 
 def _help(config: TrainConfig, model: "Model", data: "ImageData", spaces: "FeatureSpaces | None") -> None:
