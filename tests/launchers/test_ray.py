@@ -71,15 +71,19 @@ def kill(node: subprocess.Popen[bytes]) -> None:
     node.wait()
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
 def test_all_runs_finish_although_a_node_is_killed(
-    cluster: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+    overwrite: bool, cluster: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     address, second = cluster
     words = ("-m", "model=vae", *SMOKE, *small_digits(tmp_path), "seed=range(4)", "trainer.max_images=2560")
     alone = run(*words, f"runs={tmp_path / 'alone'}")
     assert alone.code == 0, alone.err
     runs = tmp_path / "cluster"
-    process = start(*words, f"runs={runs}", "hydra/launcher=ray_cluster", env={"RAY_ADDRESS": address, **QUIET})
+    if overwrite:
+        shutil.copytree(tmp_path / "alone", runs)
+    there = (f"runs={runs}", "hydra/launcher=ray_cluster", *["overwrite=true"] * overwrite)
+    process = start(*words, *there, env={"RAY_ADDRESS": address, **QUIET})
     deadline = time.monotonic() + 120
     # Both nodes train: a run is on each. Then one is gone.
     while sum('"running"' in path.read_text() for path in runs.glob("*/status.json")) < 2:
@@ -91,4 +95,6 @@ def test_all_runs_finish_although_a_node_is_killed(
     finished = list(runs.glob("folder-*"))
     assert len(finished) == 4
     for path in finished:
-        assert content(path) == content(tmp_path / "alone" / path.name)
+        alone_there = tmp_path / "alone" / path.name
+        assert content(path) == content(alone_there)
+        assert (path / "train.log").read_bytes() != (alone_there / "train.log").read_bytes()  # it was trained

@@ -1,5 +1,6 @@
 """Sweeps on a real SLURM: jobs run, and one that is preempted is queued again and goes on."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 
 from tests.faults.processes import SMOKE, content, run, start
 from tests.launchers.slurm import NoSlurmError, slurm
+from tests.runs.example import runs_in
 from tests.small import small_digits
 
 pytestmark = pytest.mark.slow
@@ -24,14 +26,19 @@ def cluster() -> Iterator[dict[str, str]]:
         pytest.skip(str(reason))
 
 
-def test_a_sweep_with_a_preempted_job_finishes_with_the_same_bytes(cluster: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_sweep_with_a_preempted_job_finishes_with_the_same_bytes(
+    overwrite: bool, cluster: dict[str, str], tmp_path: Path
+) -> None:
     words = ("-m", "model=vae", *SMOKE, *small_digits(tmp_path), "seed=range(3)", "trainer.max_images=2560")
     alone = run(*words, f"runs={tmp_path / 'alone'}")
     assert alone.code == 0, alone.err
     runs = tmp_path / "cluster"
-    process = start(*words, *SMALL, f"runs={runs}", env=cluster)
+    if overwrite:  # the job that is queued again has the same words, and does not begin anew once more
+        shutil.copytree(tmp_path / "alone", runs)
+    process = start(*words, *SMALL, f"runs={runs}", *["overwrite=true"] * overwrite, env=cluster)
     deadline = time.monotonic() + 120
-    while not list(runs.glob("*-s0/checkpoints/*.ckpt")):
+    while not any(run.status.state == "running" and run.checkpoints for run in runs_in(runs)[:1]):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.05)
     queue = subprocess.run(["squeue", "-h", "-o", "%i %T"], env=cluster, capture_output=True, text=True, check=True)
