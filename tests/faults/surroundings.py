@@ -77,10 +77,10 @@ NOTING = """
 import os
 from genbench.verbs import train as verb
 train = verb.train
-def noting(config, console):
+def noting(*words):
     pages = int(open("/proc/self/statm").read().split()[1])
     print("memory", pages * os.sysconf("SC_PAGE_SIZE") / 2**20, flush=True)
-    train(config, console)
+    train(*words)
 verb.train = noting
 """
 
