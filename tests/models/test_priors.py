@@ -164,12 +164,12 @@ def test_a_flow_is_told_the_class() -> None:
 
 @pytest.mark.slow
 def test_a_flow_learns_what_is_not_normal() -> None:
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     flow, z = RealNVP(2), two_rings()
     flow.fit(z)
     adam = torch.optim.Adam(flow.parameters(), 3e-3)
     before = float(flow.log_density(z).mean().detach())
-    for i in range(400):
+    for i in range(800):  # after half as many the processor's rounding decides
         loss = -flow.log_density(z[i % 8 :: 8]).mean()
         adam.zero_grad()
         torch.autograd.backward(loss)
