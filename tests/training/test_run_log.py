@@ -2,6 +2,8 @@
 
 import errno
 import logging
+import re
+import shutil
 import warnings
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from genbench.errors import UserError
 from genbench.interruption import Interrupted
 from genbench.runs.directory import Run
 from genbench.training import run_log
-from genbench.training.run_log import environment, recorded
+from genbench.training.run_log import environment, log_file, recorded
 
 
 def said(run: Run) -> str:
@@ -85,3 +87,17 @@ def test_the_environment_is_that_of_this_process() -> None:
         found.packages["torch"] == torch.__version__.partition("+")[0] or found.packages["torch"] == torch.__version__
     )
     assert found.threads == torch.get_num_threads()
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_directory_that_goes_just_before_its_log_is_opened_is_said(deleted: bool, tmp_path: Path) -> None:
+    """It was a traceback: the file could not be found."""
+    run = Run(tmp_path / "run")
+    with run.held("", overwrite=False) as own:
+        shutil.rmtree(run.path) if deleted else run.path.rename(tmp_path / "away")
+        with (
+            pytest.raises(UserError, match=re.escape(str(run.path))),
+            log_file(own, logging.getLogger("gone")),
+        ):
+            pass
+    assert not run.path.exists()

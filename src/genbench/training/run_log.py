@@ -73,9 +73,14 @@ def log_file(run: Run, logger: logging.Logger) -> Iterator[None]:
     """Have what a logger of Python's is told, from INFO on, written into train.log, and nowhere else.
 
     Raises:
-        UserError: the run's directory was moved or deleted; no log is left in what is there now.
+        UserError: the run's directory was moved or deleted, no log is left in what is there now; or it cannot be
+            written.
     """
-    handler = _LogFile(run.log_path, encoding="utf-8")
+    try:
+        handler = _LogFile(run.log_path, encoding="utf-8")
+    except OSError as error:
+        run.check_place()  # it may have gone just now, and this says so
+        raise UserError(f"{run.log_path} cannot be written ({error.strerror}): mend that") from error
     try:
         run.check_place()  # once more: another directory may have come into its place before the file was opened
     except UserError:
