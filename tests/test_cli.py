@@ -55,6 +55,20 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("held", "asked"), [(None, "1"), ("0", "0")])
+def test_a_command_asks_pytorch_for_large_pages_and_a_user_s_word_counts(
+    held: str | None, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    if held is not None:
+        monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", held)
+    code = "import os, sys, genbench.cli as cli; before = 'torch' in sys.modules; sys.argv[1:] = ['--version']"
+    code += "; cli.main(None); print(before, os.environ['THP_MEM_ALLOC_ENABLE'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"False {asked}"
+
+
 def write_down(config: TrainConfig) -> None:
     """A job's work: to write down what it was given, and where it was done."""
     path = Path(os.environ["GENBENCH_TEST_FOLDER"]) / f"{config.model_name}-{config.seed}.json"

@@ -140,10 +140,10 @@ def test_a_training_puts_no_quick_scores_in_the_place_of_full_ones(tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["model.sample.steps=4"], "steps=8: options.steps=4"),
+        (["model.sample.steps=4"], "steps=6: options.steps=4"),
         (
             ["model.sample.solver=euler", "model.sample.steps=4"],
-            "steps=8 solver=heun: options.steps=4 options.solver=euler",
+            "steps=6 solver=adams: options.steps=4 options.solver=euler",
         ),
         ([], ""),
     ],

@@ -37,6 +37,9 @@ def main(verb: str | None) -> None:
     """
     begun = cores.look()
     os.environ["MPLBACKEND"] = "agg"  # a notebook's shell names another, which may not be there; nothing opens a window
+    # Read by PyTorch as it is imported, here and in workers: on a CPU large tensors lie in large pages, of which fewer
+    # have to be asked for.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     if not _imports_from_here():  # nor do the workers that libraries start, which would begin with this folder
         os.environ["PYTHONSAFEPATH"] = "1"
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -26,6 +26,7 @@ MODELS = {"gan": "genbench.models.gan.DCGAN", "vae": "genbench.models.vae.VAE"}
 # What a training within a test cannot afford, or has no machine for: such words are composed, and not trained.
 AFFORDABLE = {
     **{"data.batch_size": 64, "trainer.devices": 1, "trainer.num_nodes": 1, "model.latent_size": 128},
+    **{"model.width": 64, "model.hidden": 128, "model.importance_samples": 16},
     **{"evaluation.nll_samples": 20, "evaluation.nll_images": 20},
 }
 NOT_FOR_WORDS = ("data.load", "data.root", "code", "runs", "model", "logger", "seed")

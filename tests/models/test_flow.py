@@ -140,7 +140,7 @@ def test_what_is_linear_is_known_and_the_network_sees_and_learns_numbers_of_one_
     torch.testing.assert_close(linear, slope * x)
 
 
-@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("midpoint", 2), ("heun", 2)])
+@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("midpoint", 2), ("heun", 2), ("adams", 2)])
 def test_solvers_come_to_the_end_of_a_known_flow_in_their_order(solver: str, order: int) -> None:
     x = torch.linspace(-2, 2, 9).double()
 
@@ -160,18 +160,20 @@ def test_solvers_come_to_the_end_of_a_known_flow_in_their_order(solver: str, ord
 def test_options_and_what_they_cost() -> None:
     model = flow()
     for options, calls in (
-        ({}, 15),
-        ({"solver": "euler"}, 8),
+        ({}, 7),
+        ({"solver": "heun", "steps": 8}, 15),
+        ({"solver": "euler", "steps": 8}, 8),
+        ({"solver": "adams", "steps": 2}, 3),
         ({"solver": "midpoint", "steps": 3}, 5),
         ({"steps": 1}, 1),
     ):
         assert network_evaluations(model, **options) == calls
     told = flow(classes=3)
-    assert network_evaluations(told) == 15
-    assert network_evaluations(told, guidance=2.0) == 30
-    assert network_evaluations(told, guidance=0.0) == 15
-    model.sample_options = {"steps": 2}
-    assert network_evaluations(model) == 3
+    assert network_evaluations(told) == 7
+    assert network_evaluations(told, guidance=2.0) == 14
+    assert network_evaluations(told, guidance=0.0) == 7
+    model.sample_options = {"steps": 2, "solver": "euler"}
+    assert network_evaluations(model) == 2
     assert not torch.equal(draw(model, 3, 0), draw(model, 3, 0, steps=5))
     with pytest.raises(UserError, match="guidance=2: this model was not told classes"):
         draw(model, 3, 0, guidance=2.0)
@@ -189,7 +191,7 @@ def test_a_sample_ends_at_the_mean_that_the_network_sees_at_the_last_time(monkey
         return velocity
 
     monkeypatch.setattr(model, "_velocity", known)
-    for solver in ("euler", "midpoint", "heun"):
+    for solver in ("euler", "midpoint", "heun", "adams"):
         asked.clear()
         found = model.sample(noise, steps=101, solver=solver)
         assert max(time for time, _ in asked) == asked[-1][0] == LAST
@@ -256,12 +258,14 @@ def test_a_share_of_the_labels_is_not_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
-def test_a_flow_renders_given_images_by_going_back() -> None:
+def test_a_flow_renders_given_images_by_going_back(monkeypatch: pytest.MonkeyPatch) -> None:
     model = flow()
     images = torch.rand(3, *SMALL)
     with torch.no_grad():
-        coarse = (model.reconstruct(images) - images).abs().max()
-        model.sample_options = {"steps": 100}
+        rendered = model.reconstruct(images)
+        model.sample_options = {"steps": 2, "solver": "euler"}  # of samples: how well it renders is not their affair
+        assert torch.equal(model.reconstruct(images), rendered)
+        monkeypatch.setattr("genbench.models.flow.BOTH_WAYS", (100, "heun"))
         fine = (model.reconstruct(images) - images).abs().max()
     assert fine < 1e-3
-    assert fine < coarse
+    assert fine < (rendered - images).abs().max()

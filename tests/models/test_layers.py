@@ -35,3 +35,17 @@ def test_equal_in_values_gradients_and_names(ours: nn.Module, theirs: nn.Module)
 def test_autocast_keeps_bfloat16(layer: nn.Module) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.rand(2, 3, 8, 8)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_images_drawn_in_bfloat16_are_rounded_once_and_in_float32_as_in_training(
+    ours: nn.Module, theirs: nn.Module
+) -> None:
+    ours.load_state_dict(theirs.state_dict())
+    images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)).bfloat16().float()
+    trained = ours(images).detach()
+    with torch.no_grad():
+        assert torch.equal(ours(images), trained)
+        with torch.autocast("cpu", torch.bfloat16):
+            drawn, expected = ours(images), theirs(images)
+    assert torch.equal(drawn, expected)
