@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from benchmarks.contestants import CONTESTANTS, built, images
+from benchmarks.starting import FIRST_STEP
 from genbench.cli import compose
 from genbench.device import choose_device
 from genbench.evaluation.of_run import score_run
@@ -34,12 +35,6 @@ RESULTS = Path(__file__).parent / "results"
 README = RESULTS.parents[1] / "README.md"  # the table goes between <!-- cpu --> and <!-- /cpu -->, or cuda
 OTHERS = ("vae_prior:autoencoder", "flow", "vaegan:adversarial")  # families and stages beside the paper's two models
 TYPO = "model=gna"
-FIRST_STEP = """import os
-from genbench.models.model import Model
-step = Model.step
-Model.step = lambda model, batch: (step(model, batch), os._exit(0))
-from genbench.start import main
-main("train")"""
 STARTING, WARMING, SAMPLED = 8.0, 2.0, 10_000  # seconds that a contestant needs at first, and of its first turn; images
 
 
