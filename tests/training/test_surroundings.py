@@ -64,13 +64,17 @@ COUNT = int(told)
 """
 
 
+@pytest.mark.parametrize("place", ["libraries", "link"])
 @pytest.mark.parametrize("name", ["at_once", "later"])
 def test_a_library_that_stumbles_over_a_variable_names_it(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / f"{name}.py").write_text({"at_once": AT_ONCE, "later": LATER}[name], encoding="utf-8")
-    monkeypatch.setattr("genbench.command.libraries._LIBRARIES", [tmp_path])
-    monkeypatch.syspath_prepend(tmp_path)
+    """Also in an environment that is reached by a link, where it was a traceback."""
+    (tmp_path / "libraries").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "libraries")
+    (tmp_path / f"libraries/{name}.py").write_text({"at_once": AT_ONCE, "later": LATER}[name], encoding="utf-8")
+    monkeypatch.setattr("genbench.command.libraries._LIBRARIES", [tmp_path / "libraries"])
+    monkeypatch.syspath_prepend(tmp_path / place)
     monkeypatch.setenv("LIBRARY_COUNT", "many")
     monkeypatch.setenv("_".join(("ANOTHER", "COUNT")), "many")  # a word that this file, which is read, does not have
     with pytest.raises(ValueError) as caught:

@@ -39,7 +39,7 @@ def check_variables() -> None:
 def not_imported(error: BaseException) -> str | None:
     """What to say of an error that a library raised while it was imported; None for any other error."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [i for i, frame in enumerate(frames) if Path(frame.filename).is_relative_to(_PACKAGE)]
+    ours = [i for i, frame in enumerate(frames) if Path(frame.filename).resolve().is_relative_to(_PACKAGE)]
     theirs = frames[ours[-1] + 1 :] if ours else frames
     importing = [library for frame in theirs if frame.name == "<module>" and (library := _library(frame.filename))]
     if not importing:
@@ -55,9 +55,10 @@ def not_imported(error: BaseException) -> str | None:
 
 def _library(file: str) -> str:
     """The package that a file belongs to; empty if it is nobody's."""
+    path = Path(file).resolve()  # as the folders are: an environment may be reached by a link
     for folder in _LIBRARIES:
-        if Path(file).is_relative_to(folder):
-            return Path(file).relative_to(folder).parts[0].removesuffix(".py")
+        if path.is_relative_to(folder):
+            return path.relative_to(folder).parts[0].removesuffix(".py")
     return ""
 
 
