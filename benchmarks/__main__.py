@@ -3,6 +3,8 @@
 Each contestant is a process of its own; they take turns, so that whatever else the machine does hits all alike. Writes
 benchmarks/results/<device>.json and .md, and the table into the README. Where MNIST cannot be had it takes the digits
 that come with scikit-learn. Keras needs the extra [bench].
+
+ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 imitates an older processor: results of its own, and no table.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from genbench.runs.directory import Run
 RESULTS = Path(__file__).parent / "results"
 README = RESULTS.parents[1] / "README.md"  # the table goes between <!-- cpu --> and <!-- /cpu -->, or cuda
 OTHERS = ("vae_prior:autoencoder", "flow", "vaegan:adversarial")  # families and stages beside the paper's two models
+HOLD_BACK = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")  # instructions, from PyTorch and from oneDNN
 TYPO = "model=gna"
 STARTING, WARMING, SAMPLED = 8.0, 2.0, 10_000  # seconds that a contestant needs at first, and of its first turn; images
 
@@ -46,6 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     (config,) = compose("train", []).configs
     device = choose_device(config.trainer)
+    told = [f"{name}={os.environ[name]}" for name in HOLD_BACK if os.environ.get(name)]
     contests = [(model, batch_size) for model in ("gan", "vae") for batch_size in (32, 128)]
     contests += [(model, 128) for model in OTHERS]
     print(f"{device}: on {images().name}, about {minutes(contests, arguments):.0f} minutes", file=sys.stderr)
@@ -53,7 +57,9 @@ def main() -> None:
         "device": str(device),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "command": f"python -m benchmarks --rounds {arguments.rounds} --seconds {arguments.seconds:g}",
+        "command": " ".join(
+            [*told, f"python -m benchmarks --rounds {arguments.rounds} --seconds {arguments.seconds:g}"]
+        ),
         "training": {
             f"{model} {batch_size}": contest(model, batch_size, arguments.rounds, arguments.seconds)
             for model, batch_size in contests
@@ -66,12 +72,12 @@ def main() -> None:
         "scorecard": {model: scorecard(model) for model in ("gan", "vae")},
     }
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / (re.sub(r"[^a-z0-9]+", "-", str(device).lower()).strip("-") + ".json")
+    path = RESULTS / (re.sub(r"[^a-z0-9]+", "-", " ".join([str(device), *told]).lower()).strip("-") + ".json")
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     path.with_suffix(".md").write_text(table(result), encoding="utf-8")
     readme = README.read_text(encoding="utf-8")
     head, mark, rest = readme.partition(f"<!-- {device.accelerator} -->\n")
-    if mark:  # else there is no such table
+    if mark and not told:  # else there is no such table, or this is no processor
         _, end, tail = rest.partition(f"<!-- /{device.accelerator} -->\n")
         README.write_text(head + mark + table(result) + end + tail, encoding="utf-8")
     print(table(result))
