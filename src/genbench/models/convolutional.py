@@ -42,14 +42,14 @@ class Generator(nn.Module):
         self.body = nn.Sequential(
             nn.Linear(latent_size, 256 * height * width),
             _batch_norm(nn.BatchNorm1d, 256 * height * width, classes),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Unflatten(1, (256, height, width)),
             ConvTranspose2d(256, 128, 5, stride=2, padding=2, output_padding=1),  # (B, 128, H/2, W/2)
             _batch_norm(nn.BatchNorm2d, 128, classes),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),  # (B, 64, H, W)
             _batch_norm(nn.BatchNorm2d, 64, classes),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             Conv2d(64, shape.channels, 5, padding=2),  # (B, C, H, W)
             nn.Tanh(),
         )
@@ -84,10 +84,10 @@ class Discriminator(nn.Module):
         self.body = nn.Sequential(
             Conv2d(shape.channels, 64, 5, stride=2, padding=2),  # (B, 64, H/2, W/2)
             nn.BatchNorm2d(64) if batch_norm else nn.Identity(),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             Conv2d(64, 128, 5, stride=2, padding=2),  # (B, 128, H/4, W/4)
             nn.BatchNorm2d(128) if batch_norm else nn.Identity(),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             nn.Flatten(),
             nn.Dropout(dropout),
             nn.Linear(size, 1),

@@ -30,12 +30,12 @@ class Encoder(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             Conv2d(shape.channels, width, 3, stride=2, padding=1),  # (B, width, H/2, W/2)
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             Conv2d(width, 2 * width, 3, stride=2, padding=1),  # (B, 2 width, H/4, W/4)
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Flatten(),
             nn.Linear(2 * width * (shape.height // 4) * (shape.width // 4), hidden),
-            nn.LeakyReLU(leak),
+            nn.LeakyReLU(leak, inplace=True),
         )
         self.mean = nn.Linear(hidden + classes, latent_size)
         self.log_variance = nn.Linear(hidden + classes, latent_size)
@@ -56,12 +56,12 @@ class Decoder(nn.Module):
         wide, h, w = 2 * width, shape.height // 4, shape.width // 4
         self.body = nn.Sequential(
             nn.Linear(latent_size, wide * h * w),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Unflatten(1, (wide, h, w)),
             ConvTranspose2d(wide, wide, 3, stride=2, padding=1, output_padding=1),  # (B, 2 width, H/2, W/2)
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             ConvTranspose2d(wide, width, 3, stride=2, padding=1, output_padding=1),  # (B, width, H, W)
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             ConvTranspose2d(width, shape.channels, 3, padding=1),  # (B, C, H, W)
         )
 
