@@ -1,6 +1,7 @@
 """python -m benchmarks.quality: does the fast path train models as good as plain float32? Writes docs/quality.md.
 
-Both paths at the same number of images and the same seeds, on the paper's models and the flow; called again it goes on where it stopped.
+Both paths at the same number of images and the same seeds, on the paper's models and the flow; called again it goes on
+where it stopped.
 """
 
 import statistics
