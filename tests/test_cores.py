@@ -49,6 +49,22 @@ def test_the_variable_is_the_user_s(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cores.are_fitted()
 
 
+def test_free_cores_are_seen_at_the_first_look_and_busy_ones_looked_at_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command waited for a third of a second, whether there was anybody or not."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.delenv(cores.VARIABLE, raising=False)
+    clock = [10.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    busy = {10.1: 0.01, 10.5: 0.01}  # seconds of others by the clock
+    monkeypatch.setattr(cores, "look", lambda: Look(clock[0], 0.0, busy[round(clock[0], 3)]))
+    assert cores.fit_threads(Look(10.0, 0.0, 0.0)) == ""
+    assert clock == [pytest.approx(10.1)]
+    clock[0], busy[10.1] = 10.0, 0.1  # somebody ended
+    assert cores.fit_threads(Look(10.0, 0.0, 0.0)) == ""
+    assert clock == [pytest.approx(10.5)]
+
+
 def test_a_launcher_s_workers_divide_the_cores_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight workers inherited six threads each, where two of eight cores were busy."""
     monkeypatch.setenv(cores.VARIABLE, "6")

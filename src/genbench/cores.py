@@ -10,7 +10,8 @@ from pathlib import Path
 
 VARIABLE = "OMP_NUM_THREADS"  # read when PyTorch is imported, by processes that this one starts as well
 _STAT = Path("/proc/stat")  # Linux; elsewhere nothing is known of others, and all cores are taken
-_LEAST = 0.5  # seconds to look for: time is counted in hundredths
+# Seconds to look for: time is counted in hundredths. Cores that are free at the first are free: nothing waits for them.
+_LOOKS = (0.1, 0.5)
 _fitted = False
 
 
@@ -46,11 +47,13 @@ def fit_threads(first: Look | None) -> str:
     global _fitted
     if first is None or os.environ.get(VARIABLE):
         return ""
-    time.sleep(max(0.0, first.clock + _LEAST - time.monotonic()))
-    last, cores = look(), len(os.sched_getaffinity(0))
-    threads = cores if last is None else threads_beside(first, last, cores)
-    if threads == cores:
-        return ""
+    cores = len(os.sched_getaffinity(0))
+    for seconds in _LOOKS:
+        time.sleep(max(0.0, first.clock + seconds - time.monotonic()))
+        last = look()
+        threads = cores if last is None else threads_beside(first, last, cores)
+        if threads == cores:
+            return ""
     _fitted = True
     os.environ[VARIABLE] = str(threads)
     return f"other processes are busy: {threads} of {cores} cores are taken ({VARIABLE}={cores} takes all)"
