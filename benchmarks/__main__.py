@@ -27,6 +27,7 @@ import torch
 
 from benchmarks.contestants import CONTESTANTS, built, images
 from benchmarks.starting import FIRST_STEP
+from genbench import memory
 from genbench.cli import compose
 from genbench.device import choose_device
 from genbench.evaluation.of_run import score_run
@@ -36,6 +37,7 @@ from genbench.runs.directory import Run
 RESULTS = Path(__file__).parent / "results"
 README = RESULTS.parents[1] / "README.md"  # the table goes between <!-- cpu --> and <!-- /cpu -->, or cuda
 OTHERS = ("vae_prior:autoencoder", "flow", "vaegan:adversarial")  # families and stages beside the paper's two models
+PLAIN = dict(os.environ)  # of the contestants that are not genbench, whose command sets some of it
 HOLD_BACK = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")  # instructions, from PyTorch and from oneDNN
 TYPO = "model=gna"
 STARTING, WARMING, SAMPLED = 8.0, 2.0, 10_000  # seconds that a contestant needs at first, and of its first turn; images
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant, after one to warm up")
     parser.add_argument("--seconds", type=float, default=6.0, help="of a turn")
     arguments = parser.parse_args()
+    memory.settle()
     (config,) = compose("train", []).configs
     device = choose_device(config.trainer)
     told = [f"{name}={os.environ[name]}" for name in HOLD_BACK if os.environ.get(name)]
@@ -128,7 +131,14 @@ def worker(name: str, model: str, batch_size: int) -> Iterator[Callable[[float],
     """A contestant's process, quiet: asked for so many seconds it says how many images it trained on in each."""
     words = [sys.executable, "-m", "benchmarks.contestants", name, model, str(batch_size)]
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True)
+        process = subprocess.Popen(
+            words,
+            env=None if name == "genbench" else PLAIN,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        )
 
         def ask(seconds: float) -> float:
             with contextlib.suppress(BrokenPipeError):

@@ -12,7 +12,10 @@ import genbench
 SOURCE = Path(genbench.__file__).parent
 # From the ground up: a module may import from its own layer and from those before it.
 LAYERS = [
-    ("errors", "interruption", "distributed", "cache", "console", "progress", "places", "wording", "cores", "__init__"),
+    (
+        *("errors", "interruption", "distributed", "cache", "console", "progress", "places", "wording"),
+        *("cores", "memory", "__init__"),
+    ),
     ("config",),
     ("device",),
     ("data",),

@@ -57,7 +57,7 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("held", "asked"), [(None, "1"), ("0", "0")])
-def test_a_command_asks_pytorch_for_large_pages_and_a_user_s_word_counts(
+def test_a_command_settles_its_memory_before_pytorch_and_a_user_s_word_counts(
     held: str | None, asked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from genbench import __version__, cores, verbs
+from genbench import __version__, cores, memory, verbs
 from genbench.command import composition
 from genbench.command.composition import CommandLine, check
 from genbench.command.libraries import check_variables, not_imported
@@ -37,9 +37,7 @@ def main(verb: str | None) -> None:
     """
     begun = cores.look()
     os.environ["MPLBACKEND"] = "agg"  # a notebook's shell names another, which may not be there; nothing opens a window
-    # Read by PyTorch as it is imported, here and in workers: on a CPU large tensors lie in large pages, of which fewer
-    # have to be asked for.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    memory.settle()
     if not _imports_from_here():  # nor do the workers that libraries start, which would begin with this folder
         os.environ["PYTHONSAFEPATH"] = "1"
     if isinstance(sys.stdout, io.TextIOWrapper):

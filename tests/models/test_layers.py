@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.models.layers import Conv2d, ConvTranspose2d
+from genbench.models.layers import Conv2d, ConvTranspose2d, Flatten
 
 PAIRS = [
     (Conv2d(3, 8, 5, stride=2, padding=2), nn.Conv2d(3, 8, 5, stride=2, padding=2)),
@@ -49,3 +49,22 @@ def test_images_drawn_in_bfloat16_are_rounded_once_and_in_float32_as_in_training
         with torch.autocast("cpu", torch.bfloat16):
             drawn, expected = ours(images), theirs(images)
     assert torch.equal(drawn, expected)
+
+
+@pytest.mark.parametrize("format", [torch.channels_last, torch.contiguous_format])
+def test_flattened_images_have_their_gradient_in_their_own_order_of_memory(format: torch.memory_format) -> None:
+    images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=format)
+    weights = torch.rand(3 * 8 * 8, generator=torch.Generator().manual_seed(1))
+    gradients: list[torch.Tensor] = []
+    for layer in (nn.Flatten(), Flatten()):
+        given = images.clone().requires_grad_()
+        activated = given.sin()
+        flat = layer(activated)
+        activated.register_hook(gradients.append)  # type: ignore[no-untyped-call]  # after the layer's own
+        (flat * weights).square().sum().backward()
+        assert given.grad is not None
+        gradients.append(given.grad)
+    assert torch.equal(gradients[0], gradients[2])
+    assert torch.equal(gradients[1], gradients[3])
+    assert not gradients[0].is_contiguous(memory_format=torch.channels_last)
+    assert gradients[2].is_contiguous(memory_format=format)

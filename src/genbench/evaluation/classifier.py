@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from genbench.data.images import ImageData, ImageShape, Split
 from genbench.device import native_bfloat16
 from genbench.errors import UserError
+from genbench.models.layers import Flatten
 from genbench.progress import advance, task
 
 FEATURES = 64  # few, because the finite-N floor of the Fréchet distance grows with their square
@@ -76,7 +77,7 @@ class FeatureNet(nn.Module):
             nn.Conv2d(64, 96, 3, padding=1, bias=False),
             nn.BatchNorm2d(96),
             nn.ReLU(),
-            nn.Flatten(),  # not averaged over the image: where a stroke lies is part of what it is
+            Flatten(),  # not averaged over the image: where a stroke lies is part of what it is
             nn.Linear(96 * height * width, FEATURES, bias=False),
             nn.BatchNorm1d(FEATURES),
         )

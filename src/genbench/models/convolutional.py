@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
 from genbench.data.images import ImageShape
-from genbench.models.layers import Conv2d, ConvTranspose2d
+from genbench.models.layers import Conv2d, ConvTranspose2d, Flatten
 
 
 class ClassBatchNorm(nn.Module):
@@ -88,7 +88,7 @@ class Discriminator(nn.Module):
             Conv2d(64, 128, 5, stride=2, padding=2),  # (B, 128, H/4, W/4)
             nn.BatchNorm2d(128) if batch_norm else nn.Identity(),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Flatten(),
+            Flatten(),
             nn.Dropout(dropout),
             nn.Linear(size, 1),
         )

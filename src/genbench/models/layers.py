@@ -1,4 +1,4 @@
-"""PyTorch's convolutions with the bias added in a step of its own where a gradient is wanted, which makes it faster.
+"""PyTorch's layers, faster: convolutions with the bias added in a step of its own where a gradient is wanted.
 
 Of a convolution with a bias oneDNN (PyTorch on a CPU) works out the bias's gradient so slowly that the VAE's whole
 training step takes about a fifth longer on one thread. cuDNN adds it in a step of its own anyway. Where images are
@@ -34,6 +34,28 @@ class ConvTranspose2d(nn.ConvTranspose2d):
             input, self.weight, within, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )
         return _plus(images, after)
+
+
+class Flatten(nn.Flatten):
+    """nn.Flatten of images (B, C, H, W), its gradient in the order of memory in which a CPU has the images.
+
+    It would come channel by channel where they stand pixel by pixel: an activation's gradient is worked out ten times
+    as fast where it does not.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(B, C * H * W) of (B, C, H, W)."""
+        if (
+            input.requires_grad
+            and input.device.type == "cpu"
+            and input.is_contiguous(memory_format=torch.channels_last)
+        ):
+            input.register_hook(_pixel_by_pixel)  # type: ignore[no-untyped-call]
+        return super().forward(input)
+
+
+def _pixel_by_pixel(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def _biases(layer: Conv2d | ConvTranspose2d, input: Tensor) -> tuple[Tensor | None, Tensor | None]:

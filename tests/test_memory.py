@@ -1,0 +1,73 @@
+"""Memory is kept where it can be, and a user's word counts."""
+
+import ctypes
+import os
+import subprocess
+import sys
+
+import pytest
+
+from genbench import memory
+
+NAMES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+FAULTS = """import resource, sys
+from genbench import memory
+if sys.argv[1] == "settle":
+    memory.settle()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def step():
+    return [b"x" * size for size in range(20_000_000, 24_000_000, 1_000_000)]
+step()
+before = faults()
+for _ in range(10):
+    step()
+print(faults() - before)"""
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in (*NAMES, "THP_MEM_ALLOC_ENABLE"):
+        monkeypatch.setenv(name, "")  # so that it is as before afterwards
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+class Library:
+    """A C library that takes limits up to the largest."""
+
+    def __init__(self, largest: int) -> None:
+        self.largest = largest
+        self.limits: dict[int, int] = {}
+
+    def mallopt(self, limit: int, size: int) -> int:
+        if size <= self.largest:
+            self.limits[limit] = size
+        return int(size <= self.largest)
+
+
+@pytest.mark.parametrize(("largest", "kept"), [(2**31, 2**30), (2**25, 2**25)])
+def test_an_older_library_keeps_what_it_can(largest: int, kept: int, plain: pytest.MonkeyPatch) -> None:
+    library = Library(largest)
+    plain.setattr(ctypes, "CDLL", lambda _: library)
+    memory.settle()
+    assert library.limits == {-3: kept, -1: kept}
+    assert [os.environ[name] for name in NAMES] == [str(kept)] * 2  # for the processes that this one starts
+
+
+@pytest.mark.parametrize("why", ["none", "user"])
+def test_nothing_is_set_where_there_are_no_limits_or_the_user_has_set_one(why: str, plain: pytest.MonkeyPatch) -> None:
+    library = Library(2**31)
+    plain.setattr(ctypes, "CDLL", lambda _: object() if why == "none" else library)
+    if why == "user":
+        plain.setenv(NAMES[1], "1000")
+    memory.settle()
+    assert library.limits == {}
+    assert NAMES[0] not in os.environ
+    assert os.environ.get(NAMES[1]) == ("1000" if why == "user" else None)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="not GNU's C library")
+def test_a_block_that_was_freed_is_not_made_of_new_pages(plain: pytest.MonkeyPatch) -> None:
+    done = subprocess.run([sys.executable, "-c", FAULTS, "settle"], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 100  # 165,000 otherwise
