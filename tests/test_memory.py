@@ -34,30 +34,27 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 class Library:
-    """A C library that takes limits up to the largest."""
+    """A C library that has limits."""
 
-    def __init__(self, largest: int) -> None:
-        self.largest = largest
+    def __init__(self) -> None:
         self.limits: dict[int, int] = {}
 
     def mallopt(self, limit: int, size: int) -> int:
-        if size <= self.largest:
-            self.limits[limit] = size
-        return int(size <= self.largest)
+        self.limits[limit] = size
+        return 1
 
 
-@pytest.mark.parametrize(("largest", "kept"), [(2**31, 2**30), (2**25, 2**25)])
-def test_an_older_library_keeps_what_it_can(largest: int, kept: int, plain: pytest.MonkeyPatch) -> None:
-    library = Library(largest)
+def test_limits_are_those_of_this_process_and_of_those_that_it_starts(plain: pytest.MonkeyPatch) -> None:
+    library = Library()
     plain.setattr(ctypes, "CDLL", lambda _: library)
     memory.settle()
-    assert library.limits == {-3: kept, -1: kept}
-    assert [os.environ[name] for name in NAMES] == [str(kept)] * 2  # for the processes that this one starts
+    assert library.limits == {-3: 32 * 2**20, -1: 256 * 2**20}
+    assert [os.environ[name] for name in NAMES] == [str(32 * 2**20), str(256 * 2**20)]
 
 
 @pytest.mark.parametrize("why", ["none", "user"])
 def test_nothing_is_set_where_there_are_no_limits_or_the_user_has_set_one(why: str, plain: pytest.MonkeyPatch) -> None:
-    library = Library(2**31)
+    library = Library()
     plain.setattr(ctypes, "CDLL", lambda _: object() if why == "none" else library)
     if why == "user":
         plain.setenv(NAMES[1], "1000")

@@ -1,4 +1,4 @@
-"""How a process has its memory from the system: in large pages, and for good.
+"""How a process has its memory from the system: in large pages, and hardly ever anew.
 
 A step of training takes and frees the same blocks, hundreds of megabytes, again and again. The C library gives large
 ones back at once, and the system then hands out fresh pages, each of which it has to clear first.
@@ -7,9 +7,9 @@ ones back at once, and the system then hands out fresh pages, each of which it h
 import ctypes
 import os
 
-_KEPT = (2**30, 2**25)  # bytes; an older C library refuses the first
-# Of mallopt(3): from which size on a block is the system's affair, and how much may lie free at the end of the heap.
-_LIMITS = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1}
+# Of mallopt(3), with bytes: from which size on a block is the system's affair, and how much may lie free at the end of
+# the heap. An older C library takes no more for the first.
+_LIMITS = {"MALLOC_MMAP_THRESHOLD_": (-3, 2**25), "MALLOC_TRIM_THRESHOLD_": (-1, 2**28)}
 
 
 def settle() -> None:
@@ -23,6 +23,6 @@ def settle() -> None:
     except (OSError, TypeError, AttributeError):
         return
     if not os.environ.keys() & _LIMITS.keys():
-        kept = next((size for size in _KEPT if all(mallopt(limit, size) for limit in _LIMITS.values())), None)
-        if kept is not None:
-            os.environ.update(dict.fromkeys(_LIMITS, str(kept)))
+        for name, (limit, size) in _LIMITS.items():
+            mallopt(limit, size)
+            os.environ[name] = str(size)
