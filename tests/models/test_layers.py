@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.models.layers import Conv2d, ConvTranspose2d, Flatten
+from genbench.models.layers import Conv2d, ConvTranspose2d, Dropout, Flatten
 
 PAIRS = [
     (Conv2d(3, 8, 5, stride=2, padding=2), nn.Conv2d(3, 8, 5, stride=2, padding=2)),
@@ -68,3 +68,45 @@ def test_flattened_images_have_their_gradient_in_their_own_order_of_memory(forma
     assert torch.equal(gradients[1], gradients[3])
     assert not gradients[0].is_contiguous(memory_format=torch.channels_last)
     assert gradients[2].is_contiguous(memory_format=format)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_dropped_values_are_a_share_of_all_wherever_they_stand(share: float) -> None:
+    torch.manual_seed(0)
+    ones = torch.ones(1000, 403, dtype=torch.bfloat16, requires_grad=True)  # four divide neither row
+    values = Dropout(share)(ones)
+    values.float().sum().backward()
+    assert ones.grad is not None
+    assert torch.equal(ones.grad, values)
+    assert values.unique().tolist() == [0.0, torch.tensor(1.0).bfloat16().div_(1 - share).item()]
+    dropped = (values == 0).double().flatten()
+    sd = (share * (1 - share)) ** 0.5
+    assert abs(dropped.mean() - share) < 4 * sd / len(dropped) ** 0.5
+    for apart in (1, 2, 3, 4, 403):  # four come out of one number
+        together = ((dropped[apart:] - share) * (dropped[:-apart] - share)).mean() / sd**2
+        assert abs(together) < 4 / len(dropped) ** 0.5
+    lanes = dropped[: len(dropped) // 4 * 4].view(-1, 4).mean(0)
+    assert (lanes - share).abs().max() < 4 * sd / (len(dropped) / 4) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("dtype", "p", "training"), [(torch.float32, 0.3, True), (torch.bfloat16, 0.3, False), (torch.bfloat16, 0.0, True)]
+)
+def test_dropout_is_pytorchs_to_the_bit_elsewhere(dtype: torch.dtype, p: float, training: bool) -> None:
+    values = torch.rand(64, 50, generator=torch.Generator().manual_seed(0)).to(dtype)
+    found = []
+    for layer in (nn.Dropout(p), Dropout(p)):
+        torch.manual_seed(1)
+        found += [layer.train(training)(values), torch.rand(3)]
+    assert torch.equal(found[0], found[2])
+    assert torch.equal(found[1], found[3])  # nor was anything drawn that PyTorch's does not draw
+
+
+def test_dropout_in_bfloat16_is_a_function_of_the_seed() -> None:
+    values = torch.ones(64, 51, dtype=torch.bfloat16)
+    masks = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        masks.append(Dropout(0.5)(values))
+    assert torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[0], masks[2])

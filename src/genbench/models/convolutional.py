@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
 from genbench.data.images import ImageShape
-from genbench.models.layers import Conv2d, ConvTranspose2d, Flatten
+from genbench.models.layers import Conv2d, ConvTranspose2d, Dropout, Flatten
 
 
 class ClassBatchNorm(nn.Module):
@@ -89,7 +89,7 @@ class Discriminator(nn.Module):
             nn.BatchNorm2d(128) if batch_norm else nn.Identity(),
             nn.LeakyReLU(0.2, inplace=True),
             Flatten(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(size, 1),
         )
         self.classes = nn.Embedding(classes, size) if classes else None
