@@ -22,7 +22,7 @@ def settle() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, TypeError, AttributeError):
         return
-    if not os.environ.keys() & _LIMITS.keys():
+    if not os.environ.keys() & {*_LIMITS, "GLIBC_TUNABLES"}:
         for name, (limit, size) in _LIMITS.items():
             mallopt(limit, size)
             os.environ[name] = str(size)

@@ -57,8 +57,8 @@ class Flatten(nn.Flatten):
 class Dropout(nn.Dropout):
     """nn.Dropout; in bfloat16 on a CPU with its random numbers drawn four at a time, of 16 bits each.
 
-    PyTorch draws 53 bits, and one after another, for each value: twice as long as the discriminator's last layer takes.
-    In float32 it stays as it is, for the bytes of trainings. The share that is dropped is p to within 1/131072.
+    PyTorch draws a number of its own for each value, which takes four times as long. In float32 it stays as it is, for
+    the bytes of trainings. The share that is dropped is p to within 1/131072.
     """
 
     def forward(self, input: Tensor) -> Tensor:
