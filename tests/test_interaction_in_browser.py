@@ -103,6 +103,7 @@ def test_nobody_is_kept_out_of_what_opens(page: Any) -> None:
     assert violations(page) == []
     page.keyboard.press("Escape")
     page.locator("#guessing .start").click()
+    page.locator("#guessing .round").wait_for()
     assert violations(page) == []
     for _ in range(20):
         page.keyboard.press("r")
@@ -179,7 +180,7 @@ def test_the_blind_test_counts_and_keeps_its_secret(page: Any, file: Path) -> No
     page.keyboard.press("Enter")
     shown, html = [], set()
     for i in range(20):
-        assert card.locator(".progress").inner_text() == f"Image {i + 1} of 20"
+        card.locator(".progress", has_text=f"Image {i + 1} of 20").wait_for()
         shown.append(pixels(card.locator(".round canvas")))
         html.add(re.sub(r"Image \d+ of", "", page.evaluate(secret)))
         page.keyboard.press("g" if i % 2 else "r")
@@ -203,6 +204,53 @@ def test_the_blind_test_counts_and_keeps_its_secret(page: Any, file: Path) -> No
         card.locator(".progress", has_text=f"Image {i + 1} of 20").wait_for()
         assert pixels(card.locator(".round canvas")) not in shown
         page.keyboard.press("g")
+
+
+HELD_BACK = """() => {
+  const listen = HTMLImageElement.prototype.addEventListener;
+  const held = [];
+  HTMLImageElement.prototype.addEventListener = function (name, heard) {
+    listen.call(this, name, () => held.push(heard));
+  };
+  window.came = 0;
+  window.come = () => { window.came += held.splice(0).map((heard) => heard()).length; return window.came; };
+}"""
+
+
+def test_nobody_is_asked_about_an_image_that_is_not_there_yet(page: Any) -> None:
+    """Who answered at once was asked about an empty field, or about the image before."""
+    page.evaluate(HELD_BACK)
+    card = page.locator("#guessing")
+    card.locator(".start").click()
+    assert not card.locator(".round").is_visible()
+    card.locator("select").select_option(label="VAE on Digits of scikit-learn")  # in the meantime
+    page.wait_for_function("() => window.come() === 2")  # the real images and those of the model that was chosen first
+    assert not card.locator(".round").is_visible()
+    card.locator(".start").click()
+    assert not card.locator(".round").is_visible()
+    page.wait_for_function("() => window.come() === 3")
+    assert card.locator(".progress").inner_text() == "Image 1 of 20"
+    assert card.locator(".round canvas").evaluate("(canvas) => canvas.width") == SHAPE[2]
+
+
+def test_an_image_that_comes_late_covers_no_later_one(page: Any) -> None:
+    widths = page.evaluate("""async () => {
+      const papers = {};
+      const sprite = (width) => {
+        const loading = new Promise((come) => { papers[width] = come; });
+        return { width, height: width, columns: 1, loading };
+      };
+      const [early, late, canvas] = [sprite(4), sprite(6), document.createElement("canvas")];
+      const orders = [cut(late, 0, canvas), cut(early, 0, canvas)];
+      for (const width of [4, 6]) papers[width](document.createElement("canvas"));
+      await Promise.all(orders);
+      const widths = [canvas.width];
+      const order = cut(late, 0, canvas);
+      wipe(early, canvas);
+      await order;
+      return [...widths, canvas.width];
+    }""")
+    assert widths == [4, 4]
 
 
 def test_the_plane_is_moved_over_pinned_and_travelled_by_keyboard(page: Any) -> None:
@@ -324,11 +372,19 @@ def test_nothing_moves_unasked_and_play_stops_at_the_end(page: Any) -> None:
     play = page.locator(".lapse .play")
     play.click()
     assert play.inner_text() == "Pause"
-    page.wait_for_function("() => document.querySelector('.lapse output').textContent === 'after 12 s'")
+    page.wait_for_function("() => Number(document.querySelector('.lapse .time input').value) >= 2")
     play.click()
+    assert play.inner_text() == "Play"
     stopped = page.locator(".lapse output").inner_text()
     page.wait_for_timeout(300)
     assert page.locator(".lapse output").inner_text() == stopped
+    page.locator(".lapse .time input").focus()
+    for key in ("End", "ArrowLeft", "ArrowLeft"):
+        page.keyboard.press(key)
+    play.click()
+    page.locator(".lapse .play", has_text="Play").wait_for()
+    assert page.locator(".lapse output").inner_text() == "after 600 s"
+    assert times(page) == before
 
 
 def test_who_wants_no_motion_goes_step_by_step(still: Any) -> None:
@@ -377,7 +433,7 @@ def test_a_key_that_is_held_answers_one_image(page: Any) -> None:
     for _ in range(3):
         page.keyboard.down("Enter")  # held: the button to answer with has the focus by now
     page.keyboard.up("Enter")
-    assert card.locator(".progress").inner_text() == "Image 1 of 20"
+    card.locator(".progress", has_text="Image 1 of 20").wait_for()
     for key, image in (("r", 2), ("Enter", 3), ("g", 4)):
         for _ in range(5):
             page.keyboard.down(key)

@@ -39,21 +39,29 @@
     return { part, exhibits: e === "all" ? part.exhibits.filter((one) => one.blind) : [part.exhibits[e]] };
   }
 
-  function start() {
+  async function start() {
     const { part, exhibits } = chosen();
     const round = rounds[part.title] ?? 0;
     rounds[part.title] = round + 1;
     const half = interaction.guesses / 2;
     const generated = exhibits.flatMap((exhibit) => images(exhibit.blind, "generated"));
-    questions = shuffled(
+    const asked = shuffled(
       [...handful(images(part.blind, "real"), half, round), ...handful(generated, half, round)], round + 2,
     );
-    answers = [];
-    find(".end").hidden = true;
+    stop();
+    questions = asked;
+    // Nobody is asked about an image that is not there yet.
+    await Promise.all(asked.map(({ sprite }) => load(sprite)));
+    if (questions !== asked) return;
     find(".round").hidden = false;
     find(".start").textContent = "Start anew";
     ask();
     find("button[value=real]").focus();
+  }
+
+  function stop() {
+    [questions, answers] = [[], []];
+    find(".round").hidden = find(".end").hidden = true;
   }
 
   function ask() {
@@ -112,7 +120,7 @@
     offer();
     find(".start").addEventListener("click", start);
     find("select").addEventListener("change", () => {
-      find(".round").hidden = find(".end").hidden = true;
+      stop();
       find(".start").textContent = "Start";
     });
     for (const button of card.querySelectorAll(".round button")) {

@@ -141,7 +141,7 @@
       const canvas = figure.querySelector("canvas");
       canvas.setAttribute("aria-label", text);
       if (close) cut(part.shown, nearest, canvas);
-      else [canvas.width, canvas.height] = [part.shown.width, part.shown.height];
+      else wipe(part.shown, canvas);
     }
 
     function go(x, y) {
