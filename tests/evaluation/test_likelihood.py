@@ -171,6 +171,53 @@ def test_depends_on_the_seed_and_on_no_batch_size(monkeypatch: pytest.MonkeyPatc
         torch.testing.assert_close(nll(30, 3), before, rtol=1e-12, atol=0)
 
 
+class Watched(Linear):
+    """The same, which notes in which of its methods bfloat16 is on."""
+
+    def __init__(self) -> None:
+        super().__init__(wide)
+        self.low: dict[str, bool] = {}
+
+    def encode(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        self.low["encode"] = torch.is_autocast_enabled("cpu")
+        return super().encode(images, labels)
+
+    def log_likelihood(self, images: Tensor, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        self.low["log_likelihood"] = torch.is_autocast_enabled("cpu")
+        return super().log_likelihood(images, z, labels)
+
+    def log_prior(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        self.low["log_prior"] = torch.is_autocast_enabled("cpu")
+        return super().log_prior(z, labels)
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_where_bfloat16_is_native_decoding_is_in_it_and_nothing_else(
+    native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(likelihood, "native_bfloat16", lambda device: native)
+    x, expected = images(4), {"encode": False, "log_likelihood": native, "log_prior": False}
+    sampled, integrated = Watched(), Watched()
+    importance_sampled_nll(sampled, x, 5, seed=0)
+    integrated_nll(integrated, x, likelihood._axes(integrated, x, None))
+    assert sampled.low == integrated.low == expected
+
+
+def test_decoding_in_bfloat16_moves_no_likelihood_by_a_thousandth(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    x, vae = binarise(torch.randint(0, 256, (20, 1, 28, 28), dtype=torch.uint8), seed=0), VAE(ImageShape(1, 28, 28))
+    with torch.no_grad():
+        for parameter in vae.decoder.parameters():
+            parameter.mul_(6)  # else every pixel is grey, and costs log 2: 543 nats
+    found = []
+    for native in (False, True):
+        monkeypatch.setattr(likelihood, "native_bfloat16", lambda device, native=native: native)
+        found.append(importance_sampled_nll(vae, x, 50, seed=0))
+    assert found[0].mean() > 580 and not found[1].equal(found[0])
+    torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=0)
+    torch.testing.assert_close(found[1].mean(), found[0].mean(), rtol=1e-4, atol=0)
+
+
 def test_a_decoder_that_ignores_the_latents_gives_the_bernoulli_likelihood(monkeypatch: pytest.MonkeyPatch) -> None:
     """The paper's VAE, in nats per image."""
     x = binarise(torch.randint(0, 256, (5, 1, 4, 4), dtype=torch.uint8), seed=0)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genbench.config.train import EvaluationConfig
 from genbench.data.images import ImageData, evenly_spaced
+from genbench.device import native_bfloat16
 from genbench.evaluation.conditions import labels_of
 from genbench.models.model import Integrable, Likelihood, Posterior
 from genbench.models.sampling import posterior_means
@@ -18,7 +19,7 @@ ACTIVE_ABOVE = 0.01
 GRIDDED = 2  # latent dimensions up to which p(x) is integrated
 _REACH = 6.0  # posterior sds that the grid reaches beyond every posterior mean
 _LARGEST_STEP = 0.05  # between grid points; half the sd of the narrowest posteriors of a trained model or less
-_ROWS = 256  # latents decoded at once on a CPU: more are slower
+_ROWS = 128  # latents decoded at once on a CPU: more are slower
 _CUDA_ROWS = 1024  # on a GPU fewer leave it waiting for the next launch, and thousands take gigabytes
 
 
@@ -68,6 +69,11 @@ def count_active(means: Tensor) -> int:
     return int((means.double().var(0) > ACTIVE_ABOVE).sum())
 
 
+def _fast(device: torch.device) -> torch.autocast:
+    """Decoding in bfloat16 where that is native; where the latents lie, and how likely that is, is not rounded."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(device))
+
+
 @torch.no_grad()
 def integrated_nll(model: Integrable, images: Tensor, axes: Sequence[Tensor], labels: Tensor | None = None) -> Tensor:
     """-log p(x) of each image (N, C, H, W) in nats: (N,) float64.
@@ -98,7 +104,8 @@ def _axes(model: Integrable, images: Tensor, labels: Tensor | None) -> list[Tens
 
 def _log_joints(model: Integrable, images: Tensor, z: Tensor, labels: Tensor | None) -> Tensor:
     """log p(x|z) p(z), (N, K) float64 on the CPU, of every image under every latent (K, d)."""
-    log_likelihoods = model.log_likelihoods(images, z, labels).double()
+    with _fast(images.device):
+        log_likelihoods = model.log_likelihoods(images, z, labels).double()
     if labels is None:
         log_prior = model.log_prior(z.double()).double().expand_as(log_likelihoods)
     else:
@@ -140,8 +147,9 @@ def _log_marginal(
         latents = (mean.unsqueeze(1) + (log_variance / 2).exp().unsqueeze(1) * chunk).flatten(0, 1)  # (B * chunk, d)
         repeated = images.repeat_interleave(chunk.shape[1], dim=0)
         of_latents = None if labels is None else labels.repeat_interleave(chunk.shape[1])
-        log_joint = model.log_likelihood(repeated, latents, of_latents).double()
-        log_joint = log_joint + model.log_prior(latents.double(), of_latents).double()
+        with _fast(images.device):
+            log_likelihood = model.log_likelihood(repeated, latents, of_latents).double()
+        log_joint = log_likelihood + model.log_prior(latents.double(), of_latents).double()
         log_posterior = -(chunk.double().square() + log_variance.double().unsqueeze(1) + math.log(2 * math.pi)) / 2
         log_weights.append(log_joint.view(chunk.shape[:2]) - log_posterior.sum(2))
     return torch.cat(log_weights, 1).logsumexp(1) - math.log(samples)
