@@ -22,7 +22,7 @@ from genbench.runs.records import Absent
 HERE = Path(__file__).resolve().parents[1]
 PAGE = HERE / "docs" / "since.md"
 TURNS = 3  # of what takes seconds
-MODELS = ("gan", "vae", "flow")
+MODELS = ("gan", "vae", "vae_prior", "flow")
 RUNS = 200  # of the report
 IMAGES = 20_000  # of a training whose scorecard is measured: its images are images
 SYNTHETIC = f"""import sys

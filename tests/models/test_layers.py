@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from genbench.models.layers import Conv2d, ConvTranspose2d, Dropout, Flatten
+from genbench.models.layers import Conv2d, ConvTranspose2d, Dropout, Flatten, ReLU
 
 PAIRS = [
     (Conv2d(3, 8, 5, stride=2, padding=2), nn.Conv2d(3, 8, 5, stride=2, padding=2)),
@@ -110,3 +110,23 @@ def test_dropout_in_bfloat16_is_a_function_of_the_seed() -> None:
         masks.append(Dropout(0.5)(values))
     assert torch.equal(masks[0], masks[1])
     assert not torch.equal(masks[0], masks[2])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_every_number_is_rectified_as_pytorchs_to_the_bit(dtype: torch.dtype) -> None:
+    every = torch.arange(-(2**15), 2**15, dtype=torch.int16).view(torch.bfloat16).to(dtype)  # there are no others
+    rectified = ReLU()(every.clone())
+    assert torch.equal(rectified.isnan(), every.isnan())  # what has gone wrong is not made 0
+    numbers = ~every.isnan()
+    assert torch.equal(rectified[numbers], nn.ReLU()(every[numbers]))
+    assert rectified[numbers].min() == 0 and rectified[numbers].max() == torch.inf
+
+
+def test_what_is_rectified_in_bfloat16_is_learnt_from_and_taken_in_place() -> None:
+    given = torch.tensor([-1.0, 0.0, 2.0]).bfloat16().requires_grad_()
+    layer = ReLU()
+    layer(given * 1).sum().backward()
+    assert given.grad is not None and given.grad.tolist() == [0.0, 0.0, 1.0]
+    with torch.no_grad():
+        values = given * 1
+        assert layer(values).data_ptr() == values.data_ptr() and values.tolist() == [0.0, 0.0, 2.0]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
 from genbench.data.images import ImageShape
-from genbench.models.layers import Conv2d, ConvTranspose2d, Dropout, Flatten
+from genbench.models.layers import Conv2d, ConvTranspose2d, Dropout, Flatten, ReLU
 
 
 class ClassBatchNorm(nn.Module):
@@ -42,14 +42,14 @@ class Generator(nn.Module):
         self.body = nn.Sequential(
             nn.Linear(latent_size, 256 * height * width),
             _batch_norm(nn.BatchNorm1d, 256 * height * width, classes),
-            nn.ReLU(inplace=True),
+            ReLU(),
             nn.Unflatten(1, (256, height, width)),
             ConvTranspose2d(256, 128, 5, stride=2, padding=2, output_padding=1),  # (B, 128, H/2, W/2)
             _batch_norm(nn.BatchNorm2d, 128, classes),
-            nn.ReLU(inplace=True),
+            ReLU(),
             ConvTranspose2d(128, 64, 5, stride=2, padding=2, output_padding=1),  # (B, 64, H, W)
             _batch_norm(nn.BatchNorm2d, 64, classes),
-            nn.ReLU(inplace=True),
+            ReLU(),
             Conv2d(64, shape.channels, 5, padding=2),  # (B, C, H, W)
             nn.Tanh(),
         )

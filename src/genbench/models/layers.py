@@ -71,6 +71,24 @@ class Dropout(nn.Dropout):
         return input * kept.to(input.dtype).div_(1 - self.p)
 
 
+class ReLU(nn.ReLU):
+    """nn.ReLU in place; where nothing is learnt, in bfloat16 on a CPU, by the numbers' bits: to the bit the same.
+
+    PyTorch makes every number one of float32 and then one of bfloat16 again, which takes three to four times as long.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(inplace=True)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Values (B, ...), 0 in the place of those below."""
+        learnt = input.requires_grad and torch.is_grad_enabled()
+        if learnt or input.dtype != torch.bfloat16 or input.device.type != "cpu":
+            return super().forward(input)
+        torch.threshold_(input.view(torch.int16), -128, 0)  # read as whole numbers, those below 0 are less, but for NaN
+        return input
+
+
 def _pixel_by_pixel(gradient: Tensor) -> Tensor:
     return gradient.contiguous(memory_format=torch.channels_last)
 

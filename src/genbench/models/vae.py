@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from genbench.data.batches import Batch
 from genbench.data.images import ImageShape
-from genbench.models.layers import Conv2d, ConvTranspose2d
+from genbench.models.layers import Conv2d, ConvTranspose2d, ReLU
 from genbench.models.model import Conditional, Integrable, LatentPlane, Reconstruction, Update
 from genbench.models.pixels import KINDS, Pixels
 
@@ -30,9 +30,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             Conv2d(shape.channels, width, 3, stride=2, padding=1),  # (B, width, H/2, W/2)
-            nn.ReLU(inplace=True),
+            ReLU(),
             Conv2d(width, 2 * width, 3, stride=2, padding=1),  # (B, 2 width, H/4, W/4)
-            nn.ReLU(inplace=True),
+            ReLU(),
             nn.Flatten(),
             nn.Linear(2 * width * (shape.height // 4) * (shape.width // 4), hidden),
             nn.LeakyReLU(leak, inplace=True),
@@ -56,12 +56,12 @@ class Decoder(nn.Module):
         wide, h, w = 2 * width, shape.height // 4, shape.width // 4
         self.body = nn.Sequential(
             nn.Linear(latent_size, wide * h * w),
-            nn.ReLU(inplace=True),
+            ReLU(),
             nn.Unflatten(1, (wide, h, w)),
             ConvTranspose2d(wide, wide, 3, stride=2, padding=1, output_padding=1),  # (B, 2 width, H/2, W/2)
-            nn.ReLU(inplace=True),
+            ReLU(),
             ConvTranspose2d(wide, width, 3, stride=2, padding=1, output_padding=1),  # (B, width, H, W)
-            nn.ReLU(inplace=True),
+            ReLU(),
             ConvTranspose2d(width, shape.channels, 3, padding=1),  # (B, C, H, W)
         )
 
