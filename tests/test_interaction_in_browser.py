@@ -136,7 +136,8 @@ def test_a_sample_opens_and_closes_by_keyboard_alone(page: Any, file: Path) -> N
     assert pixels(nearest) != before or looks[1]["class"] == looks[2]["class"]
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
-    assert focused(page).startswith("sample 3,")
+    # Its event comes after it has closed, and after the browser's own choice of where the focus goes.
+    page.wait_for_function("() => document.activeElement.getAttribute('aria-label')?.startsWith('sample 3,')")
     assert page.locator(".cells button:focus-visible").count() == 1
 
 
