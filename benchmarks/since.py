@@ -147,7 +147,8 @@ def page(found: Sequence[Measured], where: str, commits: Sequence[str]) -> str:
         f"Written by `python -m benchmarks.since {commits[0]}`: {where}. The code of {commits[0]}"
         f" ({_git('show', '-s', '--format=%cs', commits[0])}) and of {commits[1]}, each thing in turn, with the same"
         f" libraries. What takes a few seconds: the median of {TURNS}; all else once. Scorecards are those of trainings"
-        f" of {IMAGES:,} images of MNIST by the code that is measured, five draws of 10,000 samples; what is made once"
+        f" of {IMAGES:,} images of MNIST by the code that is measured, with its own default networks, five draws of"
+        " 10,000 samples; what is made once"
         " for a data set is there.",
         "",
         f"| what | {commits[0]} | {commits[1]} | |",

@@ -113,12 +113,12 @@ def test_dropout_in_bfloat16_is_a_function_of_the_seed() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_every_number_is_rectified_as_pytorchs_to_the_bit(dtype: torch.dtype) -> None:
+def test_every_number_is_rectified_as_pytorchs(dtype: torch.dtype) -> None:
     every = torch.arange(-(2**15), 2**15, dtype=torch.int16).view(torch.bfloat16).to(dtype)  # there are no others
     rectified = ReLU()(every.clone())
     assert torch.equal(rectified.isnan(), every.isnan())  # what has gone wrong is not made 0
     numbers = ~every.isnan()
-    assert torch.equal(rectified[numbers], nn.ReLU()(every[numbers]))
+    assert torch.equal(rectified[numbers], nn.ReLU()(every[numbers]))  # of which a 0 may have a sign in PyTorch's
     assert rectified[numbers].min() == 0 and rectified[numbers].max() == torch.inf
 
 

@@ -19,7 +19,7 @@ ACTIVE_ABOVE = 0.01
 GRIDDED = 2  # latent dimensions up to which p(x) is integrated
 _REACH = 6.0  # posterior sds that the grid reaches beyond every posterior mean
 _LARGEST_STEP = 0.05  # between grid points; half the sd of the narrowest posteriors of a trained model or less
-_ROWS = 128  # latents decoded at once on a CPU: more are slower
+_ROWS = 128  # latents decoded at once on a CPU: more are slower where networks are wide
 _CUDA_ROWS = 1024  # on a GPU fewer leave it waiting for the next launch, and thousands take gigabytes
 
 

@@ -72,9 +72,9 @@ class Dropout(nn.Dropout):
 
 
 class ReLU(nn.ReLU):
-    """nn.ReLU in place; where nothing is learnt, in bfloat16 on a CPU, by the numbers' bits: to the bit the same.
+    """nn.ReLU in place; where nothing is learnt, in bfloat16 on a CPU, by the numbers' bits: the same numbers.
 
-    PyTorch makes every number one of float32 and then one of bfloat16 again, which takes three to four times as long.
+    PyTorch makes every number one of float32 and then one of bfloat16 again, which takes two to four times as long.
     """
 
     def __init__(self) -> None:
