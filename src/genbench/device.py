@@ -47,7 +47,7 @@ class Device:
 
 
 def choose_device(config: TrainerConfig) -> Device:
-    """CUDA where present, else MPS, else the CPU; bfloat16 where the processor computes it natively, else float32.
+    """CUDA where present, else MPS, else the CPU; bfloat16 where the processor is faster by it, else float32.
 
     Raises:
         UserError: the accelerator that the config names is not on this machine, or not so many of it.
@@ -69,9 +69,9 @@ def choose_device(config: TrainerConfig) -> Device:
     name = device_name(torch.device(accelerator))
     if config.precision != "auto":
         return Device(accelerator, config.precision, name)
-    native = native_bfloat16(torch.device(accelerator))
+    fast = fast_bfloat16(torch.device(accelerator))
     measured = _cpu_bfloat16()[1] if accelerator == "cpu" else ""
-    return Device(accelerator, "bfloat16" if native else "float32", name, measured)
+    return Device(accelerator, "bfloat16" if fast else "float32", name, measured)
 
 
 def device_name(device: torch.device) -> str:
@@ -86,8 +86,8 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def native_bfloat16(device: torch.device) -> bool:
-    """True if a device computes in bfloat16 natively; elsewhere that is slower than float32."""
+def fast_bfloat16(device: torch.device) -> bool:
+    """True if a device computes faster in bfloat16 than in float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and _cpu_bfloat16()[0]
@@ -95,17 +95,15 @@ def native_bfloat16(device: torch.device) -> bool:
 
 @functools.cache
 def _cpu_bfloat16() -> tuple[bool, str]:
-    """Whether the CPU computes in bfloat16 natively, and by which measurement, where only one can tell."""
+    """Whether the CPU is faster in bfloat16, and by which measurement, where only one can tell."""
     if not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():  # type: ignore[no-untyped-call]
         return False, ""  # oneDNN has no such products for this processor, nor has PyTorch without oneDNN
-    instructions = (
-        torch.cpu._is_amx_tile_supported()
-        or torch.cpu._is_avx512_bf16_supported()
-        or platform.machine() in ("aarch64", "arm64")  # where oneDNN's answer is that of the processor
-    )
-    if instructions and not any(os.environ.get(name) for name in _HELD_BACK):
-        return True, ""
-    faster = _kept_speed()  # for oneDNN also computes in bfloat16 by the instructions of float32
+    sure = torch.cpu._is_amx_tile_supported() or platform.machine() in ("aarch64", "arm64")
+    if sure and not any(os.environ.get(name) for name in _HELD_BACK):
+        return True, ""  # on Arm, oneDNN's answer is that of the processor
+    # AVX512_BF16 alone does not tell: faster than float32 on AMD, but slower on an Intel whose AMX a hypervisor hides.
+    # Nor does its absence, for oneDNN also computes in bfloat16 by the instructions of float32.
+    faster = _kept_speed()
     return faster > _WORTH, f"bfloat16 is {faster:.2f} times as fast as float32 here, by a measurement"
 
 
@@ -145,9 +143,18 @@ def bfloat16_speed(seconds: float) -> float:
 
 
 def processor_name() -> str:
-    """The CPU's marketing name, as far as the system tells."""
+    """The CPU's marketing name, as far as the system tells, with the instructions that make it fast or slow here.
+
+    A virtual machine may hide some: two of one name can differ by a factor of 3.
+    """
     names = [line.partition(":")[2].strip() for line in _cpuinfo().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    name = names[0] if names else platform.processor() or platform.machine()
+    if torch.cpu._is_amx_tile_supported():
+        return f"{name} with AMX"
+    if torch.cpu._is_avx512_bf16_supported():
+        return f"{name} with AVX512_BF16"
+    capability = torch.backends.cpu.get_cpu_capability()
+    return name if capability == "DEFAULT" else f"{name} with {capability}"
 
 
 def _cpuinfo() -> str:

@@ -195,7 +195,7 @@ class Watched(Linear):
 def test_where_bfloat16_is_native_decoding_is_in_it_and_nothing_else(
     native: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(likelihood, "native_bfloat16", lambda device: native)
+    monkeypatch.setattr(likelihood, "fast_bfloat16", lambda device: native)
     x, expected = images(4), {"encode": False, "log_likelihood": native, "log_prior": False}
     sampled, integrated = Watched(), Watched()
     importance_sampled_nll(sampled, x, 5, seed=0)
@@ -211,7 +211,7 @@ def test_decoding_in_bfloat16_moves_no_likelihood_by_a_thousandth(monkeypatch: p
             parameter.mul_(6)  # else every pixel is grey, and costs log 2: 543 nats
     found = []
     for native in (False, True):
-        monkeypatch.setattr(likelihood, "native_bfloat16", lambda device, native=native: native)
+        monkeypatch.setattr(likelihood, "fast_bfloat16", lambda device, native=native: native)
         found.append(importance_sampled_nll(vae, x, 50, seed=0))
     assert found[0].mean() > 580 and not found[1].equal(found[0])
     torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=0)

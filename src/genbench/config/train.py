@@ -26,7 +26,7 @@ class TrainerConfig(Schema):
         description="the device; auto: CUDA where present, else Apple's MPS, else the CPU"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        description="of the convolutions; auto: bfloat16 where the processor computes it natively"
+        description="of the convolutions; auto: bfloat16 where the processor is faster by it"
     )
     max_epochs: float | None = Field(
         gt=0, le=1e6, description="passes over the training images; the first bound that is reached ends the training"

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genbench.data.images import ImageData, ImageShape, Split
-from genbench.device import native_bfloat16
+from genbench.device import fast_bfloat16
 from genbench.errors import UserError
 from genbench.models.layers import Flatten
 from genbench.progress import advance, task
@@ -151,7 +151,7 @@ def train_classifier(data: ImageData, recipe: Recipe, device: torch.device) -> C
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=epochs * steps, pct_start=0.2
     )
-    fast = device.type == "cpu" and native_bfloat16(device)  # a GPU is fast enough in float32
+    fast = device.type == "cpu" and fast_bfloat16(device)  # a GPU is fast enough in float32
     with task(f"training a classifier of {data.name}", epochs * steps), full_precision():
         for _ in range(epochs):
             order = torch.randperm(len(data.train), generator=generator)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genbench.config.train import EvaluationConfig
 from genbench.data.images import ImageData, evenly_spaced
-from genbench.device import native_bfloat16
+from genbench.device import fast_bfloat16
 from genbench.evaluation.conditions import labels_of
 from genbench.models.model import Integrable, Likelihood, Posterior
 from genbench.models.sampling import posterior_means
@@ -71,7 +71,7 @@ def count_active(means: Tensor) -> int:
 
 def _fast(device: torch.device) -> torch.autocast:
     """Decoding in bfloat16 where that is native; where the latents lie, and how likely that is, is not rounded."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=native_bfloat16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device))
 
 
 @torch.no_grad()

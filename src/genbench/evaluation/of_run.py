@@ -12,7 +12,7 @@ from genbench.config.data import DataConfig
 from genbench.config.train import EvaluationConfig
 from genbench.data.images import ImageData, describe
 from genbench.data.sources import load_data
-from genbench.device import best_device, device_name, native_bfloat16
+from genbench.device import best_device, device_name, fast_bfloat16
 from genbench.errors import UserError
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.conditions import labels_to_draw
@@ -129,7 +129,7 @@ class _Draws:
         self.data = data
         self.n = n
         self.number = number
-        self.precision = torch.bfloat16 if native_bfloat16(model.device) else torch.float32
+        self.precision = torch.bfloat16 if fast_bfloat16(model.device) else torch.float32
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[Tensor]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from genbench.config.train import EvaluationConfig
 from genbench.data.images import ImageData, evenly_spaced
-from genbench.device import native_bfloat16
+from genbench.device import fast_bfloat16
 from genbench.evaluation.conditions import labels_of
 from genbench.models.model import Model, Reconstruction
 from genbench.progress import advance, task
@@ -42,7 +42,7 @@ def _searched(model: Model, images: Tensor, labels: Tensor | None) -> Tensor:
         found: Tensor = model(noise, None if labels is None else labels.repeat_interleave(repeats))
         return found
 
-    with torch.autocast(model.device.type, torch.bfloat16, enabled=native_bfloat16(model.device)):
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=fast_bfloat16(model.device)):
         noise = invert(sample, images, model.noise_shape, starts=STARTS, scouting=SCOUTING, steps=STEPS, seed=0)
     with torch.no_grad():
         return sample(noise)
