@@ -27,6 +27,7 @@ import torch
 
 from benchmarks.contestants import CONTESTANTS, built, images
 from benchmarks.starting import FIRST_STEP
+from benchmarks.tables import table, with_processors
 from genbench import memory
 from genbench.cli import compose
 from genbench.device import choose_device
@@ -77,11 +78,7 @@ def main() -> None:
     path = RESULTS / (re.sub(r"[^a-z0-9]+", "-", " ".join([str(device), *told]).lower()).strip("-") + ".json")
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     path.with_suffix(".md").write_text(table(result), encoding="utf-8")
-    readme = README.read_text(encoding="utf-8")
-    head, mark, rest = readme.partition(f"<!-- {device.accelerator} -->\n")
-    if mark and not told:  # else there is no such table, or this is no processor
-        _, end, tail = rest.partition(f"<!-- /{device.accelerator} -->\n")
-        README.write_text(head + mark + table(result) + end + tail, encoding="utf-8")
+    README.write_text(with_processors(README.read_text(encoding="utf-8"), RESULTS), encoding="utf-8")
     print(table(result))
 
 
@@ -210,38 +207,6 @@ def score(path: str) -> None:
     (config,) = compose("evaluate", [f"run={path}"]).configs
     card = score_run(Run(Path(path)), config.evaluation)
     print(json.dumps({"seconds": card.evaluation_seconds, "peak_memory_bytes": peak_memory_bytes("cpu")}))
-
-
-def table(result: dict[str, Any]) -> str:
-    """The results as markdown."""
-    lines = [
-        f"{result['device']}; torch {result['torch']}, Python {result['python']}. Written by `{result['command']}`.",
-        "",
-        f"Training on {result.get('data', 'mnist')}, images per second: the median over the rounds (least to most), and"
-        " by how much genbench is faster, the median of the ratios within a round. The precision is genbench's:"
-        " the others train in float32, as their tutorials do.",
-        "",
-        "| model and stage, batch size | " + " | ".join(CONTESTANTS.values()) + " |",
-        "| --- |" + " ---: |" * len(CONTESTANTS),
-    ]
-    for name, speeds in result["training"].items():
-        cells = []
-        for contestant in CONTESTANTS:
-            if contestant not in speeds:
-                cells.append("not measured")
-                continue
-            s = speeds[contestant]
-            by = "" if contestant == "genbench" else f", {s['genbench_is_faster_by']:.2f} x"
-            cells.append(f"{s['images_per_second']:,.0f} ({s['least']:,.0f} to {s['most']:,.0f}){by}")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    lines += ["", "| what | |", "| --- | ---: |"]
-    lines += [f"| {name} | {seconds:.2f} s |" for name, seconds in result["start_up_seconds"].items()]
-    for model, speed in result["sampling_images_per_second"].items():
-        lines.append(f"| sampling, {model} | {speed:,.0f} images/s |")
-    for model, cost in result["scorecard"].items():
-        memory = cost["peak_memory_bytes"] / 1e9
-        lines.append(f"| full scorecard, {model} | {cost['seconds']:.0f} s, {memory:.2f} GB |")
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
