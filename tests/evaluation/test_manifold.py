@@ -3,24 +3,31 @@ import torch
 from prdc import compute_prdc
 from torch import Tensor
 
-from genbench.evaluation.manifold import share_covered, share_in_balls, squared_radii
-from genbench.evaluation.neighbours import ball_counts, nearest
+from genbench.evaluation.neighbours import Overlap, nearest_others, overlap
+
+
+def squared_radii(features: Tensor, k: int) -> Tensor:
+    return nearest_others(features, k).squared_distances[:, -1]
+
+
+def of(real: Tensor, generated: Tensor, k: int) -> Overlap:
+    return overlap(generated, real, squared_radii(generated, k), squared_radii(real, k).unsqueeze(1))
 
 
 def precision(real: Tensor, generated: Tensor, k: int = 3) -> float:
-    return share_in_balls(generated, real, squared_radii(real, k))
+    return (of(real, generated, k).balls > 0).double().mean().item()
 
 
 def recall(real: Tensor, generated: Tensor, k: int = 3) -> float:
-    return share_in_balls(real, generated, squared_radii(generated, k))
+    return of(real, generated, k).held.double().mean().item()
 
 
 def density(real: Tensor, generated: Tensor, k: int = 5) -> float:
-    return ball_counts(generated, real, squared_radii(real, k).unsqueeze(1)).double().mean().item() / k
+    return of(real, generated, k).balls.double().mean().item() / k
 
 
 def coverage(real: Tensor, generated: Tensor, k: int = 5) -> float:
-    return share_covered(nearest(real, generated).squared_distances[:, 0], squared_radii(real, k))
+    return (of(real, generated, k).to_points < squared_radii(real, k)).double().mean().item()
 
 
 def normal(rows: int, columns: int, seed: int = 0) -> Tensor:

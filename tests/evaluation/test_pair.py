@@ -9,13 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-import genbench.evaluation.neighbours as neighbours
 import genbench.evaluation.pair as pairs
+from genbench.evaluation import views
 from genbench.evaluation.catalogue import catalogue
 from genbench.evaluation.kernel import mean_kernel, mean_kernel_within, power_sums
-from genbench.evaluation.manifold import share_covered, share_in_balls, squared_radii
 from genbench.evaluation.moments import frechet_distance_of_moments, moments
-from genbench.evaluation.neighbours import ball_counts, nearest, nearest_others
+from genbench.evaluation.neighbours import nearest, nearest_others, overlap
 from genbench.evaluation.pair import Pair, Reference
 from genbench.evaluation.two_sample import held_out_accuracy, leave_one_out_accuracy
 from genbench.evaluation.variety import effective_number
@@ -49,15 +48,18 @@ def test_every_score_is_that_of_its_definition(reference: Reference) -> None:
     generated = 1.1 * VALIDATION
     to_test, to_train = (frechet_distance_of_moments(moments(generated), moments(each)) for each in (TEST, TRAIN))
     found = nearest(generated, TRAIN)
-    distances, scales = found.squared_distances[:, 0], squared_radii(TRAIN, 1)[found.indices[:, 0]]
+    distances, scales = found.squared_distances[:, 0], nearest_others(TRAIN).squared_distances[found.indices[:, 0], 0]
+    around_test, around_generated = (nearest_others(each, 5).squared_distances for each in (TEST, generated))
+    third = overlap(generated, TEST, around_generated[:, 2], around_test[:, 2:3])
+    fifth = overlap(generated, TEST, around_generated[:, 4], around_test[:, 4:5])
     expected = {
         "fcd": to_test,
         "kcd": sum(mean_kernel_within(power_sums(each)) for each in (generated, TEST))
         - 2 * mean_kernel(power_sums(generated), power_sums(TEST)),
-        "precision": share_in_balls(generated, TEST, squared_radii(TEST, 3)),
-        "recall": share_in_balls(TEST, generated, squared_radii(generated, 3)),
-        "density": ball_counts(generated, TEST, squared_radii(TEST, 5).unsqueeze(1)).double().mean().item() / 5,
-        "coverage": share_covered(nearest(TEST, generated).squared_distances[:, 0], squared_radii(TEST, 5)),
+        "precision": (third.balls > 0).double().mean().item(),
+        "recall": third.held.double().mean().item(),
+        "density": fifth.balls.double().mean().item() / 5,
+        "coverage": (nearest(TEST, generated).squared_distances < around_test[:, 4:5]).double().mean().item(),
         "vendi": effective_number(generated) / effective_number(TEST),
         "auth_pct": (distances > scales).double().mean().item(),
         "near_duplicates": (distances <= scales / 4).double().mean().item(),
@@ -86,11 +88,10 @@ def test_nothing_is_worked_out_twice(reference: Reference, monkeypatch: pytest.M
         return counted
 
     _ = reference.test_power_sums  # are kept from one draw to the next
-    for name in ("moments", "power_sums", "nearest", "nearest_others", "ball_counts"):
+    for name in ("moments", "power_sums", "nearest", "nearest_others", "overlap"):
         monkeypatch.setattr(pairs, name, count(name))
     measured(reference, VALIDATION)
-    # To the test images, from them, and to the training images.
-    assert sorted(calls) == ["ball_counts", "moments", *["nearest"] * 3, "nearest_others", "power_sums"]
+    assert sorted(calls) == ["moments", "nearest", "nearest_others", "overlap", "power_sums"]
 
 
 def test_real_images_score_as_real(reference: Reference) -> None:
@@ -148,7 +149,7 @@ def test_order_and_block_size_change_nothing(reference: Reference, monkeypatch: 
     assert shuffled.pop("c2st_linear") == pytest.approx(expected["c2st_linear"], abs=0.05)
     assert shuffled == pytest.approx({name: expected[name] for name in shuffled}, rel=1e-9, abs=1e-12)
 
-    monkeypatch.setattr(neighbours, "_ROWS", 300)
+    monkeypatch.setattr(views, "_ROWS", 300)
     small_blocks = measured(Reference.of(TEST, TRAIN), generated)
     assert small_blocks == pytest.approx(expected, rel=1e-9, abs=1e-12)
 

@@ -70,7 +70,7 @@ def count_active(means: Tensor) -> int:
 
 
 def _fast(device: torch.device) -> torch.autocast:
-    """Decoding in bfloat16 where that is native; where the latents lie, and how likely that is, is not rounded."""
+    """Decoding in bfloat16 where that is faster; where the latents lie, and how likely that is, is not rounded."""
     return torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device))
 
 

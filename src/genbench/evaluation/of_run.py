@@ -121,7 +121,7 @@ def _estimate(entry: Entry, model: Model, data: ImageData, level: EvaluationConf
 class _Draws:
     """Draws of a model's images, one at a time, and the seconds that they took.
 
-    In bfloat16 where that is native: it moves the scores by less than another draw does.
+    In bfloat16 where that is faster: it moves the scores by less than another draw does.
     """
 
     def __init__(self, model: Model, data: ImageData, n: int, number: int) -> None:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass, fields
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from genbench.evaluation.kernel import PowerSums, mean_kernel_within, power_sums
 from genbench.evaluation.moments import Moments, moments
-from genbench.evaluation.neighbours import Neighbours, ball_counts, nearest, nearest_others
+from genbench.evaluation.neighbours import Neighbours, Overlap, nearest, nearest_others, overlap
 
 PRECISION_RECALL_K = 3
 DENSITY_COVERAGE_K = 5
@@ -145,21 +144,14 @@ class Pair:
         return nearest_others(self.generated, PRECISION_RECALL_K).squared_distances
 
     @cached_property
-    def test_to_generated(self) -> Tensor:
-        """(M,) float64, of each test image to the nearest generated one."""
-        # Distinct rows suffice, and spare a collapsed generator's thousands of ties.
-        return nearest(self.real.test, torch.unique(self.generated, dim=0)).squared_distances.squeeze(1)
+    def overlap(self) -> Overlap:
+        """Of generated (points) and test images (centres), with balls to the 3rd nearest other of the same set.
 
-    @cached_property
-    def generated_to_test(self) -> Tensor:
-        """(N,) float64, of each generated image to the nearest test image."""
-        return nearest(self.generated, self.real.test).squared_distances.squeeze(1)
-
-    @cached_property
-    def balls_around_test(self) -> Tensor:
-        """(N, 2) int64, how many test images' balls to the 3rd and to the 5th neighbour hold each generated image."""
-        radii = self.real.test_squared_distances[:, [PRECISION_RECALL_K - 1, DENSITY_COVERAGE_K - 1]]
-        return ball_counts(self.generated, self.real.test, radii)
+        Around test images those to the 5th are counted too.
+        """
+        around_test = self.real.test_squared_distances[:, [PRECISION_RECALL_K - 1, DENSITY_COVERAGE_K - 1]]
+        around_generated = self.generated_to_generated[:, PRECISION_RECALL_K - 1]
+        return overlap(self.generated, self.real.test, around_generated, around_test)
 
     @cached_property
     def to_train(self) -> Neighbours:

@@ -26,9 +26,9 @@ def c2st_1nn(pair: Pair) -> float:
         raise ValueError(f"1-NN accuracy needs equally many rows, got {len(real)} and {len(generated)}")
     return leave_one_out_accuracy(
         pair.real.test_squared_distances[:, 0],
-        pair.test_to_generated,
+        pair.overlap.to_points,
         pair.generated_to_generated[:, 0],
-        pair.generated_to_test,
+        pair.overlap.to_centres,
     )
 
 
