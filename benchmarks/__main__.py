@@ -1,10 +1,10 @@
 """python -m benchmarks: how fast genbench is, and how fast what its users would otherwise write.
 
 Each contestant is a process of its own; they take turns, so that whatever else the machine does hits all alike. Writes
-benchmarks/results/<device>.json and .md, and the table into the README. Where MNIST cannot be had it takes the digits
-that come with scikit-learn. Keras needs the extra [bench].
+benchmarks/results/<device>.json and .md, and the README's table of every processor that has such a file. Where MNIST
+cannot be had it takes the digits that come with scikit-learn. Keras needs the extra [bench].
 
-ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 imitates an older processor: results of its own, and no table.
+ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 imitates an older processor, as one more.
 """
 
 import argparse
