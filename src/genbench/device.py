@@ -145,7 +145,7 @@ def bfloat16_speed(seconds: float) -> float:
 def processor_name() -> str:
     """The CPU's marketing name, as far as the system tells, with the instructions that make it fast or slow here.
 
-    A virtual machine may hide some: two of one name can differ by a factor of 3.
+    A virtual machine may hide some: two of one name can differ by a factor of 2.5.
     """
     names = [line.partition(":")[2].strip() for line in _cpuinfo().splitlines() if line.startswith("model name")]
     name = names[0] if names else platform.processor() or platform.machine()
