@@ -36,7 +36,7 @@ from genbench.models.sampling import draw
 from genbench.runs.directory import Run
 
 RESULTS = Path(__file__).parent / "results"
-README = RESULTS.parents[1] / "README.md"  # the table goes between <!-- cpu --> and <!-- /cpu -->, or cuda
+README = RESULTS.parents[1] / "README.md"
 FAMILIES = ("gan", "vae", "vae_prior", "flow", "vaegan")
 OTHERS = ("vae_prior:autoencoder", "flow", "vaegan:adversarial")  # families and stages beside the paper's two models
 PLAIN = dict(os.environ)  # of the contestants that are not genbench, whose command sets some of it

@@ -129,7 +129,7 @@ def _in_balls(view: View, squared_radii: Tensor) -> Tensor:
 
 
 def _with_offset(view: View, offsets: Tensor) -> Tensor:
-    """What an approximation less an offset (M,) may be off: (B,)."""
+    """What an approximation less an offset (M,) may be off: (B,); the offset was rounded too."""
     return view.error + 4 * torch.finfo(view.error.dtype).eps * offsets.max().to(view.error.dtype)
 
 

@@ -100,7 +100,7 @@ class View:
     skip_self: bool = False
 
     def of_groups(self, values: Tensor) -> Tensor:
-        """The values (M,) of the members of each group, in their precision: (groups, depth), 0 if none."""
+        """The values (M,) of each group's members, as precise as the minima: (groups, depth), 0 if none."""
         return torch.cat([values, values.new_zeros(1)])[self.groups.members].to(self.minima.dtype)
 
     def closest(self, rows: Tensor, groups: Tensor) -> Tensor:
@@ -115,11 +115,10 @@ class View:
         minima = self.minima if offsets is None else self.minima - self.of_groups(offsets).amax(1)
         found = []
         for numbers, values, rows in self._inside(*(minima <= limit.unsqueeze(1)).nonzero(as_tuple=True)):
-            small = values <= limit[rows].unsqueeze(1)
+            less = values
             if offsets is not None:
-                near = torch.where(numbers < len(offsets), numbers, 0)
-                small = values - offsets[near].to(values.dtype) <= limit[rows].unsqueeze(1)
-            which, layer = small.nonzero(as_tuple=True)
+                less = values - offsets[numbers.clamp(max=len(offsets) - 1)].to(values.dtype)
+            which, layer = (less <= limit[rows].unsqueeze(1)).nonzero(as_tuple=True)
             found.append((rows[which], numbers[which, layer], values[which, layer]))
         first, second, third = zip(*found, strict=True)
         return torch.cat(first), torch.cat(second), torch.cat(third)
@@ -227,7 +226,7 @@ def _lifted(points: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     They are (x, 1, |x|^2) . (-2y, |y|^2, 1). The last of each is infinitely far away.
     Any order of summation of n products errs by at most n u / (1 - n u) times the sum of their magnitudes
     (Higham 2002, section 3.1), here at most 2|x|^2 + 2|y|^2; the spare terms cover the rounding of the lifted
-    vectors themselves, and of an offset that is taken from a product.
+    vectors themselves, and of the difference when an offset is taken from a product.
     """
     dtype = _product_dtype(points.device)
     origin = others.double().mean(0)  # less to cancel
