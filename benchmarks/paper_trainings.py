@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from rich.console import Console
@@ -115,14 +116,12 @@ def multi_process_service() -> Iterator[bool]:
         return
     with tempfile.TemporaryDirectory() as folder:
         told = {"CUDA_MPS_PIPE_DIRECTORY": folder, "CUDA_MPS_LOG_DIRECTORY": folder}
-        os.environ.update(told)  # which the trainings, processes of their own, look at
-        subprocess.run([SERVICE, "-d"], check=True)
-        try:
-            yield True
-        finally:
-            subprocess.run([SERVICE], input="quit\n", text=True, check=False)
-            for name in told:
-                del os.environ[name]
+        with mock.patch.dict(os.environ, told):  # which the trainings, processes of their own, look at
+            subprocess.run([SERVICE, "-d"], check=True)
+            try:
+                yield True
+            finally:
+                subprocess.run([SERVICE], input="quit\n", text=True, check=False)
 
 
 def sweep(words: list[str], seconds: float | None) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
 from genbench.config.data import DataConfig
@@ -197,6 +198,16 @@ def kaggle(root: Path) -> Path:
     return root / "train.csv"
 
 
+def faces(root: Path) -> Path:
+    """As fer2013.csv is written: https://www.kaggle.com/c/challenges-in-representation-learning."""
+    root.mkdir(parents=True, exist_ok=True)
+    usage = ["Training"] * 20 + ["PublicTest"] * 5 + ["PrivateTest"] * 5
+    rows = zip(labels().tolist(), grey().reshape(N, -1), usage, strict=True)
+    lines = [f"{label},{' '.join(map(str, image))},{used}" for label, image, used in rows]
+    (root / "faces.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
+    return root / "faces.csv"
+
+
 def matlab(root: Path) -> Path:
     from scipy.io import savemat
 
@@ -226,6 +237,12 @@ def parquet(root: Path) -> Path:
         table = pa.table({"image": encoded, "label": labels().tolist()})
         pq.write_table(table, root / "data" / f"{split}-00000-of-00001.parquet")
     return root / "data"
+
+
+def tensors(root: Path) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    torch.save((torch.from_numpy(grey()), torch.from_numpy(labels())), root / "images.pt")
+    return root / "images.pt"
 
 
 # What lies there, how it is made, and the words that are given.
@@ -302,10 +319,13 @@ CASES: tuple[tuple[str, Make, Mapping[str, Any]], ...] = (
     ("images.npy and labels.csv", lambda root: npy_and_table(root / "set"), {}),
     ("images.npy and labels.csv", lambda root: npy_and_table(root / "set"), {"labels": False}),
     ("IDX files, packed or not", lambda root: idx(root / "set"), {}),
+    (".npz images, split", npz(images=grey(), split=np.repeat(["train", "test"], [20, 10])), {}),
     ("a CSV of pixels (Kaggle)", kaggle, {}),
+    ("a CSV with all pixels in one column (fer2013)", faces, {}),
     (".mat, X (28, 28, N)", matlab, {}),
     (".h5 with groups", hdf5, {}),
     ("parquet as Hugging Face has it", parquet, {}),
+    (".pt, (images, labels) or by their names", tensors, {}),
 )
 
 

@@ -397,6 +397,20 @@ def test_npz_labels(tmp_path: Path, labels: npt.NDArray[Any]) -> None:
             assert by_image[image.numpy().tobytes()] == data.classes[label]
 
 
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_an_array_of_splits_divides_the_images(tmp_path: Path, kind: str) -> None:
+    """It was not used: test images were trained on."""
+    words = np.array(["train", "test", "train"] * 10).astype(kind)
+    data = load(save(tmp_path / "set.npz", images=grey(30), split=words))
+    assert np.array_equal(data.test.images.numpy()[:, 0], grey(30)[1::3])
+    assert len(data.train) + len(data.validation) == 20
+
+
+def test_an_array_of_splits_of_another_length_is_not_used_and_is_said(tmp_path: Path) -> None:
+    data = load(save(tmp_path / "set.npz", images=grey(30), split=np.array(["train", "test"])))
+    assert "arrays that are not used: split" in data.notes
+
+
 def medmnist(**more: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
     parts = {"train": grey(24), "val": grey(5, seed=1), "test": grey(6, seed=2)}
     images = {f"{name}_images": part for name, part in parts.items()}

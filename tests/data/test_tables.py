@@ -110,6 +110,22 @@ def test_a_column_of_other_splits_is_no_class_and_is_said(called: str) -> None:
     assert said in found.notes
 
 
+@pytest.mark.parametrize("called", ["Usage", "used_for"])
+def test_longer_words_for_splits_are_taken_and_said(called: str) -> None:
+    """Kaggle's were classes."""
+    usage = table(FLAT, {called: lambda i: ("Training", "PublicTest", "PrivateTest")[i % 3], "kind": kind})
+    found = arranged(FLAT, {"faces.csv": usage})
+    assert counts(found) == {"train": 20, "test": 40}
+    assert labels_fit(found, kind)
+    assert f"taken for test by the column {called} of faces.csv: PrivateTest, PublicTest" in found.notes
+
+
+def test_classes_that_have_a_split_in_their_names_are_classes() -> None:
+    stations = table(FLAT, {"label": lambda i: ("train station", "test tube")[i % 2]})
+    found = arranged(FLAT, {"things.csv": stations})
+    assert (counts(found), classes(found)) == ({WHOLE: 60}, {WHOLE: {"train station", "test tube"}})
+
+
 def test_names_of_languages_are_no_splits() -> None:
     """Turkish and Telugu are tr and te: among other values these say no split."""
     found = arranged(FLAT, {"languages.csv": table(FLAT, {"language": lambda i: ("tr", "te", "en")[i % 3]})})

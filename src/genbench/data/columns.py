@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genbench.data.names import is_label, is_split
+from genbench.data.names import is_images, is_label, is_split
+from genbench.data.split_column import split_said
 
 _SMALLEST = 8  # pixels of a side: a table of fewer columns is one of measurements
 _MOST_CLASSES = 200  # in a column that nothing but its values tells from pixels
@@ -32,10 +33,18 @@ class Columns:
     count: int
     pixels: Sequence[int]
     label: int | None
+    split: int | None = None  # says train, val or test
+    cell: int | None = None  # holds all pixels of a row, blanks between; `pixels` counts them then
     sought: bool = False  # the label is one of the pixels' columns, and only their values tell which
     called: str = ""  # the label's name, where it does not say that it is one
+    split_called: str = ""
     notes: tuple[str, ...] = ()
     problem: str = ""  # why it cannot be read
+
+    @property
+    def words(self) -> list[int]:
+        """The columns that are read as they are written, ascending."""
+        return sorted(at for at in (self.label, self.split) if at is not None)
 
 
 def columns_of(first: str, second: str) -> Columns | None:
@@ -75,24 +84,23 @@ def _named_columns(names: list[str], below: list[str], delimiter: str | None) ->
     labels = [i for i, name in enumerate(names) if is_label(name)]
     rest = [i for i in range(count) if i not in labels]
     numbered = [i for i in rest if _NUMBERED.fullmatch(names[i])]
+    cell = _cell_of_pixels(names, below) if delimiter else None
+    known = cell is not None or _is_area(len(numbered))
     problem = ""
     if len(labels) > 1:
         called = [i for i in labels if names[i].lower() in ("label", "labels")]
         if len(called) != 1:
             rivals = ", ".join(names[i] for i in labels[:5])
             problem = f"the columns {rivals} may each be the class: call the one `label`, or remove the others"
-            if not (_is_area(len(numbered)) or _is_area(len(rest))):
+            if not (known or _is_area(len(rest))):
                 return None
         labels = called
     label = labels[0] if labels else None
-    if _is_area(len(numbered)):
-        other = ""
-        if not labels and len(rest) == len(numbered) + 1:  # called by another name, or the rows' numbers
-            at = next(i for i in rest if i not in numbered)
-            if names[at].lower() not in _ROWS_NAMES and not is_split(names[at]):
-                label, other = at, names[at]
-        found = Columns(delimiter, True, count, numbered, label, called=other, problem=problem)
-        return _without_rest(_in_order(found, names), names)
+    if known:
+        pixels = numbered if cell is None else range(len(below[cell].split()))
+        found = Columns(delimiter, True, count, pixels, label, cell=cell, problem=problem)
+        found = _with_words(found, names, below, [i for i in rest if i not in numbered and i != cell])
+        return _without_rest(found if cell is not None else _in_order(found, names), names)
     if len(below) != count or not all(is_number(below[i]) for i in rest):
         return None
     if _is_area(len(rest)):
@@ -101,9 +109,33 @@ def _named_columns(names: list[str], below: list[str], delimiter: str | None) ->
     return Columns(delimiter, True, count, range(count), None, sought=True) if sought else None
 
 
+def _cell_of_pixels(names: list[str], below: list[str]) -> int | None:
+    """The column of which a value is all pixels of an image, blanks between: emotion,pixels,Usage."""
+    found = [
+        i
+        for i, (name, cell) in enumerate(zip(names, below, strict=False))
+        if is_images(name) and _is_area(len(numbers := cell.split())) and all(map(is_number, numbers))
+    ]
+    return found[0] if len(found) == 1 and len(below) == len(names) else None
+
+
+def _with_words(columns: Columns, names: list[str], below: list[str], others: list[int]) -> Columns:
+    """With the column of splits, and that of classes where its name does not say it, among those of no pixels."""
+    others = [i for i in others if names[i].lower() not in _ROWS_NAMES]
+    splits = [i for i in others if is_split(names[i])]
+    if not splits and (columns.label is not None or len(others) > 1) and len(below) == len(names):
+        splits = [i for i in others if split_said(below[i]) is not None]
+    if splits:
+        columns = replace(columns, split=splits[0], split_called=names[splits[0]])
+    left = [i for i in others if i not in splits[:1]]
+    if columns.label is None and len(left) == 1 and not is_split(names[left[0]]):
+        columns = replace(columns, label=left[0], called=names[left[0]])
+    return columns
+
+
 def _without_rest(columns: Columns, names: list[str]) -> Columns:
     """With a note of the columns that are not used."""
-    used = {*columns.pixels, columns.label}
+    used = {*(columns.pixels if columns.cell is None else [columns.cell]), *columns.words}
     unused = [name or f"{i + 1}" for i, name in enumerate(names) if i not in used]
     said = (f"columns that are not used: {', '.join(unused[:10])}",) if unused else ()
     return replace(columns, notes=(*columns.notes, *said))

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from genbench.config.data import DataConfig
 from genbench.data.arrays import part_of
-from genbench.data.arrow_types import holds_files, is_class, is_list, is_list_of_numbers
+from genbench.data.arrow_types import holds_files, is_class, is_list, is_list_of_numbers, pixels_of
 from genbench.data.decoding import UnreadableError, header
-from genbench.data.files import File, read_files
+from genbench.data.files import File, Indices, read_files
 from genbench.data.found import SPLITS, WHOLE, Found, Labels, Part
 from genbench.data.memory import memory
 from genbench.data.names import is_images, is_label, is_split
+from genbench.data.split_column import divided
 from genbench.errors import UserError
 
 SHARE = 0.25  # of the memory, for the files as they are packed in their own formats
@@ -46,6 +46,7 @@ class _Columns:
     files: bool  # bytes of image files, or lists of pixels
     label: str | None
     classes: tuple[str, ...]
+    split: str | None  # where files do not say it
     notes: tuple[str, ...]
 
 
@@ -101,33 +102,36 @@ def found_in(
     parts = {part: parts[part] for part in (WHOLE, *SPLITS) if part in parts}
     first = next(iter(parts.values()))[0]  # of the training images: others' classes may be missing
     with readable(first.path):
-        columns = _columns(first)
+        columns = _columns(first, undivided=WHOLE in parts)
     if config.labels:
         columns = _with_all_classes(columns, chain(*parts.values()))
     rows = sum(table.rows for tables in parts.values() for table in tables)
     if rows > _MOST:
         raise UserError(f"{where} holds {rows:,} rows, more than {_MOST:,}: give fewer of its files")
-    labelled = config.labels and columns.label is not None
     if config.labels:
         _check_labels(parts, columns.label)
+    wanted = [name for name in (columns.split, columns.label if config.labels else None) if name is not None]
     content: dict[str, list[Any]] = {}
-    labels: dict[str, Labels | None] = {}
+    beside: dict[str, dict[str, list[Any]]] = {}  # by part, the values of other columns
     left = int(SHARE * memory())
     for part, tables in parts.items():
-        content[part] = []
-        of_part: list[Any] = []
+        content[part], beside[part] = [], {name: [] for name in wanted}
         for table in tables:
-            left = _read(where, table, columns, content[part], of_part if labelled else None, left)
-        labels[part] = _labels(where, part, of_part, columns) if of_part else None
-    every = (*notes, *columns.notes)
-    if not columns.files:
+            left = _read(where, table, columns, content[part], beside[part], left)
+    labels = {part: _labels(where, part, of.get(columns.label or "", []), columns) for part, of in beside.items()}
+    if columns.files:
+        made, kept, said = _decoded(where, parts, content, labels, config)
+    else:
         with readable(where):  # the lists of one file may be longer than those of another
             arrays = {part: np.concatenate(pieces or [np.empty((0, 0))]) for part, pieces in content.items()}
         called = f"{where}: {columns.images}"
         made = {part: part_of(called, array, labels[part], config, len(array)) for part, array in arrays.items()}
-        return Found(name, made, columns.classes, every)
-    made, said = _decoded(where, parts, content, labels, config)
-    return Found(name, made, columns.classes, (*said, *every))
+        kept, said = np.arange(rows), ()
+    found = Found(name, made, columns.classes, (*said, *notes, *columns.notes))
+    if columns.split is None:
+        return found
+    words = beside[WHOLE][columns.split]
+    return divided(found, columns.split, ["" if words[i] is None else str(words[i]) for i in kept])
 
 
 def _check_labels(parts: Mapping[str, Sequence[Table]], label: str | None) -> None:
@@ -148,8 +152,8 @@ def _decoded(
     content: Mapping[str, list[File]],
     labels: Mapping[str, Labels | None],
     config: DataConfig,
-) -> tuple[dict[str, Part], tuple[str, ...]]:
-    """All splits' files decoded together, so that they come out alike; labels of those that can be read."""
+) -> tuple[dict[str, Part], Indices, tuple[str, ...]]:
+    """All splits' files decoded together, so that they come out alike, and which can be read, with what is said."""
     files = [file for of_part in content.values() for file in of_part]
     if not any(file.content for file in files):
         raise UserError(
@@ -171,13 +175,13 @@ def _decoded(
             facts=None if read.facts is None else read.facts[np.arange(first, last)],
         )
         start += len(of_part)
-    return made, read.notes
+    return made, kept, read.notes
 
 
 # Columns
 
 
-def _columns(table: Table) -> _Columns:
+def _columns(table: Table, *, undivided: bool) -> _Columns:
     """By types and names; one file's stand for all but the names of classes."""
     types = arrow(table.path).types
     fields = list(table.schema)
@@ -187,9 +191,11 @@ def _columns(table: Table) -> _Columns:
     if images is None:
         raise UserError(f"{table.path} has the columns {', '.join(table.schema.names)[:200]}, and none holds images")
     label, classes, said = _label(table, types, [each for each in fields if each.name != images])
-    others = [name for name in table.schema.names if name not in (images, label)]
+    splits = [each.name for each in fields if undivided and is_split(each.name) and is_class(types, each.type)]
+    split = splits[0] if splits else None
+    others = [name for name in table.schema.names if name not in (images, label, split)]
     unused = (f"columns that are not used: {', '.join(others[:10])}",) if others else ()
-    return _Columns(images, images in files, label, classes, (*said, *unused))
+    return _Columns(images, images in files, label, classes, split, (*said, *unused))
 
 
 def _with_all_classes(columns: _Columns, tables: Iterable[Table]) -> _Columns:
@@ -257,15 +263,16 @@ def _class_names(feature: Any) -> tuple[str, ...]:
 # Rows
 
 
-def _read(where: Path, table: Table, columns: _Columns, content: list[Any], labels: list[Any] | None, left: int) -> int:
-    """Add a file's images and labels to what there is; how many bytes there may still be."""
+def _read(
+    where: Path, table: Table, columns: _Columns, content: list[Any], beside: dict[str, list[Any]], left: int
+) -> int:
+    """Add a file's images, and values of other columns, to what there is; how many bytes there may still be."""
     names = set(table.schema.names)
     if columns.images not in names:
         raise UserError(f"{table.path} has no column {columns.images}, as the other files have: remove it")
-    label = columns.label if labels is not None and columns.label in names else None
-    wanted = [columns.images] if label is None else [columns.images, label]
+    others = [name for name in beside if name in names]
     with readable(table.path):
-        for batch in table.batches(wanted):
+        for batch in table.batches([columns.images, *others]):
             images = batch.column(batch.schema.get_field_index(columns.images))
             if columns.files:
                 start = len(content)
@@ -273,17 +280,26 @@ def _read(where: Path, table: Table, columns: _Columns, content: list[Any], labe
                 left -= sum(len(file.content) for file in files if isinstance(file.content, bytes))
                 content += files
             else:
-                content.append(_pixels(arrow(table.path).types, columns.images, images))
+                content.append(pixels_of(arrow(table.path).types, columns.images, images))
                 left -= content[-1].nbytes
             if left < 0:
                 raise UserError(
                     f"{where} holds images of more than a quarter of the memory: write them into a folder, with"
                     f" datasets: [row['{columns.images}'].save(f'images/{{i}}.png') for i, row in enumerate(dataset)]"
                 )
-            if label is not None and labels is not None:
-                values = batch.column(batch.schema.get_field_index(label)).to_pylist()
-                labels += _renumbered(table, columns, label, values)
+            for name in others:
+                values = batch.column(batch.schema.get_field_index(name)).to_pylist()
+                known = _renumbered if name == columns.label else _named
+                beside[name] += known(table, columns, name, values)
+    if columns.split in beside.keys() - names:
+        beside[columns.split] += [None] * table.rows
     return left
+
+
+def _named(table: Table, _: _Columns, column: str, values: list[Any]) -> list[Any]:
+    """Values by the names that Hugging Face gives them, if it does."""
+    names = _class_names(table.features.get(column))
+    return [names[value] if isinstance(value, int) and 0 <= value < len(names) else value for value in values]
 
 
 def _renumbered(table: Table, columns: _Columns, label: str, values: list[Any]) -> list[Any]:
@@ -304,25 +320,10 @@ def _files(path: Path, images: Any, start: int) -> list[File]:
     return [File(f"{path.name}, row {start + i}", content or b"") for i, content in enumerate(contents)]
 
 
-def _pixels(types: Any, name: str, values: Any) -> npt.NDArray[Any]:
-    """An array of lists in lists, all equally long."""
-    shape = [len(values)]
-    while is_list(types, values.type):
-        if values.null_count:
-            raise ValueError(f"rows of {name} are missing")
-        fixed = types.is_fixed_size_list(values.type)
-        lengths = {values.type.list_size} if fixed else set(np.unique(values.value_lengths().to_numpy()).tolist())
-        if len(lengths) > 1:
-            raise ValueError(f"the lists in {name} are not equally long, so that they are no images of one size")
-        shape.append(int(max(lengths, default=0)))
-        values = values.flatten()
-    if values.null_count:
-        raise ValueError(f"pixels of {name} are missing")
-    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(shape)
-
-
-def _labels(where: Path, part: str, values: list[Any], columns: _Columns) -> Labels:
-    """Numbers or names, one an image."""
+def _labels(where: Path, part: str, values: list[Any], columns: _Columns) -> Labels | None:
+    """Numbers or names, one an image; None where there are none."""
+    if not values:
+        return None
     images = "images" if part == WHOLE else f"{part} images"
     none = sum(value is None or (bool(columns.classes) and isinstance(value, int) and value < 0) for value in values)
     if none:

@@ -21,9 +21,10 @@ from genbench.data.files import File, FilesBelow, read_files
 from genbench.data.formats import format_of
 from genbench.data.found import WHOLE, Arrays, Found, Part, Sliceable
 from genbench.data.layout import arrange
-from genbench.data.names import Pair, missed, pairs
+from genbench.data.names import Pair, is_split, missed, pairs
 from genbench.data.packed import Packed
 from genbench.data.resizing import luminance
+from genbench.data.split_column import divided
 from genbench.data.tables import TABLES
 from genbench.errors import UserError
 
@@ -226,12 +227,29 @@ def _from_arrays(path: Path, arrays: Arrays, config: DataConfig) -> Found:
     if WHOLE in parts and len(parts) > 1:
         other = next(pair.images for split, pair in named.items() if split == WHOLE)
         raise UserError(f"{path} has {other} beside the splits {', '.join(s for s in parts if s != WHOLE)}: remove one")
-    unused = sorted(set(arrays) - used)
+    column = _column_of_splits(arrays, parts)
+    unused = sorted(set(arrays) - used - {column})
     notes = [f"arrays that are not used: {', '.join(unused[:10])}"] if unused else []
     notes += [f"left out, for no arrays: {', '.join(left_out[:10])}"] if left_out else []
     read = [key for pair in named.values() for key in (pair.images, pair.labels if config.labels else None)]
     notes += dict.fromkeys(arrays.notes[key] for key in read if key in arrays.notes)
-    return Found(path.resolve().name if path.is_dir() else path.name.partition(".")[0], parts, notes=tuple(notes))
+    found = Found(path.resolve().name if path.is_dir() else path.name.partition(".")[0], parts, notes=tuple(notes))
+    if column is None:
+        return found
+    words = np.asarray(arrays[column][:]).tolist()
+    return divided(found, column, [_text(word) for word in words])
+
+
+def _column_of_splits(arrays: Mapping[str, Sliceable], parts: Mapping[str, Part]) -> str | None:
+    """The array that is called so and holds a word for each image, where no name says the splits."""
+    for name in sorted(filter(is_split, arrays)):
+        if WHOLE in parts and arrays[name].dtype.kind in "SUO" and arrays[name].shape == (len(parts[WHOLE].pictures),):
+            return name
+    return None
+
+
+def _text(word: object) -> str:
+    return word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word)
 
 
 def _part(path: Path, arrays: Mapping[str, Sliceable], pair: Pair, config: DataConfig) -> Part:

@@ -14,7 +14,8 @@ import numpy as np
 
 from genbench.data.found import WHOLE, Labels
 from genbench.data.names import split_in, split_of
-from genbench.data.tables import Parts, Told, listed, read_tables, rows_of
+from genbench.data.split_column import some_of
+from genbench.data.tables import Parts, Told, read_tables, rows_of
 from genbench.errors import UserError
 from genbench.wording import counted
 
@@ -174,7 +175,7 @@ def _tabled(
     kept = {name: indices for name, indices in kept.items() if indices}
     left = wanted.difference(*kept.values())
     in_none = {i for i in left & told.named if not told.split.get(i)} if divided else set()
-    values = listed({told.no_split.get(i, "") for i in in_none})
+    values = some_of({told.no_split.get(i, "") for i in in_none})
     notes += [
         f"left out, for {reason}: {counted(len(indices), 'image')}"
         for reason, indices in (

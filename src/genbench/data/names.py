@@ -13,7 +13,7 @@ _SPLITS = {
 }
 _IMAGES = {"x", "image", "images", "img", "imgs", "data", "pixel", "pixels", "pictures", "arr0", "features", "samples"}
 _LABELS = {"y", "label", "labels", "target", "targets", "class", "classes", "arr1", "lbl", "category", "categories"}
-_SPLIT_COLUMNS = {"split", "splits", "set", "subset", "partition", "fold"}
+_SPLIT_COLUMNS = {"split", "splits", "set", "subset", "partition", "fold", "usage"}
 
 
 @dataclass(frozen=True)

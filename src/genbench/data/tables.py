@@ -9,13 +9,13 @@ from functools import cached_property
 
 from genbench.data.found import WHOLE
 from genbench.data.names import is_label, is_split, split_of
+from genbench.data.split_column import hold_splits, longer_words, some_of, split_said
 from genbench.errors import UserError
 from genbench.wording import counted
 
 TABLES = (".csv", ".tsv", ".jsonl")
 Rows = list[dict[str, str]]
 Parts = tuple[str, ...]  # of a name: folders, and the file
-_SHORTEST = 3  # letters of a split among other values: "tr" and "te" are languages as well
 
 
 @dataclass
@@ -51,7 +51,7 @@ class _Table:
     @cached_property
     def splits(self) -> list[str]:
         """The columns that say in which split images are, and so not of what class."""
-        return [c for c in self.columns if is_split(c) or _hold_splits(self.values(c))]
+        return [c for c in self.columns if is_split(c) or hold_splits(c, self.values(c))]
 
     @cached_property
     def called(self) -> list[str]:
@@ -249,31 +249,19 @@ def _split_column(table: _Table, notes: list[str]) -> str | None:
     usable = []
     for column in table.splits:
         values = table.values(column)
-        if any(map(split_of, values)):
+        if any(map(split_said, values)):
             usable.append(column)
         else:
             notes.append(
-                f"{table.name}: the column {column} is not used, for none of its values ({listed(values)}) is train,"
+                f"{table.name}: the column {column} is not used, for none of its values ({some_of(values)}) is train,"
                 " val or test"
             )
     usable.sort(key=is_split, reverse=True)
     if len(usable) > 1:
         notes.append(f"{table.name}: the splits are those of the column {usable[0]}, not of {', '.join(usable[1:])}")
+    if usable:
+        notes += longer_words(f"{usable[0]} of {table.name}", table.values(usable[0]))
     return usable[0] if usable else None
-
-
-def _hold_splits(values: set[str]) -> bool:
-    """Whether values are splits, or training and another split are among them."""
-    if all(map(split_of, values - {""})):
-        return values != {""}
-    among = {split_of(value) for value in values if len(value) >= _SHORTEST} - {None}
-    return "train" in among and len(among) > 1
-
-
-def listed(values: set[str]) -> str:
-    """Some of several values, for a message."""
-    shown = [value or "nothing" for value in sorted(values)]
-    return ", ".join(shown[:5]) + (", ..." if len(shown) > 5 else "")
 
 
 def _tell_rows(
@@ -293,7 +281,7 @@ def _tell_rows(
         if label is not None:
             _tell(where, table.name, names[i], told.label, i, row.get(label, ""))
         if split is not None or stem is not None:
-            said = stem if split is None else split_of(row.get(split, ""))
+            said = stem if split is None else split_said(row.get(split, ""))
             _tell(where, table.name, names[i], told.split, i, said or "")
             if said is None:
                 told.no_split[i] = row.get(split or "", "")

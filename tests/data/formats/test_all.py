@@ -7,7 +7,7 @@ from genbench.data.formats import format_of
 from tests.data.formats.reading import refusal
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.mat", "a.h5", "a.parquet", "a.npy", "a.npz"])
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.mat", "a.h5", "a.parquet", "a.npy", "a.npz", "a.pt"])
 def test_a_pipe_is_not_read(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)
     assert "it is not a file" in refusal(tmp_path / name) or name.startswith("a.csv")

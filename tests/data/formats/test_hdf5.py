@@ -54,6 +54,17 @@ def test_kinds_of_labels(tmp_path: Path, values: Any, expected: list[Any]) -> No
     assert labels(load(write(tmp_path / "a.h5", images=grey(30), labels=values))) == expected
 
 
+@pytest.mark.parametrize("kind", ["O", "S"])
+def test_an_array_of_splits_divides_the_images(tmp_path: Path, kind: str) -> None:
+    """It was not used: test images were trained on."""
+    words = np.array(["train", "test", "val"] * 10).astype(kind)
+    found = load(write(tmp_path / "a.h5", images=grey(30), labels=LABELS, split=words))
+    for i, name in enumerate(("train", "test", "validation")):
+        assert np.array_equal(pixels(found, name), grey(30)[i::3])
+        assert labels(found, name) == LABELS[i::3]
+    assert found.notes == ()
+
+
 @pytest.mark.parametrize("kind", ["u1", "f4", ">f8", "f2", "bool"])
 def test_kinds_of_numbers(tmp_path: Path, kind: str) -> None:
     bits = (grey(30) > 127).astype(np.uint8)

@@ -113,6 +113,18 @@ def test_labels_that_are_names_in_version_4(tmp_path: Path) -> None:
     assert labels(load(tmp_path / "a.mat")) == ["ant", "b"] * 15
 
 
+@pytest.mark.parametrize("version", ["4", "5"])
+def test_splits_that_are_words(tmp_path: Path, version: str) -> None:
+    """They were left out, and the test images trained on."""
+    splits = np.array(["train", "test", "val"] * 10)
+    content = {"images": grey(30).reshape(30, -1) / 255, "labels": LABELS, "set": splits}
+    savemat(tmp_path / "a.mat", content, format=version)
+    found = load(tmp_path / "a.mat")
+    for i, name in enumerate(("train", "test", "validation")):
+        assert np.array_equal(pixels(found, name), grey(30)[i::3])
+        assert labels(found, name) == LABELS[i::3]
+
+
 def test_names_of_the_classes_are_no_labels(tmp_path: Path) -> None:
     content = {"X": grey(30).transpose(1, 2, 0), "y": LABELS, "classes": cell(["ant", "bee", "cat"])}
     savemat(tmp_path / "a.mat", content)

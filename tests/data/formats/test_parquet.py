@@ -177,11 +177,42 @@ def test_kinds_of_labels(tmp_path: Path, values: Any, expected: list[Any] | None
     assert found.notes == (() if expected else ("columns that are not used: label",))
 
 
-def test_a_column_of_splits_is_no_class(tmp_path: Path) -> None:
-    """The one column that names its values was the class: train and test."""
-    features = {"image": {"_type": "Image"}, "split": {"_type": "ClassLabel", "names": ["train", "test"]}}
-    found = load(write(tmp_path / "a.parquet", features, image=structs(grey(30)), split=[i % 2 for i in range(30)]))
-    assert labels(found) is None
+@pytest.mark.parametrize("named", [False, True])
+def test_a_column_of_splits_is_no_class_and_divides_the_images(tmp_path: Path, named: bool) -> None:
+    """The one column that names its values was the class: train and test; then it was not used."""
+    names = ["test", "train"]
+    numbers = [i % 2 for i in range(30)]
+    values = numbers if named else [names[i] for i in numbers]
+    features = {"image": {"_type": "Image"}, "split": {"_type": "ClassLabel", "names": names}} if named else None
+    found = load(write(tmp_path / "a.parquet", features, image=structs(grey(30)), split=values))
+    for i, name in enumerate(names):
+        assert labels(found, name) is None
+        assert np.array_equal(pixels(found, name), grey(30)[i::2])
+    assert (list(found.parts), found.notes) == (["train", "test"], ())
+    lists = pa.array(grey(30).reshape(30, -1).tolist(), pa.list_(pa.uint8()))
+    found = load(write(tmp_path / "b.parquet", features, image=lists, split=values, label=LABELS))
+    assert np.array_equal(pixels(found, "test"), grey(30)[::2])
+    assert labels(found, "train") == LABELS[1::2]
+
+
+def test_splits_stay_with_their_images(tmp_path: Path) -> None:
+    """Some cannot be read, and one file says no split."""
+    words = ["test", None, "train"] * 10
+    write(tmp_path / "0.parquet", image=damaged(grey(30), 0, 8), label=list(range(30)), split=words)
+    write(tmp_path / "1.parquet", image=structs(grey(20, seed=1)), label=list(range(20)))
+    found = load(tmp_path)
+    for name, start in (("test", 0), ("train", 2)):
+        kept = [i for i in range(start, 30, 3) if i not in (0, 8)]
+        assert labels(found, name) == kept
+        assert np.array_equal(pixels(found, name), grey(30)[kept])
+    assert "left out, for the column split says no split of them (nothing): 30 images" in found.notes
+
+
+def test_where_files_say_the_splits_a_column_does_not(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        write(tmp_path / f"{name}.parquet", image=structs(grey(30)), split=["train", "test"] * 15)
+    found = load(tmp_path)
+    assert {name: len(part.pictures) for name, part in found.parts.items()} == {"train": 30, "test": 30}
     assert found.notes == ("columns that are not used: split",)
 
 

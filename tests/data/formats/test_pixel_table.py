@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from genbench.data.formats import pixel_table
+from genbench.data.found import Found
 from genbench.data.sources import load_data
-from tests.data.formats.reading import colour, config, grey, labels, load, pixels, read_or_refused, refusal
+from tests.data.formats.reading import Bytes, colour, config, grey, labels, load, pixels, read_or_refused, refusal
 
 LABELS = [i % 3 for i in range(30)]
+NUMBERS = [i // 3 % 5 for i in range(30)]  # of every split all
 
 
 def table(
@@ -103,22 +105,117 @@ def test_of_several_classes_the_one_called_label_is_taken(tmp_path: Path) -> Non
 
 
 def test_other_columns_are_left_out(tmp_path: Path) -> None:
-    columns: list[tuple[int, Sequence[object]]] = [(0, range(100, 130)), (1, LABELS), (66, ["Training"] * 30)]
-    header = ",".join(names((0, "id"), (1, "label"), (66, "Usage")))
+    columns: list[tuple[int, Sequence[object]]] = [(0, range(100, 130)), (1, LABELS), (66, ["by hand"] * 30)]
+    header = ",".join(names((0, "id"), (1, "label"), (66, "source")))
     found = load(table(tmp_path / "a.csv", grey(30), columns, header))
     assert np.array_equal(pixels(found), grey(30))
     assert labels(found) == LABELS
-    assert found.notes == ("columns that are not used: id, Usage",)
+    assert found.notes == ("columns that are not used: id, source",)
     found = load(table(tmp_path / "b.csv", grey(30), [(0, list(range(30)))], ",".join(names((0, "id")))))
     assert labels(found) is None
 
 
-def test_a_column_of_splits_is_no_class(tmp_path: Path) -> None:
-    """Alone beside the pixels, it was."""
-    columns: list[tuple[int, Sequence[object]]] = [(0, ["train"] * 20 + ["test"] * 10)]
-    found = load(table(tmp_path / "a.csv", grey(30), columns, ",".join(names((0, "split")))))
-    assert labels(found) is None
-    assert found.parts["whole"].notes == () and found.notes == ("columns that are not used: split",)
+SPLITS = ["train", "test", "Validation"] * 10
+
+
+def check_divided(found: Found, *, labelled: bool) -> None:
+    """Every third image is for training, and so on, with its own label."""
+    for i, split in enumerate(("train", "test", "validation")):
+        assert np.array_equal(pixels(found, split), grey(30)[i::3])
+        assert labels(found, split) == (NUMBERS[i::3] if labelled else None)
+    assert list(found.parts) == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize("called", ["split", "Usage", "which"])
+@pytest.mark.parametrize("at", [0, 5, 64])
+def test_a_column_of_splits_is_no_class_and_divides_the_images(tmp_path: Path, at: int, called: str) -> None:
+    """It was a class, or not used: test images were trained on."""
+    found = load(table(tmp_path / "a.csv", grey(30), [(at, SPLITS)], ",".join(names((at, called)))))
+    check_divided(found, labelled=False)
+    assert found.notes == ()
+    columns: list[tuple[int, Sequence[object]]] = [(0, NUMBERS), (at + 1, SPLITS)]
+    found = load(table(tmp_path / "b.csv", grey(30), columns, ",".join(names((0, "label"), (at + 1, called)))))
+    check_divided(found, labelled=True)
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("by", [",", "\t"])
+def test_several_columns_of_words_at_both_ends(tmp_path: Path, by: str) -> None:
+    columns: list[tuple[int, Sequence[object]]] = [(0, SPLITS), (1, NUMBERS), (66, range(30))]
+    header = by.join(names((0, "split"), (1, "emotion"), (66, "id")))
+    found = load(table(tmp_path / "a.csv", grey(30), columns, header, by))
+    check_divided(found, labelled=True)
+    assert found.notes == ("columns that are not used: id", "the column emotion is taken for the class")
+    columns = [(64, NUMBERS), (65, SPLITS)]
+    found = load(table(tmp_path / "b.csv", grey(30), columns, by.join(names((64, "label"), (65, "split"))), by))
+    check_divided(found, labelled=True)
+
+
+def test_rows_of_no_split_are_left_out_and_words_for_none_are_said(tmp_path: Path) -> None:
+    header = ",".join(names((0, "split")))
+    words = ["training", "PublicTest", "extra"] * 10
+    found = load(table(tmp_path / "a.csv", grey(30), [(0, words)], header))
+    assert np.array_equal(pixels(found, "train"), grey(30)[::3])
+    assert np.array_equal(pixels(found, "test"), grey(30)[1::3])
+    assert found.notes == (
+        "taken for test by the column split: PublicTest",
+        "left out, for the column split says no split of them (extra): 10 images",
+    )
+    found = load(table(tmp_path / "b.csv", grey(30), [(0, ["1", "2", "3"] * 10)], header))
+    assert np.array_equal(pixels(found), grey(30))
+    assert found.notes == ("the column split is not used, for none of its values (1, 2, 3) is train",)
+
+
+# All pixels in one value
+
+
+def in_cells(path: Path, images: Bytes, header: str, *beside: Sequence[object], quote: str = "") -> Path:
+    """Rows with all pixels in their second value, as in fer2013.csv."""
+    lines = [header]
+    for i, image in enumerate(images):
+        cell = " ".join(map(str, image.reshape(-1)))
+        before, *after = (str(values[i]) for values in beside)
+        lines.append(",".join([before, f"{quote}{cell}{quote}", *after]))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_pixels_in_one_value_with_classes_and_splits_beside(tmp_path: Path, quote: str) -> None:
+    """fer2013.csv was no kind of file that is read."""
+    usage = ["Training", "PrivateTest", "PublicTest"] * 10
+    found = load(in_cells(tmp_path / "a.csv", grey(30), "emotion,pixels,Usage", NUMBERS, usage, quote=quote))
+    assert np.array_equal(pixels(found, "train"), grey(30)[::3])
+    assert np.array_equal(pixels(found, "test"), grey(30)[[i for i in range(30) if i % 3]])
+    assert labels(found, "train") == NUMBERS[::3]
+    assert found.notes == (
+        "the column emotion is taken for the class",
+        "taken for test by the column Usage: PrivateTest, PublicTest",
+    )
+    found = load(in_cells(tmp_path / "b.csv", grey(30), "label,pixels", NUMBERS))
+    assert np.array_equal(pixels(found), grey(30))
+    assert (labels(found), found.notes) == (NUMBERS, ())
+    found = load(in_cells(tmp_path / "c.csv", grey(30), "age,pixels,gender", NUMBERS, ["a", "b"] * 15))
+    assert (labels(found), found.notes) == (None, ("columns that are not used: age, gender",))
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("1 2 3", "line 17 has 3 pixels, not 64: mend or remove it"),
+        (" ".join(["7"] * 63) + " x", "line 17, pixel 64: 'x' is no number: mend it"),
+        (" ".join(["7"] * 64) + ",", "line 17 has 3 values, not 2: mend or remove it"),
+    ],
+)
+def test_a_value_that_is_not_all_pixels_is_named(tmp_path: Path, cell: str, words: str) -> None:
+    path = in_cells(tmp_path / "a.csv", grey(30), "label,pixels", NUMBERS)
+    lines = path.read_text().splitlines()
+    lines[16] = f"1,{cell}"
+    path.write_text("\n".join(lines))
+    assert words in refusal(path)
+
+
+# Without names
 
 
 @pytest.mark.parametrize("at", [0, 64])

@@ -19,7 +19,7 @@ from genbench.cache import regular_file
 from genbench.data.formats import hdf5
 from genbench.data.found import Arrays, Sliceable
 from genbench.data.memory import SHARE, memory
-from genbench.data.names import is_label, missed, pairs
+from genbench.data.names import is_label, is_split, missed, pairs
 from genbench.errors import UserError
 
 # The types that values are stored in, and those that MATLAB has them in.
@@ -89,17 +89,22 @@ def _oldest(path: Path) -> Arrays:
             continue
         if isinstance(values, np.ndarray) and values.dtype.kind in "uifb":
             found[name] = values
-        elif isinstance(values, np.ndarray) and values.dtype.kind == "U" and is_label(name) and values.size > 1:
+        elif isinstance(values, np.ndarray) and values.dtype.kind == "U" and _is_text(name) and values.size > 1:
             texts[name] = np.char.rstrip(values)
         else:
             left_out[name] = "text" if isinstance(values, np.ndarray) and values.dtype.kind == "U" else "no numbers"
     return _with_names(found, texts, left_out)
 
 
+def _is_text(name: str) -> bool:
+    """Whether words may be wanted of what is called so."""
+    return is_label(name) or is_split(name)
+
+
 def _with_names(found: dict[str, Sliceable], texts: Mapping[str, npt.NDArray[Any]], left_out: dict[str, str]) -> Arrays:
     """Names are taken for labels where no numbers are: beside those they may be what the classes are called."""
     named = pairs(found)
-    wanted = {name: values for name, values in texts.items() if missed(name, named) == "labels"}
+    wanted = {name: values for name, values in texts.items() if missed(name, named) == "labels" or is_split(name)}
     return Arrays(found | wanted, left_out=left_out | {name: "text" for name in texts if name not in wanted})
 
 
@@ -198,7 +203,7 @@ class _Reader:
                 values = values.astype(bool)
             self.found[name] = values.reshape(shape, order="F")
         elif kind in (_CELL, _CHAR):
-            names = self._names(data, at, shape, kind) if is_label(name) else None
+            names = self._names(data, at, shape, kind) if _is_text(name) else None
             if names is None:
                 self.left_out[name] = "text" if kind == _CHAR else "a cell"
             else:
