@@ -502,7 +502,10 @@ def test_arrays_that_are_no_images_are_refused(tmp_path: Path, array: npt.NDArra
         ({"test_images": grey(20)}, "has test images and none to train on"),
         (medmnist(test_images=grey(6, 16, 16)), "several sizes (train 12x8, validation 12x8, test 16x16)"),
         (medmnist(val_images=grey(0), val_labels=np.zeros(0, np.int64)), "has no validation images"),
-        ({"x_train": grey(20), "y_train": np.zeros(20, np.int64), "x_test": grey(6)}, "and none for test"),
+        (
+            {"x_train": grey(20), "y_train": np.zeros(20, np.int64), "x_test": grey(6)},
+            "and none for test: data.labels=false",
+        ),
     ],
 )
 def test_npz_files_that_are_no_data_set_are_refused(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genbench.data.names import is_images, is_label, is_split
+from genbench.data.names import ROWS_NAMES, is_images, is_label, is_split, unused
 from genbench.data.split_column import split_said
 
 _SMALLEST = 8  # pixels of a side: a table of fewer columns is one of measurements
@@ -19,7 +19,6 @@ _MOST_CLASSES = 200  # in a column that nothing but its values tells from pixels
 _ALIKE, _APART = 0.4, 0.2  # correlations: pixels have 0.5 and more with their neighbours, classes mostly less than 0.3
 _MOSTLY = 0.9  # of the values
 _NUMBERED = re.compile(r"\D*\d+(\D+\d+)*")  # pixel0, 28x28, ...
-_ROWS_NAMES = ("", "id", "index", "unnamed: 0")
 # Names of two numbers of which the second is the row: x0y0, col3row4.
 _COLUMN_FIRST = {("x", "y"), ("c", "r"), ("col", "row"), ("column", "row")}
 
@@ -121,7 +120,7 @@ def _cell_of_pixels(names: list[str], below: list[str]) -> int | None:
 
 def _with_words(columns: Columns, names: list[str], below: list[str], others: list[int]) -> Columns:
     """With the column of splits, and that of classes where its name does not say it, among those of no pixels."""
-    others = [i for i in others if names[i].lower() not in _ROWS_NAMES]
+    others = [i for i in others if names[i].lower() not in ROWS_NAMES]
     splits = [i for i in others if is_split(names[i])]
     if not splits and (columns.label is not None or len(others) > 1) and len(below) == len(names):
         splits = [i for i in others if split_said(below[i]) is not None]
@@ -136,9 +135,8 @@ def _with_words(columns: Columns, names: list[str], below: list[str], others: li
 def _without_rest(columns: Columns, names: list[str]) -> Columns:
     """With a note of the columns that are not used."""
     used = {*(columns.pixels if columns.cell is None else [columns.cell]), *columns.words}
-    unused = [name or f"{i + 1}" for i, name in enumerate(names) if i not in used]
-    said = (f"columns that are not used: {', '.join(unused[:10])}",) if unused else ()
-    return replace(columns, notes=(*columns.notes, *said))
+    others = [name or f"{i + 1}" for i, name in enumerate(names) if i not in used]
+    return replace(columns, notes=(*columns.notes, *unused(others, labelled=columns.label is not None)))
 
 
 def _is_header(names: list[str]) -> bool:

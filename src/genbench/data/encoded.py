@@ -17,7 +17,7 @@ from genbench.data.decoding import UnreadableError, header
 from genbench.data.files import File, Indices, read_files
 from genbench.data.found import SPLITS, WHOLE, Found, Labels, Part
 from genbench.data.memory import memory
-from genbench.data.names import is_images, is_label, is_split
+from genbench.data.names import is_images, is_label, is_split, unused
 from genbench.data.split_column import divided
 from genbench.errors import UserError
 
@@ -194,8 +194,8 @@ def _columns(table: Table, *, undivided: bool) -> _Columns:
     splits = [each.name for each in fields if undivided and is_split(each.name) and is_class(types, each.type)]
     split = splits[0] if splits else None
     others = [name for name in table.schema.names if name not in (images, label, split)]
-    unused = (f"columns that are not used: {', '.join(others[:10])}",) if others else ()
-    return _Columns(images, images in files, label, classes, split, (*said, *unused))
+    notes = (*said, *unused(others, labelled=label is not None))
+    return _Columns(images, images in files, label, classes, split, notes)
 
 
 def _with_all_classes(columns: _Columns, tables: Iterable[Table]) -> _Columns:

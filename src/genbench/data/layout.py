@@ -122,7 +122,10 @@ def _by_folder(
         if "" not in found:
             continue
         if not any(found):
-            raise UserError(f"{where}: the {name} images have no class folders, the others have: data.labels=false")
+            raise UserError(
+                f"{where}: the {name} images have no class folders, the others have: data.labels=false trains without"
+                " classes, and the training images' own folder as data.root with them"
+            )
         beside = names[parts[name][found.index("")]].rpartition("/")[2]
         raise UserError(
             f"{where} holds images ({beside}) beside class folders with images: put every image into a class folder, or"

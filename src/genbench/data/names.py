@@ -1,7 +1,7 @@
 """What the names of arrays, columns and folders say: X_train are training images, valid is validation."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from genbench.data.found import SPLITS, WHOLE
@@ -13,6 +13,7 @@ _SPLITS = {
 }
 _IMAGES = {"x", "image", "images", "img", "imgs", "data", "pixel", "pixels", "pictures", "arr0", "features", "samples"}
 _LABELS = {"y", "label", "labels", "target", "targets", "class", "classes", "arr1", "lbl", "category", "categories"}
+ROWS_NAMES = ("", "id", "index", "unnamed: 0")  # of a column that counts the rows
 _SPLIT_COLUMNS = {"split", "splits", "set", "subset", "partition", "fold", "usage"}
 
 
@@ -49,6 +50,16 @@ def is_split(name: str) -> bool:
 def is_images(name: str) -> bool:
     """True for a column that is called what images are called."""
     return bool(_IMAGES & set(_words(name)))
+
+
+def unused(columns: Sequence[str], *, labelled: bool) -> tuple[str, ...]:
+    """What is said of a table's columns that are not used; where none is the class, how one becomes it."""
+    if not columns:
+        return ()
+    may_be = [name for name in columns if not (name.lower() in ROWS_NAMES or is_split(name) or is_label(name))]
+    told = not labelled and bool(may_be)
+    said = f"columns that are not used: {', '.join(columns[:10])}"
+    return (said + "; if one of them is the class, call it label" * told,)
 
 
 def pairs(names: Iterable[str]) -> dict[str, Pair]:

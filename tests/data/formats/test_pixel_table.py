@@ -196,7 +196,8 @@ def test_pixels_in_one_value_with_classes_and_splits_beside(tmp_path: Path, quot
     assert np.array_equal(pixels(found), grey(30))
     assert (labels(found), found.notes) == (NUMBERS, ())
     found = load(in_cells(tmp_path / "c.csv", grey(30), "age,pixels,gender", NUMBERS, ["a", "b"] * 15))
-    assert (labels(found), found.notes) == (None, ("columns that are not used: age, gender",))
+    said = "columns that are not used: age, gender; if one of them is the class, call it label"
+    assert (labels(found), found.notes) == (None, (said,))
 
 
 @pytest.mark.parametrize(
