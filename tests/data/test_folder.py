@@ -3,6 +3,7 @@ import io
 import os
 import struct
 import warnings
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -312,6 +313,20 @@ def test_folder_without_images_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "class").mkdir()
     assert f"{tmp_path} holds no image" in error_of(tmp_path)
+
+
+def test_an_archive_in_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train.zip").write_bytes(b"PK")
+    said = f"holds no image, and no file of arrays: give the archive, data.root={tmp_path / 'train.zip'}"
+    assert said in error_of(tmp_path)
+
+
+def test_an_archive_without_images_says_what_is_in_it(tmp_path: Path) -> None:
+    """Kaggle packs its tables."""
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("train.csv", "label,pixel0\n")
+        archive.writestr("train.npz", b"PK")
+    assert "holds no image, but train.csv, .npz: unpack it, and give its folder" in error_of(tmp_path / "archive.zip")
 
 
 def test_too_few_images(tmp_path: Path) -> None:

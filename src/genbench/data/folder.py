@@ -102,7 +102,9 @@ def _found(path: Path, config: DataConfig) -> Found:
         return _from_files(path, name, files, read, others, _stamp(files), config)
     arrays = [*arrays, *(table for table in tables if format_of(table) is not None)]
     if not arrays:
-        raise UserError(f"{path} holds no image, and no file of arrays: see docs/data.md for what is read")
+        packed = next((each for each in files_below(str(path)) if archives.takes(Path(each))), None)
+        told = "see docs/data.md for what is read" if packed is None else f"give the archive, data.root={packed}"
+        raise UserError(f"{path} holds no image, and no file of arrays: {told}")
     found = _found(arrays[0], config) if len(arrays) == 1 else _from_arrays(path, _together(path, arrays), config)
     beside = (Path(each) for each in files_below(str(path)) if Path(each) not in arrays)
     return replace(found, notes=(*found.notes, *beside_arrays(path, beside, found, config)))
@@ -179,8 +181,9 @@ def _from_files(
     stamp: str,
     config: DataConfig,
 ) -> Found:
-    if not files:
-        raise UserError(f"{path} holds no image that can be read: see docs/data.md for what is")
+    if not files:  # of arrays in archives nobody knows whether they fit into the memory
+        inside = ", ".join([*tables, *others][:3]) or "nothing"
+        raise UserError(f"{path} holds no image, but {inside}: unpack it, and give its folder (docs/data.md)")
     read = read_files(str(path), files, stamp, config)
     names = Packed(files[i].name for i in read.kept)
     arrangement = arrange(str(path), names, tables, labelled=config.labels)

@@ -124,7 +124,7 @@ def _by_folder(
         if not any(found):
             raise UserError(
                 f"{where}: the {name} images have no class folders, the others have: data.labels=false trains without"
-                " classes, and the training images' own folder as data.root with them"
+                " classes; to train with them give the training images' own folder"
             )
         beside = names[parts[name][found.index("")]].rpartition("/")[2]
         raise UserError(

@@ -125,7 +125,7 @@ def _labels(found: Found, config: DataConfig) -> tuple[dict[str, Tensor | None],
             there = next(name for name in given if name not in without)
             raise UserError(
                 f"{found.name} has classes for the {there} images and none for {' and '.join(without)}:"
-                f" data.labels=false trains without them, and the {there} images' own file or folder as data.root with"
+                f" data.labels=false trains without them; to train with them give the {there} images' file or folder"
             )
         if config.classes is not None:
             raise UserError(f"{found.name} has no classes: leave data.classes out")
