@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 import torch._functorch.config
 
+from benchmarks.by_machine import write_section
 from benchmarks.contestants import bare_step, built, images
 from genbench.cli import compose
 from genbench.data.batches import Batch
@@ -20,6 +21,15 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "compiled.md"
 MODELS = ("gan", "vae", "vae_prior:autoencoder", "flow", "vaegan:adversarial")
 BATCH_SIZE, ROUNDS, SECONDS = 128, 7, 2.0
 FIRST_STEPS = 3  # before anything is measured
+HEAD = (
+    "# What torch.compile would bring",
+    "",
+    f"Written by `python -m benchmarks.compiled`, a machine at a time. Steps on MNIST, batches of {BATCH_SIZE}, without"
+    " a Trainer: the model as it is, and its networks compiled by inductor (`network.compile()`), in"
+    f" {ROUNDS} turns of {SECONDS:g} seconds each; medians, the ratio of those within a turn with the least and the"
+    " most. Compiling takes longer where inductor's cache has nothing of an earlier run; the last column is how many"
+    " images a training must see before that time is made up for.",
+)
 
 
 def main() -> None:
@@ -27,22 +37,14 @@ def main() -> None:
     (config,) = compose("train", []).configs
     device = choose_device(config.trainer)
     lines = [
-        "# What torch.compile would bring",
-        "",
-        f"Written by `python -m benchmarks.compiled`: {device}; torch {torch.__version__}. Steps on {images().name},"
-        f" batches of {BATCH_SIZE}, without a Trainer: the model as it is, and its networks compiled by inductor"
-        f" (`network.compile()`), in {ROUNDS} turns of {SECONDS:g} seconds each; medians, the ratio of those within a"
-        " turn with the least and the most. Compiling takes longer where inductor's cache has nothing of an earlier"
-        " run; the last column is how many images a training must see before that time is made up for.",
-        "",
         "| model and stage | ms a step | compiled | faster by | compiling, s | pays from images |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for model in MODELS:
         lines.append(row(model, device))
         print(lines[-1], flush=True)
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    on = "" if images().name == "mnist" else f"; {images().name}"
+    print(write_section(PAGE, HEAD, f"{device}; torch {torch.__version__}{on}", lines))
 
 
 def row(model: str, device: Device) -> str:

@@ -15,23 +15,25 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.by_machine import write_section
 from genbench.cores import VARIABLE
 from genbench.device import processor_name
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "contention.md"
 MODELS, BUSY, SECONDS = ("gan", "vae"), (0, 1, 2), 15
+HEAD = (
+    "# Beside busy processes",
+    "",
+    "Written by `python -m benchmarks.contention`, a machine at a time. `genbench train model=... data=mnist` for"
+    f" {SECONDS} seconds, once each, batches of 64, beside processes that count; images a second with {VARIABLE} the"
+    " number of cores, and with as many threads as genbench chooses.",
+)
 
 
 def main() -> None:
     """Train, write, print."""
     cores = len(os.sched_getaffinity(0))
     lines = [
-        "# Beside busy processes",
-        "",
-        f"Written by `python -m benchmarks.contention`: {processor_name()}, {cores} cores, torch {torch.__version__}."
-        f" `genbench train model=... data=mnist` for {SECONDS} seconds, once each, batches of 64, beside processes that"
-        f" count; images a second with {VARIABLE}={cores}, and with as many threads as genbench chooses.",
-        "",
         f"| model | busy processes | {cores} threads | chosen | |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
@@ -41,8 +43,7 @@ def main() -> None:
                 told, fitted = (speed(model, threads) for threads in (str(cores), None))
             lines.append(f"| {model} | {busy} | {told:,.0f} | {fitted:,.0f} | {fitted / told:.2f} x |")
             print(lines[-1], flush=True)
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    print(write_section(PAGE, HEAD, f"{processor_name()}, {cores} cores, torch {torch.__version__}", lines))
 
 
 @contextmanager

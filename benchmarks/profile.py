@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.optim import Adam
 from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.by_machine import write_section
 from benchmarks.contestants import bare_step, config, endless, gan_step, limited_to, loader, plain, vae_loss
 from genbench import memory
 from genbench.data.batches import Batch
@@ -42,6 +43,12 @@ KINDS = {  # the first whose word is in an operation's name counts it
     "biases added, and their gradients": ("::add", "::sum"),
     "random numbers": ("bernoulli", "normal_", "random_", "dropout"),
 }
+HEAD = (
+    "# Where the time goes",
+    "",
+    f"Written by `python -m benchmarks.profile`, a machine at a time. MNIST, batches of {BATCH}. Before: a plain"
+    " PyTorch loop with a DataLoader in float32, as tutorials have it. After: genbench.",
+)
 DATA, OTHER = "making batches", "copies, losses, autograd, Python"
 
 Step = Callable[[Any], Any]
@@ -149,11 +156,6 @@ def main() -> None:
     if device.accelerator != "cpu":
         sys.exit("this is of the CPU: CUDA_VISIBLE_DEVICES= python -m benchmarks.profile")
     lines = [
-        "# Where the time goes",
-        "",
-        f"Written by `python -m benchmarks.profile`: {device}; torch {torch.__version__}. MNIST, batches of {BATCH}. "
-        "Before: a plain PyTorch loop with a DataLoader in float32, as tutorials have it. After: genbench.",
-        "",
         "| share of a step | GAN before | GAN after | VAE before | VAE after |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
@@ -177,8 +179,7 @@ def main() -> None:
     )
     lines.append("| a validation, with its checkpoint | " + " | ".join(f"{v:.2f} s" for _, v in around) + " |")
     lines.append("| ten of these in five minutes | " + " | ".join(f"{10 * v / 300:.1%}" for _, v in around) + " |")
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    print(write_section(PAGE, HEAD, f"{device}; torch {torch.__version__}", lines))
 
 
 if __name__ == "__main__":

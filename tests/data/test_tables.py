@@ -120,6 +120,12 @@ def test_longer_words_for_splits_are_taken_and_said(called: str) -> None:
     assert f"taken for test by the column {called} of faces.csv: PrivateTest, PublicTest" in found.notes
 
 
+def test_what_things_are_used_for_may_be_their_class() -> None:
+    """Kaggle's pictures of clothes are for sports, for parties, ..."""
+    found = arranged(FLAT, {"styles.csv": table(FLAT, {"usage": lambda i: ("Casual", "Sports")[i % 2]})})
+    assert (counts(found), classes(found)) == ({WHOLE: 60}, {WHOLE: {"Casual", "Sports"}})
+
+
 def test_classes_that_have_a_split_in_their_names_are_classes() -> None:
     stations = table(FLAT, {"label": lambda i: ("train station", "test tube")[i % 2]})
     found = arranged(FLAT, {"things.csv": stations})

@@ -240,7 +240,7 @@ def _from_arrays(path: Path, arrays: Arrays, config: DataConfig) -> Found:
     if column is None:
         return found
     words = np.asarray(arrays[column][:]).tolist()
-    return divided(found, column, [_text(word) for word in words])
+    return divided(found, arrays.splits or column, [_text(word) for word in words])
 
 
 def _column_of_splits(arrays: Mapping[str, Sliceable], parts: Mapping[str, Part]) -> str | None:

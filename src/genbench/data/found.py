@@ -35,6 +35,7 @@ class Arrays(dict[str, Sliceable]):
         arrays: Mapping[str, Sliceable],
         notes: Mapping[str, str] | None = None,
         left_out: Mapping[str, str] | None = None,
+        splits: str = "",
     ) -> None:
         """Keep them.
 
@@ -42,9 +43,11 @@ class Arrays(dict[str, Sliceable]):
             arrays: by name.
             notes: what a reader has to know of an array if it is used; a line each, by its name.
             left_out: what else has a name there, with the reason; of a name that is in both, what can be used counts.
+            splits: what the column is called that became the array "split", for messages.
         """
         super().__init__(arrays)
         self.notes = dict(notes or {})
+        self.splits = splits
         self.left_out = {name: reason for name, reason in (left_out or {}).items() if name not in self}
 
 

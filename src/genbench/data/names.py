@@ -14,7 +14,7 @@ _SPLITS = {
 _IMAGES = {"x", "image", "images", "img", "imgs", "data", "pixel", "pixels", "pictures", "arr0", "features", "samples"}
 _LABELS = {"y", "label", "labels", "target", "targets", "class", "classes", "arr1", "lbl", "category", "categories"}
 ROWS_NAMES = ("", "id", "index", "unnamed: 0")  # of a column that counts the rows
-_SPLIT_COLUMNS = {"split", "splits", "set", "subset", "partition", "fold", "usage"}
+_SPLIT_COLUMNS = {"split", "splits", "set", "subset", "partition", "fold"}
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def check_divided(found: Found, *, labelled: bool) -> None:
     assert list(found.parts) == ["train", "validation", "test"]
 
 
-@pytest.mark.parametrize("called", ["split", "Usage", "which"])
+@pytest.mark.parametrize("called", ["split", "Usage", "data_split"])
 @pytest.mark.parametrize("at", [0, 5, 64])
 def test_a_column_of_splits_is_no_class_and_divides_the_images(tmp_path: Path, at: int, called: str) -> None:
     """It was a class, or not used: test images were trained on."""

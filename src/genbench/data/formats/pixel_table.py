@@ -14,7 +14,6 @@ from genbench.cache import regular_file
 from genbench.data.columns import Columns, cells, columns_of, counts_rows, is_number, label_at
 from genbench.data.found import Arrays, Sliceable
 from genbench.data.memory import SHARE, memory
-from genbench.data.names import is_split
 from genbench.data.split_column import hold_splits
 from genbench.errors import UserError
 
@@ -71,9 +70,8 @@ def _named(columns: Columns, pixels: npt.NDArray[Any], words: Mapping[int, list[
     if label is not None:
         found["labels"] = _labels(words[label])
     if split is not None:
-        name = split_called if is_split(split_called) else "split"
-        found[name] = np.array([word.strip(_AROUND) for word in words[split]])
-    return Arrays(found, {name: note for name, note in notes.items() if note})
+        found["split"] = np.array([word.strip(_AROUND) for word in words[split]])
+    return Arrays(found, {name: note for name, note in notes.items() if note}, splits=split_called)
 
 
 def _with_label_among(path: Path, values: npt.NDArray[Any]) -> Arrays:
