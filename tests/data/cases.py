@@ -208,6 +208,13 @@ def faces(root: Path) -> Path:
     return root / "faces.csv"
 
 
+def packed_faces(root: Path) -> Path:
+    table = faces(root)
+    with zipfile.ZipFile(root / "archive.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(table, table.name)
+    return root / "archive.zip"
+
+
 def matlab(root: Path) -> Path:
     from scipy.io import savemat
 
@@ -322,6 +329,7 @@ CASES: tuple[tuple[str, Make, Mapping[str, Any]], ...] = (
     (".npz images, split", npz(images=grey(), split=np.repeat(["train", "test"], [20, 10])), {}),
     ("a CSV of pixels (Kaggle)", kaggle, {}),
     ("a CSV with all pixels in one column (fer2013)", faces, {}),
+    ("the same in a zip", packed_faces, {}),
     (".mat, X (28, 28, N)", matlab, {}),
     (".h5 with groups", hdf5, {}),
     ("parquet as Hugging Face has it", parquet, {}),

@@ -1,11 +1,14 @@
 import gzip
 import io
 import os
+import shutil
 import struct
+import tarfile
 import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from scipy.io import savemat
 from torch import Tensor
 
 from genbench.config.data import DataConfig
-from genbench.data import folder
+from genbench.data import archives, folder
 from genbench.data.images import ImageData
 from genbench.data.sources import load_data
 from genbench.data.splits import divided, train_and_validation
@@ -321,12 +324,81 @@ def test_an_archive_in_a_folder_is_named(tmp_path: Path) -> None:
     assert said in error_of(tmp_path)
 
 
-def test_an_archive_without_images_says_what_is_in_it(tmp_path: Path) -> None:
-    """Kaggle packs its tables."""
-    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
-        archive.writestr("train.csv", "label,pixel0\n")
-        archive.writestr("train.npz", b"PK")
-    assert "holds no image, but train.csv, .npz: unpack it, and give its folder" in error_of(tmp_path / "archive.zip")
+def packed(path: Path, **files: bytes) -> Path:
+    """An archive with files whose names have a dot and a slash for two and three low lines."""
+    names = {name.replace("___", "/").replace("__", "."): content for name, content in files.items()}
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in names.items():
+                archive.writestr(name, content)
+        return path
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in names.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def as_npz(**arrays: npt.NDArray[Any]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+def test_arrays_in_an_archive_are_unpacked_once_into_the_cache(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kaggle's archive.zip with a table in it was refused."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    content = as_npz(images=grey(30), labels=np.arange(30) % 3)
+    path = packed(tmp_path / f"digits{suffix}", set___digits__npz=content, __MACOSX___set___digits__npz=b"no array")
+    data = load(path)
+    assert (data.name, data.classes, len(data.train)) == ("digits", ("0", "1", "2"), 24)
+    unpacked = list((tmp_path / "cache").glob("genbench/unpacked/*/*/set/digits.npz"))
+    assert [file.read_bytes() for file in unpacked] == [content]
+    monkeypatch.setattr(archives, "_extract", lambda *_: pytest.fail("unpacked again"))
+    assert load(path).fingerprint == data.fingerprint
+
+
+def test_several_tables_in_an_archive_are_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lines = [",".join(["label", *(f"pixel{i}" for i in range(64))])]
+    lines += [",".join([str(i % 2), *map(str, image.reshape(-1))]) for i, image in enumerate(grey(30, 8, 8))]
+    table = "\n".join(lines).encode()
+    data = load(packed(tmp_path / "archive.zip", train__csv=table, test__csv=table, about__txt=b"digits"))
+    assert (data.classes, len(data.test)) == (("0", "1"), 30)
+    assert data.name == "archive"
+
+
+def test_an_archive_that_reaches_out_of_its_folder_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inside.npz", as_npz(images=grey(30)))
+        archive.writestr("../../../../outside.npz", as_npz(images=grey(30)))
+    assert "outside.npz would lie outside of its folder" in error_of(path)
+    assert not list(tmp_path.rglob("*side.npz"))
+
+
+def test_an_archive_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=50_000))
+    path = packed(tmp_path / "a.zip", a__npy=b"0" * 30_000)
+    assert "more than half of what is free in" in error_of(path)
+    assert not list((tmp_path / "cache").rglob("*.npy"))
+
+
+def test_an_archive_of_something_else_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    text = error_of(packed(tmp_path / "notes.zip", a__txt=b"a", b__txt=b"b"))
+    assert "/notes holds no image, and no file of arrays: see docs/data.md" in text
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    assert "empty.zip holds no image" in error_of(tmp_path / "empty.zip")
 
 
 def test_too_few_images(tmp_path: Path) -> None:

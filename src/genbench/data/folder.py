@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genbench.cache import regular_file
+from genbench.cache import cache_folder, regular_file
 from genbench.config.data import DataConfig
 from genbench.data import archives
 from genbench.data.arrays import part_of
@@ -92,6 +92,9 @@ def _found(path: Path, config: DataConfig) -> Found:
         if not archives.takes(path):
             raise UserError(f"{path} is no kind of file that genbench reads images from: see docs/data.md")
         archive = archives.unpacked(path, suffixes(), TABLES)
+        cache = cache_folder()
+        if not archive.files and (archive.tables or archive.others) and cache is not None:
+            return _found(_inside(archives.extracted(path, cache)), config)
         return _from_files(path, name, archive.files, archive.tables, archive.others, archive.stamp, config)
     images, tables, arrays, others = _listing(path)
     if arrays and images:
@@ -108,6 +111,13 @@ def _found(path: Path, config: DataConfig) -> Found:
     found = _found(arrays[0], config) if len(arrays) == 1 else _from_arrays(path, _together(path, arrays), config)
     beside = (Path(each) for each in files_below(str(path)) if Path(each) not in arrays)
     return replace(found, notes=(*found.notes, *beside_arrays(path, beside, found, config)))
+
+
+def _inside(folder: Path) -> Path:
+    """The one file or folder in it, and in that, or what holds several."""
+    while folder.is_dir() and len(entries := list(folder.iterdir())) == 1:
+        folder = entries[0]
+    return folder
 
 
 def _together(path: Path, files: Sequence[Path]) -> Arrays:
