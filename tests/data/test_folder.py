@@ -372,6 +372,28 @@ def test_several_tables_in_an_archive_are_splits(tmp_path: Path, monkeypatch: py
     assert data.name == "archive"
 
 
+def test_figures_and_copies_beside_tables_are_left_out_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kaggle's sign language: three pictures of signs were taken for the data set, and each table is there twice."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lines = [",".join(["label", *(f"pixel{i}" for i in range(64))])]
+    lines += [",".join([str(i % 2), *map(str, image.reshape(-1))]) for i, image in enumerate(grey(30, 8, 8))]
+    train, test = "\n".join(lines).encode(), "\n".join(lines[:21]).encode()
+    files = {"train__csv": train, "train___train__csv": train, "test__csv": test, "test___test__csv": test}
+    sign = (write(tmp_path / "signs", grey(1)) / "000.png").read_bytes()
+    data = load(packed(tmp_path / "archive.zip", **files, signs__png=sign))
+    assert (len(data.train) + len(data.validation), len(data.test)) == (30, 20)
+    assert "left out, for it is a copy of another: train/train.csv" in data.notes
+    assert "left out: 1 other file (.png)" in data.notes
+    (tmp_path / "arrays").mkdir()
+    save(tmp_path / "arrays" / "set.npz", images=grey(30))
+    write(tmp_path / "arrays", grey(19))
+    assert "left out: 19 other files (.png)" in load(tmp_path / "arrays").notes
+    write(tmp_path / "arrays" / "more", grey(1))
+    assert "holds set.npz and other data: give the one file to read" in error_of(tmp_path / "arrays")
+
+
 def test_an_archive_that_reaches_out_of_its_folder_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -632,7 +654,7 @@ def test_array_file_beside_other_data_is_ambiguous(tmp_path: Path) -> None:
     (tmp_path / "b.npy").unlink()
     (tmp_path / "notes.txt").write_text("ignored")
     assert load(tmp_path).name == "a"
-    write(tmp_path / "cats", grey(1))
+    write(tmp_path / "cats", grey(20))
     assert "holds a.npy and other data" in error_of(tmp_path)
 
 

@@ -15,6 +15,7 @@ from genbench.data.tables import TABLES, rows_of
 from genbench.errors import UserError
 from genbench.wording import counted
 
+SET = 20  # images that lie beside arrays are more than figures that explain them: they may be what is meant
 _LOOKED_PAST = {".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".pdf", ".html", ".py", ".db", ".ini"}  # no images
 _LISTS = {*TABLES, ".txt", ".json", ".pkl", ".pickle", ".pt", ".pth"}  # in which classes may be
 _LONGEST = 2**16  # bytes of a table's line

@@ -289,14 +289,16 @@ def _read(
                 )
             for name in others:
                 values = batch.column(batch.schema.get_field_index(name)).to_pylist()
-                known = _renumbered if name == columns.label else _named
-                beside[name] += known(table, columns, name, values)
+                if name == columns.label:
+                    beside[name] += _renumbered(table, columns, name, values)
+                else:
+                    beside[name] += _said(table, name, values)
     if columns.split in beside.keys() - names:
         beside[columns.split] += [None] * table.rows
     return left
 
 
-def _named(table: Table, _: _Columns, column: str, values: list[Any]) -> list[Any]:
+def _said(table: Table, column: str, values: list[Any]) -> list[Any]:
     """Values by the names that Hugging Face gives them, if it does."""
     names = _class_names(table.features.get(column))
     return [names[value] if isinstance(value, int) and 0 <= value < len(names) else value for value in values]

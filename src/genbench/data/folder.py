@@ -1,5 +1,6 @@
 """Your own images: files in folders or archives, or arrays in files of many kinds. docs/data.md has what is taken."""
 
+import filecmp
 import hashlib
 import os
 from collections import Counter
@@ -15,7 +16,7 @@ from genbench.cache import cache_folder, regular_file
 from genbench.config.data import DataConfig
 from genbench.data import archives
 from genbench.data.arrays import part_of
-from genbench.data.beside import beside_arrays, files_below, others_note
+from genbench.data.beside import SET, beside_arrays, files_below, others_note
 from genbench.data.decoding import suffixes
 from genbench.data.files import File, FilesBelow, read_files
 from genbench.data.formats import format_of
@@ -93,24 +94,36 @@ def _found(path: Path, config: DataConfig) -> Found:
             raise UserError(f"{path} is no kind of file that genbench reads images from: see docs/data.md")
         archive = archives.unpacked(path, suffixes(), TABLES)
         cache = cache_folder()
-        if not archive.files and (archive.tables or archive.others) and cache is not None:
+        if len(archive.files) < SET and (archive.tables or archive.others) and cache is not None:
             return _found(_inside(archives.extracted(path, cache)), config)
         return _from_files(path, name, archive.files, archive.tables, archive.others, archive.stamp, config)
     images, tables, arrays, others = _listing(path)
-    if arrays and images:
+    of_pixels = [table for table in tables if len(images) < SET and format_of(table) is not None]
+    if arrays and len(images) >= SET:
         raise UserError(f"{path} holds {arrays[0].name} and other data: give the one file to read")
-    if images:
+    if images and not (arrays or of_pixels):
         read = {table.relative_to(path).as_posix(): _content(table) for table in tables}
         files = FilesBelow(str(path), images)
         return _from_files(path, name, files, read, others, _stamp(files), config)
-    arrays = [*arrays, *(table for table in tables if format_of(table) is not None)]
+    arrays, copies = _once([*arrays, *of_pixels])
     if not arrays:
         packed = next((each for each in files_below(str(path)) if archives.takes(Path(each))), None)
         told = "see docs/data.md for what is read" if packed is None else f"give the archive, data.root={packed}"
         raise UserError(f"{path} holds no image, and no file of arrays: {told}")
     found = _found(arrays[0], config) if len(arrays) == 1 else _from_arrays(path, _together(path, arrays), config)
-    beside = (Path(each) for each in files_below(str(path)) if Path(each) not in arrays)
-    return replace(found, notes=(*found.notes, *beside_arrays(path, beside, found, config)))
+    beside = (Path(each) for each in files_below(str(path)) if Path(each) not in {*arrays, *copies})
+    said = [f"left out, for it is a copy of another: {copy.relative_to(path)}" for copy in copies]
+    return replace(found, notes=(*found.notes, *said, *beside_arrays(path, beside, found, config)))
+
+
+def _once(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The files, and apart from them copies under the same name in other folders."""
+    kept: list[Path] = []
+    copies: list[Path] = []
+    for file in files:
+        same = (each for each in kept if each.name == file.name and filecmp.cmp(each, file, shallow=False))
+        (kept if next(same, None) is None else copies).append(file)
+    return kept, copies
 
 
 def _inside(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from genbench.cache import regular_file
 from genbench.config.data import DataConfig
-from genbench.data.beside import files_below, others_note
+from genbench.data.beside import SET, files_below, others_note
 from genbench.data.decoding import suffixes
 from genbench.data.encoded import SHARE, Table, arrow, described, found_in, readable
 from genbench.data.found import WHOLE, Found
@@ -22,7 +22,6 @@ from genbench.wording import counted
 _SUFFIX = ".parquet"
 _LOOKED_AT = 64  # entries of a folder: in one of class folders there may be millions
 _ROWS = 256  # at once
-_SET = 20  # images that lie beside are more than a figure of what is read: they may be what is meant
 
 
 def takes(path: Path) -> bool:
@@ -89,7 +88,7 @@ def _beside(root: Path, used: set[Path], splits: set[str]) -> list[str]:
                 )
         else:
             others[suffix or name] += 1
-    if len(images) >= _SET:
+    if len(images) >= SET:
         raise UserError(
             f"{root} holds {next(iter(used)).name} and {counted(len(images), 'image')} ({images[0]}, ...): move one of"
             " them away, or give the one file to read"
