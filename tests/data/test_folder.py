@@ -360,6 +360,8 @@ def test_arrays_in_an_archive_are_unpacked_once_into_the_cache(
     assert [file.read_bytes() for file in unpacked] == [content]
     monkeypatch.setattr(archives, "_extract", lambda *_: pytest.fail("unpacked again"))
     assert load(path).fingerprint == data.fingerprint
+    (tmp_path / f"link{suffix}").symlink_to(path)
+    assert load(tmp_path / f"link{suffix}").fingerprint == data.fingerprint
 
 
 def test_several_tables_in_an_archive_are_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,23 +15,8 @@ from tests.data.cases import CASES
 from tests.faults.processes import Finding
 
 SUFFIXES = (
-    *(
-        ".png",
-        ".jpg",
-        ".webp",
-        ".gif",
-        ".tiff",
-        ".npy",
-        ".npz",
-        ".pt",
-        ".mat",
-        ".h5",
-        ".parquet",
-        ".arrow",
-        ".csv",
-        ".tsv",
-    ),
-    *(".jsonl", ".zip", ".tar", ".tar.gz", ".gz", "", ".idx3-ubyte", ".txt", ".json"),
+    *(".png", ".jpg", ".webp", ".gif", ".tiff", ".npy", ".npz", ".pt", ".mat", ".h5", ".parquet", ".arrow"),
+    *(".csv", ".tsv", ".jsonl", ".zip", ".tar", ".tar.gz", ".gz", "", ".idx3-ubyte", ".txt", ".json"),
 )
 NAMES = ("train", "test", "x\n", "\u202e", "ä" * 60, "..a", "labels", "metadata", "=", "${x}", "'", "%s", "-n", "数")
 WORDS: dict[str, tuple[Any, ...]] = {

@@ -48,7 +48,7 @@ def takes(path: Path) -> bool:
 
 
 def unpacked(path: Path, images: Collection[str], tables: Collection[str]) -> Archive:
-    """An archive's images and tables, by their suffixes; tables that are no images' may be left out.
+    """An archive's images, and the tables beside them, by their suffixes.
 
     Raises:
         UserError: it cannot be read, or unpacks to more than a part of the memory.
@@ -59,9 +59,9 @@ def unpacked(path: Path, images: Collection[str], tables: Collection[str]) -> Ar
     try:
         for at, size, opened in _members(path):
             suffix = at.suffix.lower()
-            if suffix in tables and size > LARGEST_FILE:
-                large = True
-            if suffix not in images and (suffix not in tables or size > LARGEST_FILE):
+            of_pixels = suffix in tables and size > LARGEST_FILE  # no table beside images is so large
+            large = large or of_pixels
+            if of_pixels or (suffix not in images and suffix not in tables):
                 archive.others[suffix or at.name] += 1
                 continue
             left -= size
@@ -87,7 +87,8 @@ def extracted(path: Path, cache: Path) -> Path:
     Raises:
         UserError: the archive cannot be read, or the disk has no room for what is in it.
     """
-    place = cache / "unpacked" / hashlib.sha256(_stamp(path.resolve()).encode()).hexdigest()[:32]
+    path = path.resolve()  # by another name it is the same one
+    place = cache / "unpacked" / hashlib.sha256(_stamp(path).encode()).hexdigest()[:32]
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(place.with_suffix(".lock")):

@@ -111,7 +111,8 @@ def _found(path: Path, config: DataConfig) -> Found:
         told = "see docs/data.md for what is read" if packed is None else f"give the archive, data.root={packed}"
         raise UserError(f"{path} holds no image, and no file of arrays: {told}")
     found = _found(arrays[0], config) if len(arrays) == 1 else _from_arrays(path, _together(path, arrays), config)
-    beside = (Path(each) for each in files_below(str(path)) if Path(each) not in {*arrays, *copies})
+    known = {*arrays, *copies}
+    beside = (Path(each) for each in files_below(str(path)) if Path(each) not in known)
     said = [f"left out, for it is a copy of another: {copy.relative_to(path)}" for copy in copies]
     return replace(found, notes=(*found.notes, *said, *beside_arrays(path, beside, found, config)))
 
